@@ -1,0 +1,227 @@
+//! What a configuration means, whole and valid: the types that the rest of the program runs on.
+//!
+//! Rules that a type can carry stand in the type: an interactive class has no lock ([`Kind`]), a
+//! lock without a file does not exist. A [`RunPlan`] is all that one run needs to know; init hands
+//! it to the guard as JSON, so that a running run keeps its plan whatever happens to the file.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// How long a command gets between its stop signal and the next rung: a token refresh takes seconds.
+pub const DEFAULT_GRACE: Duration = Duration::from_secs(15);
+/// How long descendants that outlive their command get after their TERM.
+pub const DEFAULT_LEFTOVER_GRACE: Duration = Duration::from_secs(1);
+/// How long a batch run waits in the queue of its lock.
+pub const DEFAULT_WAIT: Duration = Duration::from_mins(10);
+/// The time for an orderly stop of everything; below the 10 s after which Docker and podman kill.
+pub const DEFAULT_STOP_WITHIN: Duration = Duration::from_secs(9);
+
+/// A whole configuration file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The `[init]` table.
+    pub init: InitPlan,
+    /// The jobs, in the order of the file.
+    pub jobs: Vec<JobPlan>,
+}
+
+/// The `[init]` table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InitPlan {
+    /// `CONTAINER_NAME` in the journal: `name`, else the host name.
+    pub name: String,
+    /// Time for the orderly stop of all runs, from the first stop signal.
+    pub stop_within: Duration,
+    /// Whether init lives on when no job can ever run again.
+    pub stay: bool,
+}
+
+/// A job: what runs, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobPlan {
+    /// When it starts of itself.
+    pub start: Start,
+    /// At which rate it starts again; `None`: it runs once.
+    pub every: Option<Every>,
+    /// Whether it is *the* main command, whose exit code is the container's.
+    pub main: bool,
+    /// What one run of it does.
+    pub run: RunPlan,
+}
+
+/// When a job starts of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// When init starts.
+    Boot,
+    /// Only when somebody asks: `lockkeeper run JOB`.
+    Manual,
+}
+
+/// A fixed rate: the first tick at boot, no drift, no second run beside a living one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Every {
+    /// The time between two ticks; at least one second.
+    pub period: Duration,
+    /// The first tick is spread over this time, so that many jobs do not start at once.
+    pub jitter: Duration,
+}
+
+/// All that one run needs to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunPlan {
+    /// The job's name; the command's base name where there is no file.
+    pub job: String,
+    /// The class's name, as users see it.
+    pub class: String,
+    /// Batch or interactive, and what goes with it.
+    pub kind: Kind,
+    /// The command and its arguments; never empty.
+    pub command: Vec<OsString>,
+    /// The working directory; `None`: the one that lockkeeper was started in.
+    pub dir: Option<PathBuf>,
+    /// The user to run as; `None`: ours.
+    pub user: Option<String>,
+    /// The group to run as; `None`: the user's own, or ours.
+    pub group: Option<String>,
+    /// Variables that are added to, or replace, those that we were started with.
+    pub env: Vec<(String, String)>,
+    /// Where standard input comes from.
+    pub stdin: Stdin,
+    /// The watchdogs.
+    pub limits: Limits,
+    /// How the run is stopped.
+    pub stop: StopPlan,
+    /// The folder whose tokens rotate, or the variable that holds a login of its own.
+    pub identity: Option<Identity>,
+}
+
+/// The two kinds of classes. Only one of them can name a lock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Somebody waits at it: it never opens, waits for or holds a shared lock.
+    Interactive,
+    /// It takes its turn on the lock, where one is named.
+    Batch {
+        /// The shared lock; `None` where the identity needs none (nothing rotates).
+        lock: Option<LockPlan>,
+    },
+}
+
+impl Kind {
+    /// The word for it in files and in the journal.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Interactive => "interactive",
+            Self::Batch { .. } => "batch",
+        }
+    }
+
+    /// The shared lock, which only a batch kind can have.
+    pub const fn lock(&self) -> Option<&LockPlan> {
+        match self {
+            Self::Interactive => None,
+            Self::Batch { lock } => lock.as_ref(),
+        }
+    }
+}
+
+/// A shared lock and how long to queue for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockPlan {
+    /// The lock file; absolute in a plan.
+    pub path: PathBuf,
+    /// How much is asked of the place it lies in.
+    pub shared_mount: SharedMount,
+    /// The time in the queue.
+    pub wait: Wait,
+}
+
+/// How much is asked of the mount that a lock lies on (crate documentation, placement).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SharedMount {
+    /// Refuse a lock that is private to this container; say so where it is private to this machine.
+    Auto,
+    /// Refuse whatever is not a mount of its own.
+    Require,
+    /// Ask nothing.
+    Off,
+}
+
+/// The time that a run may spend in the queue of its lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wait {
+    /// At most this long.
+    AtMost(Duration),
+    /// As long as it takes.
+    Forever,
+}
+
+/// Where a command's standard input comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stdin {
+    /// Ours.
+    Inherit,
+    /// `/dev/null`: agents hang on an open pipe.
+    Null,
+}
+
+/// The watchdogs of a run. A limit that is absent never fires.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// The longest a command may run, from its start.
+    pub timeout: Option<Duration>,
+    /// The longest it may be silent on both standard output and standard error.
+    pub idle_timeout: Option<Duration>,
+    /// The line after which it should go by itself.
+    pub final_line: Option<FinalLine>,
+}
+
+/// A line on standard output that says: the result is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FinalLine {
+    /// The text that the line contains; never empty.
+    pub line: String,
+    /// How long the command may take to go after it.
+    pub grace: Duration,
+    /// If the same line contains this text, the result is a failure.
+    pub failed: Option<String>,
+}
+
+/// How a run is stopped: the rungs of the ladder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopPlan {
+    /// The first signal; TERM where nothing else is said.
+    pub signal: i32,
+    /// How long the command has after it.
+    pub grace: Duration,
+    /// How long descendants have after their TERM.
+    pub leftover_grace: Duration,
+}
+
+impl Default for StopPlan {
+    fn default() -> Self {
+        Self {
+            signal: 15,
+            grace: DEFAULT_GRACE,
+            leftover_grace: DEFAULT_LEFTOVER_GRACE,
+        }
+    }
+}
+
+/// Which login the jobs of a class use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Identity {
+    /// A folder whose tokens rotate on use.
+    Folder(PathBuf),
+    /// A variable that holds a key or a long-lived token: nothing rotates.
+    Env(String),
+}

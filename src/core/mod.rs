@@ -1,0 +1,10 @@
+//! The policy, pure: what happens next, as a function of state, event and time.
+//!
+//! Invariants: no I/O, no clock, no process, no thread is named here; `now` is always a parameter
+//! ([`time::Time`]). The same events at the same times give the same actions, so that an event log
+//! recorded from a real run replays ([`run`]).
+#![forbid(unsafe_code)]
+
+pub mod note;
+pub mod outcome;
+pub mod time;

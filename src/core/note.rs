@@ -1,0 +1,229 @@
+//! Every fact that lockkeeper tells the journal, as one closed enum.
+//!
+//! A note has a message id, a level, a text and named fields, all derived from it in one place
+//! (`journal::render`). Which run it belongs to (`JOB`, `JOB_CLASS`, `RUN_ID`) is the business of
+//! the process that writes it: a guard or a monitor serves one run; init names the job in the note.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::outcome::{Outcome, Reason, SpawnStep};
+
+/// One fact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Note {
+    /// The lock is taken; this run now waits in the kernel's queue.
+    Waiting {
+        /// The lock file.
+        lock: PathBuf,
+        /// Who holds it, where a claim says so.
+        holder: Option<String>,
+    },
+    /// The lock is ours.
+    Obtained {
+        /// The lock file.
+        lock: PathBuf,
+        /// Time in the queue.
+        waited: Duration,
+    },
+    /// An ancestor run holds the same lock for us: it is already ours.
+    Nested {
+        /// The lock file.
+        lock: PathBuf,
+        /// The run that holds it.
+        holder: String,
+    },
+    /// `wait` is over and somebody else still holds the lock.
+    WaitExpired {
+        /// The lock file.
+        lock: PathBuf,
+        /// Time in the queue.
+        waited: Duration,
+        /// Who holds it, where a claim says so.
+        holder: Option<String>,
+    },
+    /// The lock file was replaced while we waited; guard and monitor start over with the new one.
+    LockReplacedWaiting {
+        /// The lock file.
+        lock: PathBuf,
+    },
+    /// The lock file was replaced or removed while we held it: others may hold the new one.
+    LockReplacedHeld {
+        /// The lock file.
+        lock: PathBuf,
+    },
+    /// No inotify instance was to be had: the lock file is compared once, at the end.
+    LockUnwatched {
+        /// The lock file.
+        lock: PathBuf,
+        /// The error number.
+        errno: i32,
+    },
+    /// Something about the place of the lock that the user should know.
+    Placement {
+        /// The lock file.
+        lock: PathBuf,
+        /// What it is, and what to do.
+        text: String,
+    },
+    /// A claim could not be written: it is information, the run goes on.
+    ClaimFailed {
+        /// The claim's folder or file.
+        path: PathBuf,
+        /// What failed, and why.
+        text: String,
+    },
+    /// The command runs.
+    Started {
+        /// Its process id, as this PID namespace numbers it.
+        pid: i32,
+    },
+    /// The command could not be started.
+    SpawnFailed {
+        /// The command's name.
+        command: String,
+        /// At which step.
+        step: SpawnStep,
+        /// The error number of that step.
+        errno: i32,
+    },
+    /// The final line was seen; the command has `grace` to go by itself.
+    FinalSeen {
+        /// Whether the line says that the result is a failure.
+        failed: bool,
+        /// The time it has.
+        grace: Duration,
+    },
+    /// We woke this much too late (a paused container): silence is not held against the job.
+    WokeLate {
+        /// How late.
+        late: Duration,
+    },
+    /// The ladder begins.
+    Stopping {
+        /// Why.
+        reason: Reason,
+        /// The first signal.
+        signal: i32,
+        /// What the command has before the next rung.
+        grace: Duration,
+    },
+    /// The command has gone, or its grace is over: every descendant is asked to go.
+    Leftovers {
+        /// Whether the command itself is still there.
+        command_alive: bool,
+        /// What they have before KILL.
+        grace: Duration,
+    },
+    /// What is left is killed.
+    Killing,
+    /// KILL was sent and these are still there; the lock stays held.
+    Unkillable {
+        /// Their process ids, as this PID namespace numbers them.
+        pids: Vec<i32>,
+    },
+    /// What could not be killed has gone.
+    UnkillableGone,
+    /// /proc is not that of our PID namespace, or hides processes.
+    ProcUnusable {
+        /// What follows from that.
+        text: String,
+    },
+    /// The run is over: its tree is empty.
+    Ended(Outcome),
+    /// The lock is free again.
+    Released {
+        /// The lock file.
+        lock: PathBuf,
+        /// How long it was held.
+        held: Duration,
+    },
+    /// The monitor died; the guard ended the run's processes and freed the lock.
+    GuardCleaned {
+        /// How many processes it reaped.
+        reaped: u32,
+    },
+    /// init is at work.
+    InitStarted {
+        /// How many jobs the file has.
+        jobs: usize,
+        /// Whether we are PID 1.
+        pid1: bool,
+    },
+    /// A tick found the job's last run still going or waiting.
+    TickSkipped {
+        /// The job.
+        job: String,
+    },
+    /// init starts a run.
+    RunStarting {
+        /// The job.
+        job: String,
+        /// The run.
+        run_id: String,
+    },
+    /// A run that init started is over.
+    RunEnded {
+        /// The job.
+        job: String,
+        /// The run.
+        run_id: String,
+        /// Its exit code.
+        code: u8,
+        /// Why it ended, where the run could still say so.
+        reason: Option<Reason>,
+    },
+    /// A guard could not be started; the job is tried again at its next tick.
+    GuardFailed {
+        /// The job.
+        job: String,
+        /// What failed, and why.
+        text: String,
+    },
+    /// A run of this job lives on from an earlier init; it counts as running.
+    RunFound {
+        /// The job.
+        job: String,
+        /// The run.
+        run_id: String,
+    },
+    /// The orderly stop begins.
+    StopAsked {
+        /// The signal that asked for it.
+        signal: i32,
+        /// How many runs are going.
+        runs: usize,
+        /// The time it may take.
+        within: Duration,
+    },
+    /// The stop was not over in time: what is left goes down with init.
+    StopOverdue {
+        /// How many runs are left.
+        runs: usize,
+    },
+    /// init ends.
+    InitEnded {
+        /// Its exit code.
+        code: u8,
+    },
+    /// No job can ever run again, and `stay` keeps init.
+    Staying,
+    /// There is no journal socket: from here on, lines on standard error.
+    NoJournal {
+        /// Why, and which mount to add.
+        text: String,
+    },
+    /// So many notes were lost because nobody took them in time.
+    NotesLost {
+        /// How many.
+        count: u64,
+    },
+    /// Something in the configuration that works, but not as meant.
+    ConfigWarning {
+        /// What, and what to do.
+        text: String,
+    },
+}

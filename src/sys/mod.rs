@@ -1,0 +1,9 @@
+//! The only unsafe code: thin, typed views of what the kernel offers.
+//!
+//! Invariant: no policy. A function here does one thing and reports what the kernel said.
+#![expect(
+    unsafe_code,
+    reason = "this folder is where system calls without a safe wrapper live"
+)]
+
+pub mod clock;

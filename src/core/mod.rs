@@ -5,6 +5,9 @@
 //! recorded from a real run replays ([`run`]).
 #![forbid(unsafe_code)]
 
+pub mod event;
 pub mod note;
 pub mod outcome;
+pub mod run;
 pub mod time;
+pub mod timers;

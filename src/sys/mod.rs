@@ -7,3 +7,11 @@
 )]
 
 pub mod clock;
+pub mod fd;
+pub mod pidfd;
+pub mod proc;
+pub mod process;
+pub mod signals;
+pub mod spawn;
+pub mod tree;
+pub mod wait;

@@ -1,0 +1,71 @@
+//! Facts about, and calls on, processes: our own first of all.
+
+use std::io;
+use std::os::fd::RawFd;
+
+use nix::errno::Errno;
+
+/// Which side of a fork this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forked {
+    /// The process that called; the child's number.
+    Parent(i32),
+    /// The new process.
+    Child,
+}
+
+/// Makes a copy of this process, which must have no second thread: a lock that one held would stay
+/// locked for ever in the copy (fork(2)).
+pub fn fork() -> io::Result<Forked> {
+    // SAFETY: the caller has one thread, so the copy is whole.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Forked::Child),
+        pid => Ok(Forked::Parent(pid)),
+    }
+}
+
+/// Ends this process here: no destructor runs, and every thread ends with it (`exit_group`, `_exit(2)`).
+pub fn exit_now(code: u8) -> ! {
+    // SAFETY: ends the process; nothing of it runs on.
+    unsafe { libc::_exit(i32::from(code)) }
+}
+
+/// Our process id, as our PID namespace numbers us.
+pub fn own_pid() -> i32 {
+    // SAFETY: getpid(2) cannot fail.
+    unsafe { libc::getpid() }
+}
+
+/// Makes orphans among our descendants our children (`PR_SET_CHILD_SUBREAPER`, prctl(2), Linux 3.4).
+pub fn become_subreaper() {
+    // SAFETY: takes numbers only. It cannot fail with these arguments.
+    unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
+}
+
+/// Sends `signo` to `pid`: as kill(2), a negative number is a process group, -1 everything we may.
+/// The caller knows that the number still means whom it meant.
+pub fn kill(pid: i32, signo: i32) -> Result<(), Errno> {
+    // SAFETY: takes numbers only.
+    Errno::result(unsafe { libc::kill(pid, signo) }).map(drop)
+}
+
+/// Stops this process, and comes back when it is continued (`SIGSTOP` cannot be blocked).
+pub fn stop_self() {
+    // SAFETY: takes numbers only; raise would signal the thread, kill stops the process.
+    unsafe { libc::kill(libc::getpid(), libc::SIGSTOP) };
+}
+
+/// Closes every descriptor from `first` up (`close_range(2)`, Linux 5.9); where that is not to be had,
+/// those that any process may have open by default.
+pub fn close_from(first: RawFd) {
+    let first = libc::c_uint::try_from(first).unwrap_or(0);
+    // SAFETY: the caller gives up every descriptor in the range; no owned one is used after it.
+    let closed = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) };
+    if closed != 0 {
+        for fd in first..1024 {
+            // SAFETY: as above.
+            unsafe { libc::close(i32::try_from(fd).unwrap_or(-1)) };
+        }
+    }
+}

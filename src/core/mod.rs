@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod event;
+pub mod final_line;
 pub mod note;
 pub mod outcome;
 pub mod run;

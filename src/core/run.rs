@@ -303,7 +303,7 @@ impl Run {
 
     /// Before its program runs, the command may not lead its group yet.
     const fn target(&self) -> Target {
-        if self.facts.own_session && self.executed {
+        if self.facts.own_session && matches!(self.command, Command::Executed) {
             Target::Group
         } else {
             Target::Command

@@ -47,7 +47,10 @@ impl Facts {
 #[serde(rename_all = "snake_case")]
 pub enum Event {
     /// The run begins.
-    Begin,
+    Begin {
+        /// Since when it queues: earlier than now where the lock file was replaced meanwhile.
+        queued_at: Time,
+    },
     /// Somebody else holds the lock; we are in the queue.
     LockBusy,
     /// The lock is ours, or an ancestor run holds it for us.

@@ -124,8 +124,8 @@ impl Run {
             return;
         }
         match *event {
-            Event::Begin => self.begin(now, out),
-            Event::LockBusy => self.lock_busy(now),
+            Event::Begin { queued_at } => self.begin(queued_at, out),
+            Event::LockBusy => self.lock_busy(),
             Event::LockGot => self.lock_got(now, out),
             Event::LockReplaced => self.lock_replaced(out),
             Event::LockFailed => self.finish(now, Reason::Failed, out),
@@ -150,8 +150,8 @@ impl Run {
         }
     }
 
-    fn begin(&mut self, now: Time, out: &mut Vec<Action>) {
-        self.queued_at = now;
+    fn begin(&mut self, queued_at: Time, out: &mut Vec<Action>) {
+        self.queued_at = queued_at;
         if self.facts.wait.is_some() {
             self.state = State::Queued;
             out.push(Action::Lock);
@@ -165,11 +165,11 @@ impl Run {
         out.push(Action::Spawn);
     }
 
-    fn lock_busy(&mut self, now: Time) {
+    fn lock_busy(&mut self) {
         if self.state == State::Queued
             && let Some(Wait::AtMost(wait)) = self.facts.wait
         {
-            self.timers.arm(Timer::LockWait, now + wait);
+            self.timers.arm(Timer::LockWait, self.queued_at + wait);
         }
     }
 

@@ -9,6 +9,7 @@
 pub mod clock;
 pub mod fd;
 pub mod pidfd;
+pub mod poll;
 pub mod proc;
 pub mod process;
 pub mod signals;

@@ -152,8 +152,15 @@ fn a_freed_lock_is_not_queued_for_again_within_a_millisecond() {
     desk.ends(4, "other", 0);
     desk.ends(9_999, "a", 0);
     assert_eq!(desk.deadline_us(), Some(10_000_000));
-    // Another lock and no lock wait for nobody; exactly one millisecond is enough.
+    // Exactly one millisecond is enough.
     assert_eq!(desk.at(10_000, Event::Tick).len(), 4);
+    // Who shares the lock waits as well; another lock and no lock wait for nobody.
+    for name in ["b", "chat", "other"] {
+        desk.ends(10_003, name, 0);
+    }
+    desk.ends(20_000, "a", 0);
+    assert_eq!(desk.at(20_000, Event::Tick), ["start chat", "start other"]);
+    assert_eq!(desk.at(20_001, Event::Tick), ["start a", "start b"]);
 
     let mut desk = Desk::begun(&plan(vec![locked("/l", every("a", 10_000, 0))]));
     let (job, run) = desk.last_run("a");

@@ -118,6 +118,9 @@ fn a_main_command_that_never_started_gives_the_code_of_the_signal() {
     let mut desk = Desk::begun(&plan(vec![main("m"), job("a")]));
     desk.has_no_guard(1, "m");
     assert_eq!(desk.signal(100, SIGTERM), ["stop a 7000"]);
+    // It never will: nothing is kept for it.
+    assert_eq!(desk.signal(101, 12), NOTHING);
+    assert_eq!(desk.at(1001, Event::Tick), NOTHING);
     assert_eq!(desk.at(9100, Event::Tick), ["exit 143"]);
 }
 
@@ -158,4 +161,15 @@ fn a_stop_does_not_wait_for_found_runs() {
     desk.found(0, "a");
     desk.at(0, Event::Begin);
     assert_eq!(desk.signal(5, SIGTERM), ["exit 0"]);
+}
+
+#[test]
+fn a_main_command_without_a_guard_is_not_tried_again_during_a_stop() {
+    let mut desk = Desk::begun(&plan(vec![main("m")]));
+    assert_eq!(desk.signal(1, SIGTERM), ["stop m 7000"]);
+    assert_eq!(desk.has_no_guard(2, "m"), ["exit 125"]);
+    assert_eq!(
+        desk.says(|note| matches!(note, Note::RunEnded { code: 125, .. })),
+        1
+    );
 }

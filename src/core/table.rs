@@ -1,8 +1,8 @@
 //! The job table of init, pure: which job runs when, what a signal means, when init ends.
 //!
-//! State: one [`row`](self) a job, and the [`Phase`] of init as a whole. The table owns when runs
-//! start and that they are asked to stop ([`stop`](self)); a run's own life (queue, watchdogs, ladder) is its
-//! monitor's business, processes and descriptors are the shell's.
+//! State: one row a job, and the phase of init as a whole (begun, stopping since when, over). The
+//! table owns when runs start and that they are asked to stop; a run's own life (queue, watchdogs,
+//! ladder) is its monitor's business, processes and descriptors are the shell's.
 //!
 //! Invariants, each one a test:
 //! - never two living runs of one job, found runs of an earlier init included;
@@ -21,9 +21,10 @@
 //! | stopped by TERM or INT, all in order | its code; 128+n if it never started | 0 |
 //! | stopped, `stop_within` over | as above; 137 if it was still alive | 137 |
 //!
-//! A stop that somebody asked for and that went in order is a success, whatever single runs
-//! returned before: otherwise each `docker stop` of agents that fail now and then would read as a
-//! crash. 137 is what the runtime itself reports where it has to kill.
+//! A job without a rate that was refused a guard too often has the code 125. A stop that somebody
+//! asked for and that went in order is a success, whatever single runs returned before: otherwise
+//! each `docker stop` of agents that fail now and then would read as a crash. 137
+//! is what the runtime itself reports where it has to kill.
 //!
 //! # What keeps init
 //!

@@ -10,5 +10,6 @@ pub mod final_line;
 pub mod note;
 pub mod outcome;
 pub mod run;
+pub mod table;
 pub mod time;
 pub mod timers;

@@ -62,6 +62,11 @@ pub enum Note {
         /// The error number.
         errno: i32,
     },
+    /// The lock could not be taken at all.
+    LockFailed {
+        /// What failed, and why.
+        text: String,
+    },
     /// Something about the place of the lock that the user should know.
     Placement {
         /// The lock file.

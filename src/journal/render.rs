@@ -161,6 +161,7 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
                 Errno::from_raw(*errno).desc()
             )
         }
+        Note::LockFailed { text } => text.clone(),
         Note::Placement { lock, text } => {
             to.lock = Some(lock.to_string_lossy());
             format!("lock {lock:?}: {text}")

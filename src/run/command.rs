@@ -34,7 +34,7 @@ pub fn prepare(
         Stdin::Inherit => None,
         Stdin::Null => {
             let null = File::open("/dev/null");
-            let errno = |error: std::io::Error| error.raw_os_error().unwrap_or(libc_einval());
+            let errno = |error: std::io::Error| error.raw_os_error().unwrap_or(Errno::EINVAL as i32);
             Some(OwnedFd::from(null.map_err(|error| (SpawnStep::Stdio, errno(error)))?))
         }
     };
@@ -44,10 +44,6 @@ pub fn prepare(
         ends.and_then(|ends| ends.stderr.as_ref()),
     );
     Ok((command, stdin))
-}
-
-const fn libc_einval() -> i32 {
-    Errno::EINVAL as i32
 }
 
 /// A user's entry in the account database, and who to become.

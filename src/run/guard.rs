@@ -6,12 +6,12 @@
 //! the lock. It has one thread and rests in one poll; what reaches it is passed on.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, RawFd};
 use std::time::Duration;
 
 use super::message::{Incoming, Order, Progress, receive, send};
 use crate::core::outcome::Outcome;
-use crate::sys::fd::Wire;
+use crate::sys::fd::{self, Wire};
 use crate::sys::process::{self, Forked};
 use crate::sys::signals::{Signal, Signals};
 use crate::sys::wait::{self, Reaped};
@@ -35,11 +35,13 @@ pub enum Watched {
 }
 
 /// Forks a monitor, which runs `monitor` with its end of a wire and exits with the code that comes
-/// back, and watches it to its end. `init` is the wire to the init that started this run.
+/// back, and watches it to its end. `init` is the wire to the init that started this run; `inherited`
+/// are the descriptors that are the job's and not ours.
 ///
 /// Must be called while the process has one thread. Fails where nothing could be forked.
 pub fn watch(
     init: Option<&Wire>,
+    inherited: &[RawFd],
     monitor: impl FnOnce(Wire) -> u8,
 ) -> io::Result<Watched> {
     let signals = Signals::open()?;
@@ -51,7 +53,8 @@ pub fn watch(
         }
         Forked::Parent(pid) => {
             drop(its_end);
-            let guard = Guard { pid, monitor: own_end, init, init_gone: false, signals, last: None };
+            fd::close(inherited);
+            let guard = Guard { pid, monitor: own_end, monitor_silent: false, init, init_gone: false, signals, last: None };
             Ok(guard.watch())
         }
     }
@@ -61,6 +64,8 @@ struct Guard<'a> {
     /// The monitor's process.
     pid: i32,
     monitor: Wire,
+    /// Nothing more will come from it.
+    monitor_silent: bool,
     init: Option<&'a Wire>,
     init_gone: bool,
     signals: Signals,
@@ -72,7 +77,8 @@ impl Guard<'_> {
     fn watch(mut self) -> Watched {
         loop {
             let init = self.init.filter(|_| !self.init_gone).map(AsFd::as_fd);
-            let fds = [Some(self.monitor.as_fd()), Some(self.signals.as_fd()), init];
+            let monitor = (!self.monitor_silent).then(|| self.monitor.as_fd());
+            let fds = [monitor, Some(self.signals.as_fd()), init];
             let [told, signal, ordered] = poll::wait(fds, None);
             if told {
                 self.read_monitor();
@@ -101,16 +107,11 @@ impl Guard<'_> {
                 }
                 Incoming::Nothing => return,
                 // It exits, or was killed: the kernel says so next, by SIGCHLD.
-                Incoming::Gone => return self.await_end(),
+                Incoming::Gone => {
+                    self.monitor_silent = true;
+                    return;
+                }
             }
-        }
-    }
-
-    /// The wire has nothing more to say; only the reaping is awaited, so that the poll rests.
-    fn await_end(&self) {
-        while wait::is_child(self.pid) && !wait::has_ended(self.pid) {
-            poll::wait([Some(self.signals.as_fd())], None);
-            while let Ok(Some(_)) = self.signals.next() {}
         }
     }
 
@@ -118,7 +119,7 @@ impl Guard<'_> {
     /// continues us continues the monitor.
     fn stop_with_it(&self) {
         process::stop_self();
-        let _ = process::kill(self.pid, nix::libc::SIGCONT);
+        let _ = process::kill(self.pid, libc::SIGCONT);
     }
 
     fn read_init(&mut self) {
@@ -140,8 +141,8 @@ impl Guard<'_> {
         let mut ended = false;
         while let Ok(Some(Signal { signo, kernel })) = self.signals.next() {
             match signo {
-                nix::libc::SIGCHLD => ended |= self.reap(),
-                nix::libc::SIGCONT => {
+                libc::SIGCHLD => ended |= self.reap(),
+                libc::SIGCONT => {
                     let _ = process::kill(self.pid, signo);
                     send(&self.monitor, &Order::Signal(signo));
                 }
@@ -164,12 +165,12 @@ impl Guard<'_> {
 
     fn monitor_gone(mut self) -> Watched {
         self.read_monitor();
-        self.last.unwrap_or_else(|| Watched::Died { reaped: empty_the_tree(self.signals.as_fd()) })
+        self.last.unwrap_or_else(|| Watched::Died { reaped: empty_the_tree(&self.signals) })
     }
 }
 
 /// Kills our children, level by level, until none is left that could run; says how many were reaped.
-fn empty_the_tree(signals: BorrowedFd<'_>) -> u32 {
+fn empty_the_tree(signals: &Signals) -> u32 {
     let mut count = 0;
     let mut retried = false;
     loop {
@@ -185,7 +186,8 @@ fn empty_the_tree(signals: BorrowedFd<'_>) -> u32 {
             return count;
         }
         let until = clock::now() + KILL_RETRY;
-        let [signal] = poll::wait([Some(signals)], Some(until));
+        let [signal] = poll::wait([Some(signals.as_fd())], Some(until));
+        while let Ok(Some(_)) = signals.next() {}
         retried |= !signal;
     }
 }

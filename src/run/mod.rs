@@ -11,6 +11,7 @@
 //! orphans become the guard's children; whichever of the two is killed, the other ends the tree
 //! before the lock is free. All policy is [`crate::core::run`]; nothing here decides.
 
+pub mod claims;
 pub mod command;
 pub mod event_log;
 pub mod guard;
@@ -18,4 +19,5 @@ pub mod message;
 pub mod monitor;
 pub mod output;
 pub mod report;
+pub mod start;
 pub mod waiter;

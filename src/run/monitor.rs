@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,13 +23,13 @@ use super::waiter::Waiter;
 use crate::config::plan::RunPlan;
 use crate::core::event::{Action, Event, Facts, Target};
 use crate::core::note::Note;
-use crate::core::outcome::{Outcome, SpawnStep, Status};
+use crate::core::outcome::{Outcome, Reason, SpawnStep, Status};
 use crate::core::run::Run;
 use crate::core::time::Time;
 use crate::journal::Journal;
-use crate::lock::claims::Claims;
+use super::claims::Claims;
 use crate::lock::shared::{Attempt, SharedLock, Watch};
-use crate::sys::fd::Wire;
+use crate::sys::fd::{self, Wire};
 use crate::sys::signals::{self, Signals};
 use crate::sys::spawn::{self, Session};
 use crate::sys::wait::{self, Reaped};
@@ -59,10 +59,14 @@ pub struct Setup<'a> {
     pub namespace: bool,
     /// The folder for a command whose plan names none, where we have left it ourselves.
     pub started_in: Option<PathBuf>,
+    /// Descriptors that we inherited for the command, and let go of once it has them.
+    pub inherited: &'a [RawFd],
     /// Since when the run queues.
     pub queued_at: Time,
     /// Where notes go.
     pub journal: Journal,
+    /// What the guard found before the fork.
+    pub first_notes: Vec<Note>,
 }
 
 /// How the life of a run ended, for the process that it happened in.
@@ -76,6 +80,8 @@ pub enum End {
 
 /// Runs `setup` to its end. Fails only before anything was started.
 pub fn live(setup: Setup<'_>) -> io::Result<End> {
+    // Not inherited over a fork (PR_SET_CHILD_SUBREAPER, prctl(2)): the guard's own does not serve.
+    process::become_subreaper();
     let signals = Signals::open()?;
     let own_session = setup.session != Session::Shared;
     let mut facts =
@@ -99,6 +105,9 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         asked: tree::Asked::default(),
         end: None,
     };
+    for note in std::mem::take(&mut monitor.setup.first_notes) {
+        monitor.setup.journal.note(note);
+    }
     monitor.step(Event::Begin { queued_at });
     while monitor.end.is_none() {
         monitor.turn();
@@ -212,7 +221,7 @@ impl Monitor<'_> {
         match lock.try_lock() {
             Ok(Attempt::Got) => self.lock_got(),
             Ok(Attempt::Busy) => {
-                let holder = self.setup.claims.waiting();
+                let holder = self.setup.claims.holder();
                 let path = lock.path().to_owned();
                 self.setup.journal.note(Note::Waiting { lock: path, holder });
                 self.tell(Progress::Waiting);
@@ -301,6 +310,7 @@ impl Monitor<'_> {
         )?;
         let spawned = command.spawn()?;
         self.progress = Some(spawned.progress);
+        fd::close(self.setup.inherited);
         Ok(spawned.pid)
     }
 
@@ -325,7 +335,7 @@ impl Monitor<'_> {
     fn read_signals(&mut self) {
         let mut children = false;
         while let Ok(Some(signal)) = self.signals.next() {
-            if signal.signo == nix::libc::SIGCHLD {
+            if signal.signo == libc::SIGCHLD {
                 children = true;
             } else {
                 self.step(Event::Signal { signo: signal.signo, kernel: signal.kernel });
@@ -398,7 +408,7 @@ impl Monitor<'_> {
         self.tell(Progress::Stopped);
         process::stop_self();
         let to = if self.setup.session == Session::Shared { Target::Command } else { Target::Group };
-        self.signal(to, nix::libc::SIGCONT);
+        self.signal(to, libc::SIGCONT);
     }
 
     fn file_changed(&mut self) {
@@ -424,7 +434,7 @@ impl Monitor<'_> {
         if let Some(output) = &self.output {
             output.finish();
         }
-        if let crate::core::outcome::Reason::WaitExpired = outcome.reason
+        if outcome.reason == Reason::WaitExpired
             && let Some(lock) = &self.setup.lock
         {
             let holder = self.setup.claims.holder();
@@ -455,7 +465,7 @@ impl Monitor<'_> {
             let [_, signal, gone] =
                 poll::wait([Some(output.as_fd()), Some(self.signals.as_fd()), guard], None);
             let stopped = signal && std::iter::from_fn(|| self.signals.next().ok().flatten())
-                .any(|signal| matches!(signal.signo, nix::libc::SIGTERM | nix::libc::SIGINT | nix::libc::SIGHUP));
+                .any(|signal| matches!(signal.signo, libc::SIGTERM | libc::SIGINT | libc::SIGHUP));
             if stopped || gone {
                 return;
             }

@@ -11,7 +11,8 @@ use std::thread;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use crate::lock::shared::{LockError, SharedLock};
+use crate::lock::fault::LockError;
+use crate::lock::shared::SharedLock;
 
 /// Enough for flock(2) and one message.
 const STACK: usize = 32 * 1024;

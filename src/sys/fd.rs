@@ -1,7 +1,7 @@
 //! Descriptors: message sockets between our own processes, and letting go of inherited ones.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
@@ -67,32 +67,37 @@ impl std::os::fd::AsFd for Wire {
     }
 }
 
-/// Closes every descriptor above standard error that is not in `keep`, so that a process of ours
-/// pins no pipe, lock or mount that the job was given.
-pub fn close_others(keep: &[BorrowedFd<'_>]) {
-    let mut kept: Vec<RawFd> = keep.iter().map(AsRawFd::as_raw_fd).collect();
-    kept.sort_unstable();
-    let mut first: RawFd = 3;
-    for fd in kept {
-        if fd > first {
-            close_range(first, fd - 1);
-        }
-        first = first.max(fd + 1);
-    }
-    super::process::close_from(first);
+/// The descriptors above standard error that are open now, as numbers. Asked before anything of our
+/// own is opened, they are what we inherited, for the job. Without /proc nothing is known of them.
+pub fn inherited() -> Vec<RawFd> {
+    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return Vec::new() };
+    let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let mut open: Vec<RawFd> = numbers.filter(|fd| *fd > 2).collect();
+    // The folder that was just read is among them, and closed by now.
+    open.retain(|fd| fcntl(*fd, libc::F_GETFD).is_ok());
+    open
 }
 
-fn close_range(first: RawFd, last: RawFd) {
-    let (Ok(first), Ok(last)) = (libc::c_uint::try_from(first), libc::c_uint::try_from(last))
-    else {
-        return;
-    };
-    // SAFETY: the caller of `close_others` named every descriptor that is still owned by anything.
-    let closed = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
-    if closed != 0 {
-        for fd in first..=last.min(1024) {
-            // SAFETY: as above.
-            unsafe { libc::close(i32::try_from(fd).unwrap_or(-1)) };
-        }
+/// Lets go of inherited descriptors, so that a process of ours pins no pipe, lock or mount that the
+/// job was given. Nothing in this process owns them.
+pub fn close(inherited: &[RawFd]) {
+    for fd in inherited {
+        // SAFETY: these were open before we opened anything, and no value owns them.
+        unsafe { libc::close(*fd) };
     }
+}
+
+/// Makes an inherited descriptor ours, and close-on-exec: the job does not get it. `EBADF`: it is
+/// not open.
+pub fn adopt(fd: RawFd) -> Result<OwnedFd, Errno> {
+    let flags = fcntl(fd, libc::F_GETFD)?;
+    // SAFETY: takes numbers only.
+    Errno::result(unsafe { libc::fcntl(fd, libc::F_SETFD, flags | libc::FD_CLOEXEC) })?;
+    // SAFETY: it is open, and was handed to us under this number to be ours.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn fcntl(fd: RawFd, command: libc::c_int) -> Result<libc::c_int, Errno> {
+    // SAFETY: a command without an argument takes numbers only.
+    Errno::result(unsafe { libc::fcntl(fd, command) })
 }

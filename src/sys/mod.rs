@@ -15,4 +15,5 @@ pub mod process;
 pub mod signals;
 pub mod spawn;
 pub mod tree;
+pub mod tty;
 pub mod wait;

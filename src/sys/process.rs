@@ -1,7 +1,6 @@
 //! Facts about, and calls on, processes: our own first of all.
 
 use std::io;
-use std::os::fd::RawFd;
 
 use nix::errno::Errno;
 
@@ -56,16 +55,12 @@ pub fn stop_self() {
     unsafe { libc::kill(libc::getpid(), libc::SIGSTOP) };
 }
 
-/// Closes every descriptor from `first` up (`close_range(2)`, Linux 5.9); where that is not to be had,
-/// those that any process may have open by default.
-pub fn close_from(first: RawFd) {
-    let first = libc::c_uint::try_from(first).unwrap_or(0);
-    // SAFETY: the caller gives up every descriptor in the range; no owned one is used after it.
-    let closed = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) };
-    if closed != 0 {
-        for fd in first..1024 {
-            // SAFETY: as above.
-            unsafe { libc::close(i32::try_from(fd).unwrap_or(-1)) };
-        }
-    }
+/// Random bytes from the kernel (`getrandom(2)`), as lower-case hexadecimal digits: a name that no
+/// other run has.
+pub fn random_hex<const BYTES: usize>() -> String {
+    let mut bytes = [0_u8; BYTES];
+    // SAFETY: `bytes` is valid for writing its length. Once the kernel has started up, so few bytes
+    // are always there.
+    unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -14,5 +14,6 @@ pub mod proc;
 pub mod process;
 pub mod signals;
 pub mod spawn;
+pub mod statx;
 pub mod tree;
 pub mod wait;

@@ -9,6 +9,9 @@
 //! | [`record`] | what a claim says, and how an error message puts it |
 //! | [`listing`] | reading the claims of others, and clearing away the dead |
 //! | [`folders`] | where claims lie |
+//! | [`placement`] | whether a lock lies where other containers see it |
+//! | [`mountinfo`] | the kernel's table of mounts |
+//! | [`probe`] | whether a folder's file system excludes anybody at all |
 //!
 //! Invariants of this room:
 //! - the shared lock is the only thing that excludes anybody; claims are information, and no error
@@ -22,6 +25,9 @@ pub mod fault;
 pub mod folders;
 pub mod latch;
 pub mod listing;
+pub mod mountinfo;
+pub mod placement;
+pub mod probe;
 
 pub mod record;
 pub mod shared;

@@ -26,7 +26,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::sys::stat::{Mode, fchmod};
 use nix::sys::statfs::{NFS_SUPER_MAGIC, fstatfs};
 
-use super::fault::{Fault, LockError, OpenError};
+pub use super::fault::{Fault, LockError, OpenError};
 
 /// How often the pair of opens is tried when somebody creates and removes the file meanwhile.
 const ROUNDS: u32 = 16;

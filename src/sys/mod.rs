@@ -14,6 +14,7 @@ pub mod proc;
 pub mod process;
 pub mod signals;
 pub mod spawn;
+pub mod statx;
 pub mod tree;
 pub mod tty;
 pub mod wait;

@@ -266,6 +266,24 @@ mod tests {
     }
 
     #[test]
+    fn the_defaults_told_are_the_defaults_used() {
+        use super::super::plan;
+        for (scope, name, used) in [
+            (Scope::Init, "stop_within", plan::DEFAULT_STOP_WITHIN),
+            (Scope::Class, "wait", plan::DEFAULT_WAIT),
+            (Scope::Final, "grace", plan::DEFAULT_FINAL_GRACE),
+            (Scope::Stop, "grace", plan::DEFAULT_GRACE),
+            (Scope::Stop, "leftover_grace", plan::DEFAULT_LEFTOVER_GRACE),
+            (Scope::Job, "jitter", Duration::ZERO),
+        ] {
+            let told = find(name, scope).unwrap().default;
+            assert_eq!(humantime::parse_duration(told), Ok(used), "{name}");
+        }
+        let signal = find("signal", Scope::Stop).unwrap().default;
+        assert_eq!((signal, plan::StopPlan::default().signal), ("TERM", 15));
+    }
+
+    #[test]
     fn no_foreign_name_is_a_key_of_the_same_scope() {
         for key in KEYS {
             for also in key.also {

@@ -267,13 +267,21 @@ fn in_words(error: &Error, text: &str, span: &Range<usize>) -> (String, String) 
             let help = "no value here is that deep".to_owned();
             return ("this is nested too deeply".to_owned(), help);
         }
-        _ if short.starts_with("invalid basic string") => {
-            "close the text with `\"` in the same line; control characters are written as \\t or \
-             \\u0000"
-                .to_owned()
+        "invalid basic string" | "invalid literal string" => {
+            let next = text.get(span.start..).and_then(|rest| rest.chars().next());
+            return match next {
+                Some(c) if c.is_control() && !"\r\n".contains(c) => (
+                    "a text contains a control character".to_owned(),
+                    "write it as \\u and its number, in double quotes".to_owned(),
+                ),
+                _ => (
+                    "this text is never closed".to_owned(),
+                    "close it with the same quote, in the same line".to_owned(),
+                ),
+            };
         }
-        _ if short.starts_with("invalid literal string") => {
-            "close the text with `'` in the same line".to_owned()
+        "missing escaped value" => {
+            "in double quotes `\\` begins an escape: write `\\\\`, or use single quotes".to_owned()
         }
         _ if found.starts_with(|c: char| c.is_ascii_digit()) => {
             let behind = text.get(span.start..).unwrap_or_default();

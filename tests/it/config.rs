@@ -6,7 +6,8 @@
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -257,18 +258,29 @@ fn a_file_that_is_no_configuration_is_refused_without_reading_on_or_hanging() {
 }
 
 #[test]
-fn a_file_without_permission_is_refused() {
-    if nix::unistd::geteuid().is_root() {
-        // Root may read everything; what is left to see is that the reason reaches the report.
-        let missing = read(Path::new("/proc/1/nothing")).unwrap_err();
-        assert!(missing.to_string().contains("no such file"));
-        return;
-    }
+fn a_file_that_may_not_or_cannot_be_read_is_refused() {
     let folder = Folder::new("permission");
     let path = folder.file("closed.toml", SMALLEST);
-    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
-    let report = read(&path).unwrap_err().to_string();
-    assert!(report.contains("permission denied"), "{report}");
+    fs::set_permissions(&path, Permissions::from_mode(0o000)).unwrap();
+    let reader = std::thread::spawn(move || {
+        // Root's right to read everything goes with its file system uid, of this thread alone
+        // (setfsuid(2), capabilities(7)).
+        nix::unistd::setfsuid(nix::unistd::Uid::from_raw(65534));
+        read(&path).unwrap_err().to_string()
+    });
+    let report = reader.join().unwrap();
+    assert!(
+        report.contains("cannot open the configuration: permission denied"),
+        "{report}"
+    );
+    assert!(report.contains("the right to read it"), "{report}");
+
+    // A regular file whose first page cannot be read (proc_pid_mem(5)).
+    let report = read(Path::new("/proc/self/mem")).unwrap_err().to_string();
+    assert!(
+        report.contains("cannot read the configuration: "),
+        "{report}"
+    );
 }
 
 #[test]

@@ -1,7 +1,30 @@
 //! From the TOML to a [`plan::Plan`]: what a valid configuration means, and reports of all that is
 //! wrong with one, each with line, column and a suggestion.
 //!
+//! The way of a file: [`source`] reads the bytes (and refuses what is no text), [`sheet`] walks the
+//! tables by the one table of keys in [`keys`], [`value`] makes each value what its key asks for,
+//! [`resolve`] lets jobs inherit from classes and classes find their locks, [`rules`] checks what
+//! concerns several tables. Whatever is wrong becomes a [`report::Finding`]; none ends the reading,
+//! so that all of them are reported at once.
+//!
 //! Invariant: whatever leaves this folder as a plan is complete and valid; nothing behind it asks
 //! the TOML again. Reading never takes the program down, whatever the bytes are.
 
+pub mod keys;
 pub mod plan;
+pub mod report;
+pub mod source;
+
+mod expand;
+mod findings;
+mod load;
+mod nearest;
+mod repair;
+mod resolve;
+mod rules;
+mod sheet;
+mod text;
+mod value;
+
+pub use load::{Loaded, Surroundings, built_in, parse, read};
+pub use nearest::nearest;

@@ -17,7 +17,7 @@ pub mod source;
 
 mod expand;
 mod findings;
-mod load;
+pub mod load;
 mod nearest;
 mod repair;
 mod resolve;

@@ -73,6 +73,8 @@ pub enum Note {
         lock: PathBuf,
         /// What it is, and what to do.
         text: String,
+        /// Whether it may exclude fewer than is hoped for.
+        warning: bool,
     },
     /// A claim could not be written: it is information, the run goes on.
     ClaimFailed {

@@ -110,6 +110,8 @@ pub struct Outcome {
     pub waited: Duration,
     /// Time from the lock obtained to the tree empty.
     pub held: Duration,
+    /// Time from the command's start to the tree empty.
+    pub ran: Duration,
 }
 
 /// The exit code that follows from a reason and the command's own status.

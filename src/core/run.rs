@@ -80,6 +80,7 @@ pub struct Run {
     timers: Timers,
     queued_at: Time,
     locked_at: Option<Time>,
+    started_at: Option<Time>,
     command: Command,
     /// The last final line said: failed.
     result_failed: bool,
@@ -102,6 +103,7 @@ impl Run {
             timers: Timers::default(),
             queued_at: Time::default(),
             locked_at: None,
+            started_at: None,
             command: Command::Absent,
             result_failed: false,
             early: Vec::new(),
@@ -191,6 +193,7 @@ impl Run {
 
     fn forked(&mut self, now: Time, pid: i32, out: &mut Vec<Action>) {
         self.command = Command::Forked;
+        self.started_at = Some(now);
         out.push(Action::Note(Note::Started { pid }));
         if self.state != State::Running {
             return;
@@ -480,6 +483,7 @@ impl Run {
             status: self.status,
             waited,
             held: self.locked_at.map_or(Duration::ZERO, |at| now.since(at)),
+            ran: self.started_at.map_or(Duration::ZERO, |at| now.since(at)),
         }));
     }
 }

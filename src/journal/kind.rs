@@ -95,7 +95,8 @@ pub const fn kind(note: &Note) -> (MessageId, Level) {
         Note::LockReplacedHeld { .. } => (LOCK_REPLACED_HELD, Level::Error),
         Note::LockUnwatched { .. } => (LOCK_UNWATCHED, Level::Warning),
         Note::LockFailed { .. } => (LOCK_FAILED, Level::Error),
-        Note::Placement { .. } => (PLACEMENT, Level::Warning),
+        Note::Placement { warning: true, .. } => (PLACEMENT, Level::Warning),
+        Note::Placement { .. } => (PLACEMENT, Level::Debug),
         Note::ClaimFailed { .. } => (CLAIM_FAILED, Level::Warning),
         Note::Started { .. } => (STARTED, Level::Info),
         Note::SpawnFailed { .. } => (SPAWN_FAILED, Level::Error),
@@ -113,8 +114,11 @@ pub const fn kind(note: &Note) -> (MessageId, Level) {
         Note::GuardCleaned { .. } => (GUARD_CLEANED, Level::Error),
         Note::InitStarted { .. } => (INIT_STARTED, Level::Info),
         Note::TickSkipped { .. } => (TICK_SKIPPED, Level::Info),
-        Note::RunStarting { .. } => (RUN_STARTING, Level::Info),
-        Note::RunEnded { code: 0, .. } => (RUN_ENDED, Level::Info),
+        // What the run says of itself is louder.
+        Note::RunStarting { .. } => (RUN_STARTING, Level::Debug),
+        Note::RunEnded {
+            reason: Some(_), ..
+        } => (RUN_ENDED, Level::Debug),
         Note::RunEnded { .. } => (RUN_ENDED, Level::Warning),
         Note::GuardFailed { .. } => (GUARD_FAILED, Level::Error),
         Note::RunFound { .. } => (RUN_FOUND, Level::Info),

@@ -162,7 +162,7 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
             )
         }
         Note::LockFailed { text } => text.clone(),
-        Note::Placement { lock, text } => {
+        Note::Placement { lock, text, .. } => {
             to.lock = Some(lock.to_string_lossy());
             format!("lock {lock:?}: {text}")
         }
@@ -333,6 +333,7 @@ fn ended(outcome: &Outcome, to: &mut Fields<'_>) -> String {
         status,
         waited,
         held,
+        ran,
     } = *outcome;
     to.exit_code = Some(code);
     to.reason = Some(reason.word());
@@ -342,7 +343,7 @@ fn ended(outcome: &Outcome, to: &mut Fields<'_>) -> String {
         Some(Status::Killed(signal)) => Some(signal_name(signal)),
         Some(Status::Exited(_)) | None => None,
     };
-    let after = Short(held);
+    let after = Short(ran);
     let text = match reason {
         Reason::Ended => match &died_of {
             Some(signal) => format!("killed by {signal} after {after} (exit {code})"),

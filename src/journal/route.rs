@@ -9,6 +9,7 @@ use std::io::IsTerminal as _;
 use std::os::fd::BorrowedFd;
 
 use nix::sys::stat::fstat;
+use serde::{Deserialize, Serialize};
 
 use super::kind::Level;
 
@@ -43,7 +44,8 @@ pub enum Speaker {
 }
 
 /// How much the caller asked for on the command line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Verbosity {
     /// `-q`: on standard error, errors only.
     Quiet,

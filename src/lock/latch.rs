@@ -54,6 +54,18 @@ pub(super) fn is_held(latch: impl AsFd) -> Result<bool, Errno> {
     Ok(libc::c_int::from(asked.l_type) != libc::F_UNLCK)
 }
 
+/// Waits in the kernel until no owner holds the latch, without a time limit: for a thread of its own.
+/// A read lock is asked for, so that a read-only descriptor is enough, and given back at once.
+pub(super) fn await_free(latch: impl AsFd) -> Result<(), Errno> {
+    loop {
+        match fcntl(latch.as_fd(), FcntlArg::F_OFD_SETLKW(&whole(libc::F_RDLCK))) {
+            Ok(_) => return unlock(latch),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs::{File, OpenOptions};

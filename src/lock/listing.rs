@@ -72,6 +72,20 @@ pub fn lookup(folder: &Path, run_id: &str) -> Option<Record> {
     }
 }
 
+/// Waits in the kernel until the owner of this run's claim has gone, without a time limit: for a
+/// thread of its own. Comes back at once where there is no such claim, or none that we may ask about.
+pub fn await_end(folder: &Path, run_id: &str) {
+    let Some(names) = Names::of(run_id) else {
+        return;
+    };
+    let Ok(dir) = open_existing(folder) else {
+        return;
+    };
+    if let Some(latch) = open_regular(&dir, &names.latch) {
+        let _ = latch::await_free(&latch);
+    }
+}
+
 /// Removes what dead owners left in `folder`, and returns how many claims that were. What is not
 /// ours to remove stays, and nothing is said about it.
 ///

@@ -26,7 +26,11 @@ pub struct Claims {
 impl Claims {
     /// Claims nothing.
     pub fn none(plan: &RunPlan, run_id: &str) -> Self {
-        Self { record: record_of(plan, run_id, None), held: Vec::new(), beside: None }
+        Self {
+            record: record_of(plan, run_id, None),
+            held: Vec::new(),
+            beside: None,
+        }
     }
 
     /// Puts a claim into each of `folders`: the one beside the lock, and that of this container's runs.
@@ -38,14 +42,21 @@ impl Claims {
         notes: &mut Vec<Note>,
     ) -> Self {
         let beside = plan.kind.lock().map(|lock| claims_folder(&lock.path));
-        let mut claims = Self { record: record_of(plan, run_id, container), held: Vec::new(), beside };
+        let mut claims = Self {
+            record: record_of(plan, run_id, container),
+            held: Vec::new(),
+            beside,
+        };
         let folders = claims.beside.iter().map(PathBuf::as_path).chain(runtime);
         for folder in folders {
             match Claim::create(folder, run_id, &claims.record) {
                 Ok(claim) => claims.held.push(claim),
                 Err(error) => {
                     let path = folder.to_owned();
-                    notes.push(Note::ClaimFailed { path, text: error.to_string() });
+                    notes.push(Note::ClaimFailed {
+                        path,
+                        text: error.to_string(),
+                    });
                 }
             }
         }

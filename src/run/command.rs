@@ -34,8 +34,11 @@ pub fn prepare(
         Stdin::Inherit => None,
         Stdin::Null => {
             let null = File::open("/dev/null");
-            let errno = |error: std::io::Error| error.raw_os_error().unwrap_or(Errno::EINVAL as i32);
-            Some(OwnedFd::from(null.map_err(|error| (SpawnStep::Stdio, errno(error)))?))
+            let errno =
+                |error: std::io::Error| error.raw_os_error().unwrap_or(Errno::EINVAL as i32);
+            Some(OwnedFd::from(
+                null.map_err(|error| (SpawnStep::Stdio, errno(error)))?,
+            ))
         }
     };
     command.stdio(
@@ -61,33 +64,45 @@ fn account(plan: &RunPlan) -> Result<Option<Account>, Failure> {
     }
     let failed = |errno: Errno| (SpawnStep::User, errno as i32);
     let user = match &plan.user {
-        Some(name) => Some(match (User::from_name(name).map_err(failed)?, name.parse::<u32>()) {
-            (Some(user), _) => (user.uid.as_raw(), Some(user)),
-            (None, Ok(uid)) => (uid, User::from_uid(uid.into()).map_err(failed)?),
-            (None, Err(_)) => return Err(missing),
-        }),
+        Some(name) => Some(
+            match (User::from_name(name).map_err(failed)?, name.parse::<u32>()) {
+                (Some(user), _) => (user.uid.as_raw(), Some(user)),
+                (None, Ok(uid)) => (uid, User::from_uid(uid.into()).map_err(failed)?),
+                (None, Err(_)) => return Err(missing),
+            },
+        ),
         None => None,
     };
     let group = match &plan.group {
-        Some(name) => Some(match (Group::from_name(name).map_err(failed)?, name.parse::<u32>()) {
-            (Some(group), _) => group.gid.as_raw(),
-            (None, Ok(gid)) => gid,
-            (None, Err(_)) => return Err(missing),
-        }),
+        Some(name) => Some(
+            match (Group::from_name(name).map_err(failed)?, name.parse::<u32>()) {
+                (Some(group), _) => group.gid.as_raw(),
+                (None, Ok(gid)) => gid,
+                (None, Err(_)) => return Err(missing),
+            },
+        ),
         None => None,
     };
     let (uid, entry) = user.unwrap_or_else(|| (nix::unistd::getuid().as_raw(), None));
     let own_gid = nix::unistd::getgid().as_raw();
-    let gid = group.or(entry.as_ref().map(|user| user.gid.as_raw())).unwrap_or(own_gid);
+    let gid = group
+        .or(entry.as_ref().map(|user| user.gid.as_raw()))
+        .unwrap_or(own_gid);
     let groups = match &entry {
         Some(user) => std::ffi::CString::new(user.name.as_str())
             .ok()
             .and_then(|name| getgrouplist(&name, gid.into()).ok())
-            .map_or_else(|| vec![gid], |groups| groups.iter().map(|gid| gid.as_raw()).collect()),
+            .map_or_else(
+                || vec![gid],
+                |groups| groups.iter().map(|gid| gid.as_raw()).collect(),
+            ),
         None => vec![gid],
     };
     let login = entry.map(|user| (user.name, user.dir));
-    Ok(Some(Account { credentials: Credentials { uid, gid, groups }, login }))
+    Ok(Some(Account {
+        credentials: Credentials { uid, gid, groups },
+        login,
+    }))
 }
 
 /// What we were started with, then the user's own names, then the plan's, then ours.

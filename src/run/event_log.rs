@@ -41,10 +41,17 @@ impl EventLog {
     pub fn open(run_id: &str, facts: &Facts) -> Self {
         let file = std::env::var_os("LOCKKEEPER_EVENT_LOG").and_then(|folder| {
             let path = PathBuf::from(folder).join(format!("{run_id}.jsonl"));
-            OpenOptions::new().create_new(true).append(true).open(path).ok()
+            OpenOptions::new()
+                .create_new(true)
+                .append(true)
+                .open(path)
+                .ok()
         });
         let mut log = Self(file);
-        log.write(&Head { v: 1, facts: facts.clone() });
+        log.write(&Head {
+            v: 1,
+            facts: facts.clone(),
+        });
         log
     }
 

@@ -54,7 +54,15 @@ pub fn watch(
         Forked::Parent(pid) => {
             drop(its_end);
             fd::close(inherited);
-            let guard = Guard { pid, monitor: own_end, monitor_silent: false, init, init_gone: false, signals, last: None };
+            let guard = Guard {
+                pid,
+                monitor: own_end,
+                monitor_silent: false,
+                init,
+                init_gone: false,
+                signals,
+                last: None,
+            };
             Ok(guard.watch())
         }
     }
@@ -165,7 +173,9 @@ impl Guard<'_> {
 
     fn monitor_gone(mut self) -> Watched {
         self.read_monitor();
-        self.last.unwrap_or_else(|| Watched::Died { reaped: empty_the_tree(&self.signals) })
+        self.last.unwrap_or_else(|| Watched::Died {
+            reaped: empty_the_tree(&self.signals),
+        })
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
+use super::claims::Claims;
 use super::command::prepare;
 use super::event_log::{Entry, EventLog};
 use super::message::{Incoming, Order, Progress, receive, send};
@@ -27,7 +28,6 @@ use crate::core::outcome::{Outcome, Reason, SpawnStep, Status};
 use crate::core::run::Run;
 use crate::core::time::Time;
 use crate::journal::Journal;
-use super::claims::Claims;
 use crate::lock::shared::{Attempt, SharedLock, Watch};
 use crate::sys::fd::{self, Wire};
 use crate::sys::signals::{self, Signals};
@@ -84,8 +84,12 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
     process::become_subreaper();
     let signals = Signals::open()?;
     let own_session = setup.session != Session::Shared;
-    let mut facts =
-        Facts::new(setup.plan, own_session, setup.job_control, signals::started_ignored());
+    let mut facts = Facts::new(
+        setup.plan,
+        own_session,
+        setup.job_control,
+        signals::started_ignored(),
+    );
     if setup.lock.is_none() {
         facts.wait = None;
     }
@@ -163,7 +167,9 @@ impl Monitor<'_> {
             self.waiter_answered();
         }
         if news && let Some(found) = self.output.as_ref().and_then(Output::final_line) {
-            self.step(Event::FinalLine { failed: found.failed });
+            self.step(Event::FinalLine {
+                failed: found.failed,
+            });
         }
         if signal {
             self.read_signals();
@@ -174,7 +180,11 @@ impl Monitor<'_> {
         if file {
             self.file_changed();
         }
-        if self.run.next_deadline().is_some_and(|due| due <= clock::now()) {
+        if self
+            .run
+            .next_deadline()
+            .is_some_and(|due| due <= clock::now())
+        {
             self.step(Event::Tick);
         }
     }
@@ -187,7 +197,11 @@ impl Monitor<'_> {
             let mut actions = Vec::new();
             self.run.handle(at, &event, &mut actions);
             if self.log.is_on() {
-                self.log.record(&Entry { at, event, actions: actions.clone() });
+                self.log.record(&Entry {
+                    at,
+                    event,
+                    actions: actions.clone(),
+                });
             }
             for action in actions {
                 events.extend(self.perform(action));
@@ -207,7 +221,11 @@ impl Monitor<'_> {
                 let at = self.output.as_ref().map_or_else(clock::now, Output::last);
                 return Some(Event::LastOutput { at });
             }
-            Action::AskSurvivors => return Some(Event::Survivors { pids: tree::survivors() }),
+            Action::AskSurvivors => {
+                return Some(Event::Survivors {
+                    pids: tree::survivors(),
+                });
+            }
             Action::StopSelf => self.stop_self(),
             Action::Note(note) => self.setup.journal.note(note),
             Action::StartOver => self.start_over(),
@@ -217,13 +235,17 @@ impl Monitor<'_> {
     }
 
     fn take_lock(&mut self) -> Event {
-        let Some(lock) = self.setup.lock.clone() else { return Event::LockGot };
+        let Some(lock) = self.setup.lock.clone() else {
+            return Event::LockGot;
+        };
         match lock.try_lock() {
             Ok(Attempt::Got) => self.lock_got(),
             Ok(Attempt::Busy) => {
                 let holder = self.setup.claims.holder();
                 let path = lock.path().to_owned();
-                self.setup.journal.note(Note::Waiting { lock: path, holder });
+                self.setup
+                    .journal
+                    .note(Note::Waiting { lock: path, holder });
                 self.tell(Progress::Waiting);
                 match Waiter::start(lock) {
                     Ok(waiter) => self.waiter = Some(waiter),
@@ -236,7 +258,9 @@ impl Monitor<'_> {
     }
 
     fn waiter_answered(&mut self) {
-        let Some(answer) = self.waiter.as_ref().and_then(Waiter::answer) else { return };
+        let Some(answer) = self.waiter.as_ref().and_then(Waiter::answer) else {
+            return;
+        };
         self.waiter = None;
         let event = match answer {
             Ok(()) => self.lock_got(),
@@ -247,7 +271,9 @@ impl Monitor<'_> {
 
     /// The kernel gave us a lock; it is *the* lock only while its file still bears the name.
     fn lock_got(&mut self) -> Event {
-        let Some(lock) = self.setup.lock.clone() else { return Event::LockGot };
+        let Some(lock) = self.setup.lock.clone() else {
+            return Event::LockGot;
+        };
         match lock.is_current() {
             Ok(true) => {}
             Ok(false) => return Event::LockReplaced,
@@ -257,16 +283,24 @@ impl Monitor<'_> {
             Ok(watch) => self.watch = Some(watch),
             Err(errno) => {
                 let path = lock.path().to_owned();
-                self.setup.journal.note(Note::LockUnwatched { lock: path, errno: errno as i32 });
+                self.setup.journal.note(Note::LockUnwatched {
+                    lock: path,
+                    errno: errno as i32,
+                });
             }
         }
         let waited = clock::now().since(self.setup.queued_at);
-        self.setup.journal.note(Note::Obtained { lock: lock.path().to_owned(), waited });
+        self.setup.journal.note(Note::Obtained {
+            lock: lock.path().to_owned(),
+            waited,
+        });
         Event::LockGot
     }
 
     fn lock_failed(&mut self, text: &str) -> Event {
-        self.setup.journal.note(Note::LockFailed { text: text.to_owned() });
+        self.setup.journal.note(Note::LockFailed {
+            text: text.to_owned(),
+        });
         Event::LockFailed
     }
 
@@ -274,7 +308,9 @@ impl Monitor<'_> {
         if let Some(lock) = &self.setup.lock {
             let path = lock.path().to_owned();
             let _ = lock.unlock();
-            self.setup.journal.note(Note::LockReplacedWaiting { lock: path });
+            self.setup
+                .journal
+                .note(Note::LockReplacedWaiting { lock: path });
         }
         self.end = Some(End::StartOver);
     }
@@ -289,17 +325,25 @@ impl Monitor<'_> {
             }
             Err((step, errno)) => {
                 self.spawn_failed(step, errno);
-                Event::SpawnFailed { step, errno, forked: false }
+                Event::SpawnFailed {
+                    step,
+                    errno,
+                    forked: false,
+                }
             }
         }
     }
 
     fn try_spawn(&mut self) -> Result<i32, spawn::Failure> {
         let stdio = |error: io::Error| {
-            (SpawnStep::Stdio, error.raw_os_error().unwrap_or(Errno::EAGAIN as i32))
+            (
+                SpawnStep::Stdio,
+                error.raw_os_error().unwrap_or(Errno::EAGAIN as i32),
+            )
         };
-        let (output, ends) =
-            Output::start(&self.setup.plan.limits).map_err(stdio)?.unzip();
+        let (output, ends) = Output::start(&self.setup.plan.limits)
+            .map_err(stdio)?
+            .unzip();
         self.output = output;
         let (command, _stdin) = prepare(
             self.setup.plan,
@@ -315,12 +359,18 @@ impl Monitor<'_> {
     }
 
     fn exec_ended(&mut self) {
-        let Some(progress) = self.progress.take() else { return };
+        let Some(progress) = self.progress.take() else {
+            return;
+        };
         let event = match spawn::failure(&progress) {
             None => Event::Executed,
             Some((step, errno)) => {
                 self.spawn_failed(step, errno);
-                Event::SpawnFailed { step, errno, forked: true }
+                Event::SpawnFailed {
+                    step,
+                    errno,
+                    forked: true,
+                }
             }
         };
         self.step(event);
@@ -328,8 +378,14 @@ impl Monitor<'_> {
 
     fn spawn_failed(&mut self, step: SpawnStep, errno: i32) {
         let command = self.setup.plan.command.first();
-        let command = command.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        self.setup.journal.note(Note::SpawnFailed { command, step, errno });
+        let command = command
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        self.setup.journal.note(Note::SpawnFailed {
+            command,
+            step,
+            errno,
+        });
     }
 
     fn read_signals(&mut self) {
@@ -338,7 +394,10 @@ impl Monitor<'_> {
             if signal.signo == libc::SIGCHLD {
                 children = true;
             } else {
-                self.step(Event::Signal { signo: signal.signo, kernel: signal.kernel });
+                self.step(Event::Signal {
+                    signo: signal.signo,
+                    kernel: signal.kernel,
+                });
             }
         }
         if children {
@@ -390,7 +449,10 @@ impl Monitor<'_> {
         while let Some(guard) = &self.setup.guard {
             match receive(guard) {
                 Incoming::Message(Order::Signal(signo)) => {
-                    self.step(Event::Signal { signo, kernel: false });
+                    self.step(Event::Signal {
+                        signo,
+                        kernel: false,
+                    });
                 }
                 Incoming::Message(Order::Stop(within)) => self.step(Event::StopWithin { within }),
                 Incoming::Nothing => return,
@@ -407,7 +469,11 @@ impl Monitor<'_> {
     fn stop_self(&mut self) {
         self.tell(Progress::Stopped);
         process::stop_self();
-        let to = if self.setup.session == Session::Shared { Target::Command } else { Target::Group };
+        let to = if self.setup.session == Session::Shared {
+            Target::Command
+        } else {
+            Target::Group
+        };
         self.signal(to, libc::SIGCONT);
     }
 
@@ -439,7 +505,11 @@ impl Monitor<'_> {
         {
             let holder = self.setup.claims.holder();
             let (lock, waited) = (lock.path().to_owned(), outcome.waited);
-            self.setup.journal.note(Note::WaitExpired { lock, waited, holder });
+            self.setup.journal.note(Note::WaitExpired {
+                lock,
+                waited,
+                holder,
+            });
         } else if outcome.status.is_some() {
             self.check_file();
         }
@@ -462,10 +532,14 @@ impl Monitor<'_> {
                 return;
             }
             let guard = self.setup.guard.as_ref().map(AsFd::as_fd);
-            let [_, signal, gone] =
-                poll::wait([Some(output.as_fd()), Some(self.signals.as_fd()), guard], None);
-            let stopped = signal && std::iter::from_fn(|| self.signals.next().ok().flatten())
-                .any(|signal| matches!(signal.signo, libc::SIGTERM | libc::SIGINT | libc::SIGHUP));
+            let [_, signal, gone] = poll::wait(
+                [Some(output.as_fd()), Some(self.signals.as_fd()), guard],
+                None,
+            );
+            let stopped = signal
+                && std::iter::from_fn(|| self.signals.next().ok().flatten()).any(|signal| {
+                    matches!(signal.signo, libc::SIGTERM | libc::SIGINT | libc::SIGHUP)
+                });
             if stopped || gone {
                 return;
             }

@@ -98,8 +98,16 @@ impl Output {
         let to = File::from(to.try_clone_to_owned()?);
         let shared = Arc::clone(&self.shared);
         shared.going.fetch_add(1, Ordering::Relaxed);
-        let stream = Stream { from: File::from(from), to, scanner, shared };
-        thread::Builder::new().name(name.into()).stack_size(STACK).spawn(move || stream.run())?;
+        let stream = Stream {
+            from: File::from(from),
+            to,
+            scanner,
+            shared,
+        };
+        thread::Builder::new()
+            .name(name.into())
+            .stack_size(STACK)
+            .spawn(move || stream.run())?;
         Ok(end)
     }
 
@@ -109,7 +117,9 @@ impl Output {
         self.shared
             .final_seen
             .swap(false, Ordering::Acquire)
-            .then(|| Found { failed: self.shared.final_failed.load(Ordering::Relaxed) })
+            .then(|| Found {
+                failed: self.shared.final_failed.load(Ordering::Relaxed),
+            })
     }
 
     /// When something was last heard; now, while a reader behind us holds up the command.
@@ -173,9 +183,17 @@ impl Stream {
             if !readable {
                 continue;
             }
-            let Ok(length @ 1..) = self.from.read(&mut piece) else { return };
-            let Some(piece) = piece.get(..length) else { return };
-            if let Some(found) = self.scanner.as_mut().and_then(|scanner| scanner.feed(piece)) {
+            let Ok(length @ 1..) = self.from.read(&mut piece) else {
+                return;
+            };
+            let Some(piece) = piece.get(..length) else {
+                return;
+            };
+            if let Some(found) = self
+                .scanner
+                .as_mut()
+                .and_then(|scanner| scanner.feed(piece))
+            {
                 self.tell(found);
             }
             self.shared.writing.fetch_add(1, Ordering::Release);
@@ -195,7 +213,9 @@ impl Stream {
     }
 
     fn tell(&self, found: Found) {
-        self.shared.final_failed.store(found.failed, Ordering::Relaxed);
+        self.shared
+            .final_failed
+            .store(found.failed, Ordering::Relaxed);
         self.shared.final_seen.store(true, Ordering::Release);
         let _ = self.shared.news.write(1);
     }

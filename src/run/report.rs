@@ -26,6 +26,7 @@ struct Line<'a> {
     signal: Option<i32>,
     waited_ms: u128,
     held_ms: u128,
+    ran_ms: u128,
 }
 
 /// Writes the line; a descriptor that cannot be written is the caller's loss.
@@ -37,7 +38,10 @@ pub fn write(to: OwnedFd, run_id: &str, job: &str, outcome: &Outcome) {
     };
     let own = !matches!(
         (outcome.reason, outcome.status),
-        (Reason::Ended | Reason::Signal(_) | Reason::InitStop | Reason::GuardLost, Some(_))
+        (
+            Reason::Ended | Reason::Signal(_) | Reason::InitStop | Reason::GuardLost,
+            Some(_)
+        )
     );
     let line = Line {
         v: 1,
@@ -50,6 +54,7 @@ pub fn write(to: OwnedFd, run_id: &str, job: &str, outcome: &Outcome) {
         signal,
         waited_ms: outcome.waited.as_millis(),
         held_ms: outcome.held.as_millis(),
+        ran_ms: outcome.ran.as_millis(),
     };
     if let Ok(mut text) = serde_json::to_vec(&line) {
         text.push(b'\n');

@@ -16,6 +16,7 @@ use crate::core::note::Note;
 use crate::core::outcome::{Outcome, Reason};
 use crate::exit;
 use crate::journal::{Context, Journal, Verbosity};
+use crate::lock::placement::{self, Severity};
 use crate::lock::shared::SharedLock;
 use crate::sys::fd::Wire;
 use crate::sys::spawn::Session;
@@ -154,32 +155,50 @@ impl Caller {
 
 /// Whether a run that we are a part of holds `lock` for us.
 fn nested_in(lock: &LockPlan, notes: &mut Vec<Note>) -> bool {
-    let Some(holder) = ancestor_with(&lock.path) else { return false };
-    notes.push(Note::Nested { lock: lock.path.clone(), holder });
+    let Some(holder) = ancestor_with(&lock.path) else {
+        return false;
+    };
+    notes.push(Note::Nested {
+        lock: lock.path.clone(),
+        holder,
+    });
     true
 }
 
 /// Refuses a lock that would exclude nobody.
-fn place(_lock: &LockPlan, _notes: &mut Vec<Note>) -> Result<(), Refused> {
+fn place(lock: &LockPlan, notes: &mut Vec<Note>) -> Result<(), Refused> {
+    let verdict = placement::check(&lock.path, lock.shared_mount).map_err(|refusal| Refused {
+        code: exit::CONFIG,
+        text: refusal.to_string(),
+    })?;
+    for remark in verdict.remarks {
+        notes.push(Note::Placement {
+            lock: lock.path.clone(),
+            text: remark.text,
+            warning: remark.severity == Severity::Warning,
+        });
+    }
     Ok(())
 }
 
 fn open(lock: &LockPlan) -> Result<SharedLock, Refused> {
-    SharedLock::open(&lock.path)
-        .map_err(|error| Refused { code: exit::CONFIG, text: error.to_string() })
+    SharedLock::open(&lock.path).map_err(|error| Refused {
+        code: exit::CONFIG,
+        text: error.to_string(),
+    })
 }
 
 /// A batch command leads a session of its own. An interactive one shares the caller's group, so
 /// that the shell's job control works; behind init or as PID 1 there is no shell.
 fn session(plan: &RunPlan, caller: &Caller) -> Session {
     let behind_shell = caller.init.is_none() && process::own_pid() != 1;
-    match plan.kind {
-        Kind::Batch { .. } => Session::Own,
-        Kind::Interactive if behind_shell => Session::Shared,
-        Kind::Interactive if caller.terminal && tty::is_terminal(std::io::stdin().as_fd()) => {
-            Session::OwnWithTerminal
-        }
-        Kind::Interactive => Session::Own,
+    let interactive = plan.kind == Kind::Interactive;
+    if interactive && behind_shell {
+        Session::Shared
+    } else if interactive && caller.terminal && tty::is_terminal(std::io::stdin().as_fd()) {
+        Session::OwnWithTerminal
+    } else {
+        Session::Own
     }
 }
 
@@ -196,6 +215,7 @@ const fn lost() -> Outcome {
         status: None,
         waited: Duration::ZERO,
         held: Duration::ZERO,
+        ran: Duration::ZERO,
     }
 }
 

@@ -28,13 +28,18 @@ impl Waiter {
     /// Begins to wait for `lock`, which both threads use: flock(2) belongs to its open file
     /// description, not to a thread.
     pub fn start(lock: Arc<SharedLock>) -> io::Result<Self> {
-        let done = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
+        let done = Arc::new(EventFd::from_flags(
+            EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK,
+        )?);
         let (send, answer) = channel();
         let announce = Arc::clone(&done);
-        thread::Builder::new().name("lock".into()).stack_size(STACK).spawn(move || {
-            let _ = send.send(lock.lock_blocking());
-            let _ = announce.write(1);
-        })?;
+        thread::Builder::new()
+            .name("lock".into())
+            .stack_size(STACK)
+            .spawn(move || {
+                let _ = send.send(lock.lock_blocking());
+                let _ = announce.write(1);
+            })?;
         Ok(Self { done, answer })
     }
 

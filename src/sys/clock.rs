@@ -19,7 +19,10 @@ pub fn now() -> Time {
 /// Milliseconds since 1970, for people and for other machines; it jumps when somebody sets it, so
 /// nothing is measured with it.
 pub fn unix_ms() -> u64 {
-    let mut spec = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut spec = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: `spec` is valid for writing for the duration of the call.
     unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut spec) };
     let secs = u64::try_from(spec.tv_sec).unwrap_or(0);

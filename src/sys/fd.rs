@@ -70,8 +70,12 @@ impl std::os::fd::AsFd for Wire {
 /// The descriptors above standard error that are open now, as numbers. Asked before anything of our
 /// own is opened, they are what we inherited, for the job. Without /proc nothing is known of them.
 pub fn inherited() -> Vec<RawFd> {
-    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return Vec::new() };
-    let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else {
+        return Vec::new();
+    };
+    let numbers = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let mut open: Vec<RawFd> = numbers.filter(|fd| *fd > 2).collect();
     // The folder that was just read is among them, and closed by now.
     open.retain(|fd| fcntl(*fd, libc::F_GETFD).is_ok());

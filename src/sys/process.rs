@@ -62,5 +62,9 @@ pub fn random_hex<const BYTES: usize>() -> String {
     // SAFETY: `bytes` is valid for writing its length. Once the kernel has started up, so few bytes
     // are always there.
     unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
 }

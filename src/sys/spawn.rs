@@ -45,6 +45,10 @@ pub struct Credentials {
 pub struct Command {
     /// The paths at which its program may lie, in the order of `PATH`.
     candidates: Vec<CString>,
+    /// Its program as an open file, in place of them.
+    program: Option<RawFd>,
+    /// Descriptors that it gets under their own numbers.
+    pass: Vec<RawFd>,
     argv: Vec<CString>,
     envp: Vec<CString>,
     dir: Option<CString>,
@@ -92,6 +96,8 @@ impl Command {
             .map_err(bad)?;
         Ok(Self {
             candidates,
+            program: None,
+            pass: Vec::new(),
             argv,
             envp,
             dir: None,
@@ -108,6 +114,18 @@ impl Command {
         let dir = CString::new(dir.as_os_str().as_bytes());
         self.dir = Some(dir.map_err(|_| (SpawnStep::Dir, libc::EINVAL))?);
         Ok(self)
+    }
+
+    /// Sets its program as an open file, which stays open in the caller.
+    pub fn program(&mut self, program: &OwnedFd) -> &mut Self {
+        self.program = Some(program.as_raw_fd());
+        self
+    }
+
+    /// Sets the descriptors that it gets under their own numbers, close-on-exec as they are here.
+    pub fn pass(&mut self, descriptors: &[RawFd]) -> &mut Self {
+        self.pass = descriptors.to_vec();
+        self
     }
 
     /// Sets where it stands among sessions.
@@ -187,6 +205,10 @@ impl Command {
             // SAFETY: takes numbers only; the new descriptor is not close-on-exec (dup(2)).
             Errno::result(unsafe { libc::dup2(fd, target) })?;
         }
+        for fd in &self.pass {
+            // SAFETY: takes numbers only; without flags it is not close-on-exec.
+            Errno::result(unsafe { libc::fcntl(*fd, libc::F_SETFD, 0) })?;
+        }
         Ok(())
     }
 
@@ -197,8 +219,9 @@ impl Command {
         // SAFETY: takes nothing. It fails only for the leader of a group, which a fresh child is not.
         Errno::result(unsafe { libc::setsid() })?;
         if self.session == Session::OwnWithTerminal {
-            // SAFETY: takes numbers only; 0: do not steal it from another session (ioctl_tty(2)).
-            Errno::result(unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) })?;
+            // SAFETY: takes numbers only; 0: do not steal it from another session (`ioctl_tty(2)`),
+            // which has it then, and the command runs without.
+            unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) };
         }
         Ok(())
     }
@@ -235,6 +258,21 @@ impl Command {
         envp: &[*const libc::c_char],
         script: &mut [*const libc::c_char],
     ) -> Errno {
+        if let Some(program) = self.program {
+            let (empty, flags) = (c"".as_ptr(), libc::AT_EMPTY_PATH);
+            // SAFETY: valid C strings and null-terminated arrays of them (execveat(2)).
+            unsafe {
+                libc::syscall(
+                    libc::SYS_execveat,
+                    program,
+                    empty,
+                    argv.as_ptr(),
+                    envp.as_ptr(),
+                    flags,
+                )
+            };
+            return Errno::last();
+        }
         let mut worst = Errno::ENOENT;
         for candidate in &self.candidates {
             // SAFETY: all three are valid C strings or null-terminated arrays of them.

@@ -12,3 +12,10 @@ pub fn is_terminal(fd: BorrowedFd<'_>) -> bool {
 pub fn has_controlling_terminal() -> bool {
     File::open("/dev/tty").is_ok()
 }
+
+/// Gives up our controlling terminal, so that a job's own session can have it. The kernel sends HUP
+/// and CONT to the terminal's foreground group for it, which may be ours (`ioctl_tty(2)`).
+pub fn give_up_terminal() -> bool {
+    // SAFETY: takes numbers only.
+    unsafe { libc::ioctl(0, libc::TIOCNOTTY) == 0 }
+}

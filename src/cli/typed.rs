@@ -1,7 +1,7 @@
 //! What stands on the command line, read against the table of flags.
 //!
 //! The first of two steps: which words are flags, which belong to the command, and what a value
-//! says by itself. What goes together is the business of [`super::parse`].
+//! says by itself. What goes together is the business of [`mod@super::parse`].
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::RawFd;

@@ -1,7 +1,7 @@
 //! What happened, told to the journal: [`crate::core::note::Note`] → journald or standard error.
 //!
 //! A note passes three rooms: [`kind`] gives it a message id and a level, [`render`] its words and
-//! fields, [`sink`] carries it out. [`queue`] stands before them: the process puts notes in, the
+//! fields, `sink` carries it out. [`queue`] stands before them: the process puts notes in, the
 //! log thread takes them out.
 //!
 //! Invariants:

@@ -5,8 +5,9 @@ use nix::fcntl::{FcntlArg, fcntl};
 
 use super::super::route::{Speaker, Stderr};
 use super::*;
+use crate::sys::clock;
 
-const LONG: Duration = Duration::from_mins(1);
+const LONG: Duration = Duration::from_secs(20);
 
 /// A journal without a socket whose standard error is a pipe.
 fn journal(speaker: Speaker, verbosity: Verbosity) -> (Journal, PipeReader) {
@@ -41,9 +42,11 @@ fn full_pipe() -> (PipeReader, OwnedFd, usize) {
     (reader, writer.into(), size)
 }
 
-/// Returns when the log thread has taken a note and is stuck with it.
+/// Returns when the log thread has taken a note and is stuck with it; the time is only there so that
+/// a thread that never is does not hang the test.
 fn wait_until_stuck(journal: &Journal) {
-    loop {
+    let given_up = clock::now() + LONG;
+    while clock::now() < given_up {
         let state = journal.shared.lock();
         if state.writing && state.waiting.is_empty() {
             return;
@@ -51,6 +54,7 @@ fn wait_until_stuck(journal: &Journal) {
         drop(state);
         thread::yield_now();
     }
+    panic!("the log thread is not stuck");
 }
 
 fn lines(reader: PipeReader) -> Vec<String> {

@@ -32,6 +32,7 @@ fn outcome(code: u8, reason: Reason, status: Option<Status>) -> Note {
         status,
         waited: secs(1),
         held: secs(3),
+        ran: Duration::from_secs(7200),
     })
 }
 
@@ -98,6 +99,7 @@ fn table() -> Vec<(Note, &'static str)> {
             Note::Placement {
                 lock: lock(),
                 text: text(),
+                warning: true,
             },
             r#"lock "/x": why"#,
         ),

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{AccessFlags, faccessat, geteuid, mkdir};
 
@@ -87,7 +87,8 @@ pub(super) fn open_folder(folder: &Path, mode: Mode) -> Result<OwnedFd, Errno> {
 /// Opens a claims folder that exists; a symbolic link is `ENOTDIR`.
 pub(super) fn open_existing(folder: &Path) -> Result<OwnedFd, Errno> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    open(folder, flags, Mode::empty())
+    // Not open(2): musl follows it by an fcntl(2) for kernels that did not know O_CLOEXEC.
+    openat(AT_FDCWD, folder, flags, Mode::empty())
 }
 
 #[cfg(test)]

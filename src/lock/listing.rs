@@ -122,7 +122,8 @@ fn clear_one(dir: &OwnedFd, names: &Names) -> bool {
 /// The record first and its latch afterwards: an owner that is alive now was alive when we read.
 fn read(dir: &OwnedFd, names: &Names) -> Option<(Record, bool)> {
     let file = open_regular(dir, &names.record)?;
-    let mut text = Vec::new();
+    // Room for a usual record, so that it takes two reads.
+    let mut text = Vec::with_capacity(2048);
     let limit = u64::try_from(MAX_RECORD).ok()?;
     file.take(limit + 1).read_to_end(&mut text).ok()?;
     if text.len() > MAX_RECORD {

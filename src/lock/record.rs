@@ -8,6 +8,8 @@
 //! those that are missing, but for the two that make it a record: `run_id` and `job`.
 
 use std::fmt::{self, Write as _};
+use std::fs::File;
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -119,13 +121,13 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Reads both from /proc, in four system calls: once per process. What cannot be read is `None`.
+    /// Reads both from /proc, in a handful of system calls: once per process. What cannot be read is `None`.
     pub fn read() -> Self {
         use std::os::unix::fs::MetadataExt;
-        let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+        let boot_id = read_proc("/proc/sys/kernel/random/boot_id");
         let pid_ns = std::fs::metadata("/proc/self/ns/pid");
         Self {
-            boot_id: boot_id.ok().map(|id| id.trim().to_owned()),
+            boot_id: boot_id.map(|id| id.trim().to_owned()),
             pid_ns: pid_ns.ok().map(|meta| meta.ino()),
         }
     }
@@ -133,10 +135,18 @@ impl Origin {
 
 /// When process `pid` started, in clock ticks since boot; `None` where /proc does not say.
 pub fn start_time(pid: i32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = read_proc(&format!("/proc/{pid}/stat"))?;
     // The command's name, field 2, may itself contain blanks and brackets.
     let (_, after_name) = stat.rsplit_once(')')?;
     after_name.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+/// A short file of /proc in one read, which is also what makes its content consistent. What is no
+/// text, as a command's name may be, is replaced by marks.
+fn read_proc(path: &str) -> Option<String> {
+    let mut text = [0; 1024];
+    let length = File::open(path).ok()?.read(&mut text).ok()?;
+    Some(String::from_utf8_lossy(text.get(..length)?).into_owned())
 }
 
 /// Who holds a lock, and how many living runs wait for it, in words for an error message.

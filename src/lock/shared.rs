@@ -21,7 +21,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::sys::stat::{Mode, fchmod};
 use nix::sys::statfs::{NFS_SUPER_MAGIC, fstatfs};
@@ -75,7 +75,7 @@ impl SharedLock {
         let mut file = File::from(open_or_create(path, OFlag::O_RDONLY)?);
         check_regular(&file).map_err(wrong)?;
         if fstatfs(&file).is_ok_and(|fs| fs.filesystem_type() == NFS_SUPER_MAGIC) {
-            let fd = open(path, FLAGS | OFlag::O_RDWR, Mode::empty())
+            let fd = openat(AT_FDCWD, path, FLAGS | OFlag::O_RDWR, Mode::empty())
                 .map_err(|errno| wrong(Fault::NfsNotWritable(errno)))?;
             file = File::from(fd);
             check_regular(&file).map_err(wrong)?;
@@ -214,13 +214,14 @@ impl AsFd for Watch {
 /// file of another user even to root (`proc_sys_fs(5)`). Then with `O_EXCL`, which no link fools.
 fn open_or_create(path: &Path, access: OFlag) -> Result<OwnedFd, OpenError> {
     for _ in 0..ROUNDS {
-        match open(path, FLAGS | access, Mode::empty()) {
+        // Not open(2): musl follows it by an fcntl(2) for kernels that did not know O_CLOEXEC.
+        match openat(AT_FDCWD, path, FLAGS | access, Mode::empty()) {
             Ok(fd) => return Ok(fd),
             Err(Errno::ENOENT | Errno::EINTR) => {}
             Err(errno) => return Err(OpenError::from_errno(path, errno, false)),
         }
         let create = OFlag::O_CREAT | OFlag::O_EXCL;
-        match open(path, FLAGS | access | create, MODE) {
+        match openat(AT_FDCWD, path, FLAGS | access | create, MODE) {
             Ok(fd) => {
                 // The umask cut it. Where the file system knows no modes, others get in anyway.
                 let _ = fchmod(&fd, MODE);

@@ -196,6 +196,7 @@ mod tests {
             status: Some(Status::Killed(9)),
             waited: Duration::from_millis(1500),
             held: Duration::from_hours(2),
+            ran: Duration::from_hours(2),
         });
         let seen = events_of(&note, &context());
         let once: BTreeMap<&str, &str> = seen

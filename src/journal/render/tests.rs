@@ -32,7 +32,7 @@ fn outcome(code: u8, reason: Reason, status: Option<Status>) -> Note {
         status,
         waited: secs(1),
         held: secs(3),
-        ran: Duration::from_secs(7200),
+        ran: secs(3),
     })
 }
 
@@ -317,6 +317,7 @@ fn table() -> Vec<(Note, &'static str)> {
             Note::NotesLost { count: 7 },
             "lost 7 notes: nobody took them in time",
         ),
+        (Note::LockFailed { text: text() }, "why"),
         (Note::ConfigWarning { text: text() }, "configuration: why"),
     ]
 }

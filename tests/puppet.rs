@@ -89,7 +89,7 @@ use files::{
     append, cat, close_all, each_descriptor, interrupted, lock, notify, out, spew, told, write_all,
 };
 use page::{Page, Run};
-use ready::{READY, await_ready, daemon, end, fork, ready, shared_word};
+use ready::{READY, announce, await_ready, daemon, end, fork, ready, shared_word, sleep_until};
 use signals::{
     await_signal, block, die, dispose, disposition, hang, mask, report_signal, signal, signals,
 };
@@ -345,21 +345,31 @@ fn storm(count: u64, path: &str, run: &str, pause: Duration) -> Done {
     let (page, run) = open_page(path, run)?;
     // The first of each line are our children, and nobody here waits for them.
     dispose("CHLD", libc::SIG_IGN)?;
+    // None begins before all are there: else the first would leave the others no processor.
+    let begin = shared_word();
     for _ in 0..count {
         if fork() == 0 {
-            loop {
-                page.mark(run);
-                if !pause.is_zero() {
-                    sleep(pause);
-                }
-                if fork() != 0 {
-                    // SAFETY: ends the process; its successor goes on.
-                    unsafe { libc::_exit(0) };
-                }
-            }
+            page.mark(run);
+            sleep_until(begin);
+            hop(&page, run, pause);
         }
     }
+    announce(begin);
     Ok(())
+}
+
+/// Has a successor and ends, as does that one, for ever.
+fn hop(page: &Page, run: Run, pause: Duration) -> ! {
+    loop {
+        if !pause.is_zero() {
+            sleep(pause);
+        }
+        if fork() != 0 {
+            // SAFETY: ends the process; its successor goes on.
+            unsafe { libc::_exit(0) };
+        }
+        page.mark(run);
+    }
 }
 
 fn show_page(path: &str) -> Done {

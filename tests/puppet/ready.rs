@@ -3,7 +3,7 @@
 
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
-use std::ptr::null_mut;
+use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering::SeqCst};
 use std::thread::sleep;
 use std::time::Duration;
@@ -21,10 +21,23 @@ pub(crate) fn ready() {
         return;
     }
     // SAFETY: made by `shared_word`, which never unmaps.
-    unsafe {
-        (*word).store(1, SeqCst);
-        libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAKE, c_int::MAX);
+    announce(unsafe { &*word });
+}
+
+/// Returns when `word` was announced, without a look in between.
+pub(crate) fn sleep_until(word: &AtomicU32) {
+    while word.load(SeqCst) == 0 {
+        let no_limit: *const libc::timespec = null();
+        // SAFETY: the word lives through the call.
+        unsafe { libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAIT, 0, no_limit) };
     }
+}
+
+/// Lets all go on that wait for this word.
+pub(crate) fn announce(word: &AtomicU32) {
+    word.store(1, SeqCst);
+    // SAFETY: the word lives through the call.
+    unsafe { libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAKE, c_int::MAX) };
 }
 
 pub(crate) fn end(status: c_int) -> ! {

@@ -31,6 +31,7 @@
     unsafe_code,
     reason = "a mapping shared by processes, and the kernel's robust list, are had in no other way"
 )]
+#![expect(clippy::cast_possible_truncation, reason = "halves of a 64-bit word")]
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -181,25 +182,34 @@ impl Page {
         false
     }
 
+    /// What the slots hold that are live at this moment.
+    fn live(&self) -> impl Iterator<Item = u64> {
+        let top = self.shared().top.load(SeqCst) as usize;
+        let slots = self.shared().slots.iter().take(top);
+        slots
+            .map(|slot| slot.load(SeqCst))
+            .filter(|seen| seen & OWNER != 0)
+    }
+
     fn look(&self, run: Run) {
         let shared = self.shared();
-        if let Some(&beside) = self.alive().keys().find(|&&other| other != run.get()) {
+        let other = self
+            .live()
+            .map(|seen| seen >> 32)
+            .find(|&other| other != u64::from(run.get()));
+        if let Some(beside) = other {
             let index = shared.overlaps.fetch_add(1, SeqCst) as usize;
             if let Some(pair) = shared.pairs.get(index) {
-                pair.store(u64::from(run.get()) | (u64::from(beside) << 32), SeqCst);
+                pair.store(u64::from(run.get()) | (beside << 32), SeqCst);
             }
         }
     }
 
     /// The runs that live at this moment, each with its number of processes.
     pub(crate) fn alive(&self) -> BTreeMap<u32, usize> {
-        let top = self.shared().top.load(SeqCst) as usize;
         let mut alive = BTreeMap::new();
-        for slot in self.shared().slots.iter().take(top) {
-            let seen = slot.load(SeqCst);
-            if seen & OWNER != 0 {
-                *alive.entry((seen >> 32) as u32).or_default() += 1;
-            }
+        for seen in self.live() {
+            *alive.entry((seen >> 32) as u32).or_default() += 1;
         }
         alive
     }

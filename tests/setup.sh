@@ -1,57 +1,68 @@
 #!/bin/sh
-# Installs on a Debian machine what the tests need from outside: real containers, a real journal, a real agent.
+# Installs on a Debian machine what the tests need from outside: real containers, a real journal, a
+# real agent.
 #
-# Called by tests/run.sh and by nothing else; a test never installs. Does nothing, and asks no server, where all is
-# there. What cannot be had is named on standard error and the tests that need it are skipped; with
-# LOCKKEEPER_REQUIRE_REAL=1 that is exit 1.
+# Called by tests/run.sh and by nothing else; a test never installs. Does nothing, and asks no
+# server, where all is there. What cannot be had is named on standard error and the tests that need
+# it are skipped; with LOCKKEEPER_REQUIRE_REAL=1 that is exit 1.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 target=${CARGO_TARGET_DIR:-target}
 agent=2.1.197 # the version whose lock directories and answers the tests know
 missing=0
 
-have() { command -v "$1" >/dev/null 2>&1; }
-lacks() {
-    missing=$((missing + 1))
-    echo "missing: $1 ($2 tests will be skipped)" >&2
-}
-
 # One at a time here; between checkouts apt's own lock is waited for.
 mkdir -p "$target" && exec 9>"$target/setup.lock" && flock 9
 sudo=
 [ "$(id -u)" = 0 ] || sudo='sudo -n'
 
-# command or file, Debian package
-wanted='podman podman
-crun crun
-buildah buildah
-busybox busybox-static
-tini tini
-/lib/systemd/systemd-journald systemd
-strace strace
-unshare util-linux
-setpriv util-linux
-timeout coreutils
-tmux tmux
-bash bash
-hyperfine hyperfine
-cc gcc
-npm npm'
-packages=$(echo "$wanted" | while read -r what package; do have "$what" || echo "$package"; done | sort -u)
+# command or file, Debian package, the tests that want it
+wanted='podman podman container
+crun crun container
+buildah buildah container
+static-busybox busybox-static container
+tini tini comparison
+/lib/systemd/systemd-journald systemd journal
+logger bsdutils journal
+strace strace system-call
+unshare util-linux namespace
+timeout coreutils comparison
+tmux tmux terminal
+bash bash terminal
+hyperfine hyperfine cost
+cc gcc all
+npm npm agent'
+
+have() {
+    case $1 in
+        # The image has no libraries, so the busybox with libraries is none.
+        static-busybox) [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1 ;;
+        *) command -v "$1" >/dev/null 2>&1 ;;
+    esac
+}
+lacks() {
+    missing=$((missing + 1))
+    echo "missing: $1 ($2 tests will be skipped)" >&2
+}
+
+packages=$(echo "$wanted" | while read -r what package _; do
+    have "$what" || echo "$package"
+done | sort -u | tr '\n' ' ')
+if [ -n "$packages" ] && have apt-get; then
+    echo "setup: installing $packages" >&2
+    export DEBIAN_FRONTEND=noninteractive
+    apt="$sudo apt-get -q -o DPkg::Lock::Timeout=600"
+    $apt update >&2
+    # One by one where all together fails: what cannot be had must not cost the others.
+    # shellcheck disable=SC2086 # a list of words
+    $apt install -y --no-install-recommends $packages >&2 ||
+        for package in $packages; do
+            $apt install -y --no-install-recommends "$package" >&2
+        done
+fi
 if [ -n "$packages" ]; then
-    if have apt-get; then
-        echo "setup: installing" $packages >&2
-        export DEBIAN_FRONTEND=noninteractive
-        apt="$sudo apt-get -q -o DPkg::Lock::Timeout=600"
-        $apt update >&2
-        # One by one where all together fails: one package that cannot be had must not cost the others.
-        $apt install -y --no-install-recommends $packages >&2 ||
-            for package in $packages; do
-                $apt install -y --no-install-recommends "$package" >&2
-            done
-    fi
-    while read -r what package; do
-        have "$what" || lacks "$package" "$package"
+    while read -r what package tests; do
+        have "$what" || lacks "$package" "$tests"
     done <<END
 $wanted
 END

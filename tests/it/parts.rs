@@ -16,7 +16,7 @@ use super::support::dir::Dir;
 use super::support::journald::Journald;
 use super::support::need::need;
 use super::support::net::Net;
-use super::support::ns::{Ns, children};
+use super::support::ns::{Inside, Ns, children};
 use super::support::page::{Overlap, Page};
 use super::support::podman::{Podman, Run};
 use super::support::wait::until;
@@ -86,6 +86,37 @@ fn the_page_catches_a_run_that_is_stopped() {
     read(Command::new(bin::puppet()).args(["mark", &path, "2"]));
     signal(puppet.pid(), SIGCONT);
     assert_eq!(page.overlaps().0, 1);
+}
+
+/// Two loops of runs, each run a process that leaves a daemon behind, after `before` (a lock).
+fn runs_in_two_loops(path: &str, before: &[&str]) {
+    let script = "for run in $(seq 150); do \"$@\" || exit 1; done";
+    let puppet = bin::puppet().display().to_string();
+    let run = [&puppet, "mark", path, "auto", "daemon", ",", "sleep", "1"];
+    let start = || {
+        let mut command = Command::new("sh");
+        child::start(command.args(["-c", script, "sh"]).args(before).args(run))
+    };
+    let mut loops = [start(), start()];
+    assert!(loops.iter_mut().all(|one| one.wait().success()));
+}
+
+#[test]
+fn the_page_is_silent_while_a_lock_is_handed_on_and_speaks_without_it() {
+    let dir = Dir::new();
+    let (page, path) = page_in(&dir);
+    // The daemon holds the lock by the descriptor that it got from flock(1): the kernel frees it as
+    // the daemon ends, the moment after it clears the mark.
+    let lock = dir.join("lock").display().to_string();
+    runs_in_two_loops(&path, &["flock", &lock]);
+    assert_eq!((page.overlaps(), page.marks()), ((0, vec![]), (300, 0)));
+    runs_in_two_loops(&path, &[]);
+    let (overlaps, pairs) = page.overlaps();
+    assert!(
+        overlaps > 0 && pairs.iter().all(|pair| pair.newcomer != pair.beside),
+        "{pairs:?}"
+    );
+    until("the last has ended", || page.alive().is_empty());
 }
 
 #[test]
@@ -205,16 +236,15 @@ fn the_puppet_cleans_up_before_it_ends() {
     let dir = Dir::new();
     let file = dir.join("cleaned");
     let path = file.display().to_string();
-    let args = ["out", "ready", ",", "cleanup", "1", &path, ",", "exit", "3"];
-    let mut puppet = child::start(Command::new(bin::puppet()).args(args));
+    // Blocked before the line: TERM may come before the wait has begun.
+    let script = [
+        "block", "TERM", ",", "out", "ready", ",", "cleanup", "1", &path, ",", "exit", "3",
+    ];
+    let mut puppet = child::start(Command::new(bin::puppet()).args(script));
     assert_eq!(puppet.line().as_deref(), Some("ready"));
     signal(puppet.pid(), SIGTERM);
-    // Between its line and the wait TERM would end it: then there is no file, and no exit 3.
-    let status = puppet.wait();
-    assert!(
-        status.signal() == Some(15) || (status.code() == Some(3) && file.exists()),
-        "{status}"
-    );
+    assert_eq!(puppet.wait().code(), Some(3));
+    assert!(file.exists());
 }
 
 // Namespaces.
@@ -382,20 +412,46 @@ fn the_real_agent_reports_an_error_result() {
     );
 }
 
+/// The agent as PID 1 of a namespace, so that nothing that it starts is left behind.
+fn agent_inside(net: &Net, api: &Api, home: &Dir) -> Inside {
+    let ns = agent::env(api, "key-1", home)
+        .iter()
+        .fold(Ns::root().net(net), |ns, (name, value)| ns.env(name, value));
+    let mut inside = ns.start(&agent::program(), &agent::ARGS);
+    inside.process.hang_up();
+    inside
+}
+
 #[test]
 fn the_real_agent_hangs_on_an_answer_without_an_end() {
     need!("root", "agent");
     let (net, home) = (Net::new(), Dir::new());
     let api = Api::serve(net.listen(), |_| Answer::Endless);
-    let mut agent = child::start(&mut agent::command(&net, &api, "key-1", &home));
-    agent.hang_up();
+    let mut inside = agent_inside(&net, &api, &home);
     api.until("it asks", |asked| !asked.is_empty());
-    assert_eq!(agent.try_wait(), None);
+    assert_eq!(inside.process.try_wait(), None);
     assert_eq!(api.requests()[0].ended, None);
-    drop(agent);
+    drop(inside);
     api.until("its end is seen", |asked| {
         asked.iter().all(|one| one.ended.is_some())
     });
+}
+
+#[test]
+fn the_real_agent_hangs_after_its_result() {
+    need!("root", "agent");
+    let (net, home) = (Net::new(), Dir::new());
+    let api = Api::serve(net.listen(), |_| Answer::Now);
+    agent::hang_after_result(&home);
+    let mut inside = agent_inside(&net, &api, &home);
+    while let Some(line) = inside.process.line() {
+        if line.contains(r#""type":"result","subtype":"success""#) {
+            until("its hook sleeps", || !children(inside.pid1()).is_empty());
+            assert_eq!(inside.process.try_wait(), None);
+            return;
+        }
+    }
+    panic!("it ended without a result");
 }
 
 // Containers.

@@ -30,6 +30,14 @@ pub(crate) fn tie(command: &mut Command) -> &mut Command {
     }
 }
 
+/// Leaves of the test's own environment PATH alone: a proxy or a key of the person who runs it is
+/// nothing that a test may depend on.
+pub(crate) fn bare(command: &mut Command) -> &mut Command {
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+}
+
 /// Starts `command`, tied, with pipes on stdin and stdout.
 #[track_caller]
 pub(crate) fn start(command: &mut Command) -> Tied {

@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::child::{self, Tied};
+use super::net::Net;
 use super::wait::until_some;
 
 /// How a program is to be started as PID 1.
 pub(crate) struct Ns {
     user: bool,
+    net: Option<String>,
     setup: String,
     envs: Vec<(String, String)>,
 }
@@ -30,6 +32,7 @@ impl Ns {
     pub(crate) fn root() -> Self {
         Self {
             user: false,
+            net: None,
             setup: "set -e; ".into(),
             envs: Vec::new(),
         }
@@ -60,6 +63,13 @@ impl Ns {
         self
     }
 
+    /// With `net` for its network instead of the machine's.
+    pub(crate) fn net(mut self, net: &Net) -> Self {
+        self.net = Some(net.path());
+        self
+    }
+
+    /// Adds to the environment, which is PATH and nothing else of the test's own.
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.envs.push((name.into(), value.into()));
         self
@@ -69,7 +79,14 @@ impl Ns {
     /// when it has begun: before, PID 1 is still the shell that makes its mounts.
     #[track_caller]
     pub(crate) fn start(self, program: &Path, args: &[&str]) -> Inside {
-        let mut command = Command::new("unshare");
+        let mut command = Command::new(if self.net.is_some() {
+            "nsenter"
+        } else {
+            "unshare"
+        });
+        if let Some(net) = &self.net {
+            command.arg(format!("--net={net}")).args(["--", "unshare"]);
+        }
         if self.user {
             command.args([
                 "--user",
@@ -83,7 +100,7 @@ impl Ns {
         command
             .arg(format!("{}exec \"$0\" \"$@\"", self.setup))
             .arg(program);
-        command.args(args).envs(self.envs);
+        child::bare(&mut command).args(args).envs(self.envs);
         let mut process = if self.user {
             child::start(&mut command)
         } else {

@@ -152,7 +152,12 @@ impl Podman {
     fn run_call(&self, run: &Run, how: &[&str]) -> Command {
         let mut command = self.call();
         command.arg("run").args(how);
-        command.args(["--cgroups=disabled", "--log-driver", "k8s-file"]);
+        command.args([
+            "--cgroups=disabled",
+            "--http-proxy=false",
+            "--log-driver",
+            "k8s-file",
+        ]);
         // Beyond the caller's own limits, crun refuses.
         command.args([
             "--ulimit",

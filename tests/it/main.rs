@@ -1,4 +1,16 @@
-//! The integration tests.
+//! The integration tests: one crate, so that it links once. `support` holds what they share.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test is the outside world: it has a clock, looks again, and starts programs"
+)]
+#![expect(clippy::print_stderr, reason = "what a machine lacks is said loudly")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on says where, and fails"
+)]
 
-#[cfg(test)]
 mod config;
+mod parts;
+mod support;

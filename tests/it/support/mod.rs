@@ -1,0 +1,15 @@
+//! What the tests share: the programs under test, the real parts around them, and ways to wait.
+
+pub(crate) mod agent;
+pub(crate) mod api;
+pub(crate) mod bin;
+pub(crate) mod child;
+pub(crate) mod dir;
+pub(crate) mod journald;
+pub(crate) mod need;
+pub(crate) mod net;
+pub(crate) mod ns;
+#[expect(dead_code, reason = "marking is the puppet's half of this file")]
+pub(crate) mod page;
+pub(crate) mod podman;
+pub(crate) mod wait;

@@ -1,0 +1,56 @@
+//! The gate before a test that wants something of the machine. What is lacking is said loudly, in
+//! one line, and the test is skipped; with `LOCKKEEPER_REQUIRE_REAL=1` it fails.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::{agent, bin};
+
+/// `need!("root", "podman")`: returns from the test if one of them is not to be had. Besides names
+/// of programs: `root`, `static` (the static builds), `agent`, `journald`, `userns`.
+macro_rules! need {
+    ($($what:literal),+) => {
+        if let Some(missing) = [$($what),+].into_iter().find(|what| !$crate::support::need::have(what)) {
+            $crate::support::need::skip(module_path!(), line!(), missing);
+            return;
+        }
+    };
+}
+pub(crate) use need;
+
+pub(crate) fn have(what: &str) -> bool {
+    match what {
+        "root" => nix::unistd::geteuid().is_root(),
+        "static" => {
+            bin::static_build("lockkeeper").exists()
+                && bin::static_build("examples/puppet").exists()
+        }
+        "agent" => agent::program().exists(),
+        "journald" => Path::new("/lib/systemd/systemd-journald").exists(),
+        // Forbidden on many machines (sysctls, AppArmor, container run-times): only trying tells.
+        "userns" => succeeds(Command::new("unshare").args(["--user", "--pid", "--fork", "true"])),
+        program => on_path(program),
+    }
+}
+
+pub(crate) fn skip(module: &str, line: u32, missing: &str) {
+    let text = format!("missing: {missing} (skipped: {module}, line {line})");
+    assert!(
+        std::env::var_os("LOCKKEEPER_REQUIRE_REAL").is_none_or(|value| value != "1"),
+        "{text}"
+    );
+    eprintln!("{text}");
+}
+
+fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    let quiet = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    quiet.status().is_ok_and(|status| status.success())
+}

@@ -1,0 +1,280 @@
+//! Real containers: podman and crun over one tiny image (the static program, the puppet, busybox).
+//!
+//! Every call has a mount namespace of its own that shows cgroup v2 alone: on a machine with hybrid
+//! cgroups crun refuses otherwise. Image, storage and podman's own locks lie in Cargo's target
+//! folder, so a developer's podman is neither seen nor touched, and `cargo clean` removes all of
+//! it.
+//!
+//! The image is named by its content and stays for the next test. A container is removed with its
+//! `Container`; one whose test was killed goes when the next test asks for the image. Needs root.
+
+use std::collections::hash_map::DefaultHasher;
+use std::fs::{self, File};
+use std::hash::{Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, id};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use nix::sys::signal::Signal;
+
+use super::child::{output, read};
+use super::net::Net;
+use super::{agent, bin};
+
+/// The mounts of a call, then podman itself: `$0` is where it keeps everything.
+const CALL: &str = "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; \
+    exec podman --root \"$0/root\" --runroot \"$0/run\" --tmpdir \"$0/tmp\" --storage-driver overlay \
+    --cgroup-manager cgroupfs --runtime crun --events-backend none \"$@\"";
+
+/// The loader's folder is a link into /usr, which is empty unless the host's is mounted there.
+const RECIPE: &str = r#"FROM scratch
+COPY busybox /bin/busybox
+RUN ["/bin/busybox", "sh", "-c", "/bin/busybox --install -s /bin && mkdir -p /etc /tmp /usr /home/agent/.claude && chmod 1777 /tmp /home/agent && ln -s usr/lib /lib && ln -s usr/lib64 /lib64"]
+COPY lockkeeper puppet /bin/
+ENTRYPOINT ["/bin/lockkeeper"]
+"#;
+
+/// Podman with the image ready.
+pub(crate) struct Podman {
+    home: PathBuf,
+    image: String,
+    net: Option<String>,
+}
+
+/// How a container is to be run. Without `entrypoint` its arguments are lockkeeper's.
+#[derive(Default)]
+pub(crate) struct Run {
+    options: Vec<String>,
+    args: Vec<String>,
+}
+
+/// A container; removed when dropped.
+pub(crate) struct Container<'a> {
+    podman: &'a Podman,
+    name: String,
+}
+
+impl Podman {
+    /// Builds the image if there is none of this content. `need!("root", "podman", "crun",
+    /// "buildah", "busybox", "static")` comes before.
+    pub(crate) fn ready() -> Self {
+        let home = bin::target().join("real/podman");
+        fs::create_dir_all(&home).expect("target can be written");
+        // A semaphore of this machine would be shared with other users of podman.
+        let config = home.join("containers.conf");
+        fs::write(config, "[engine]\nlock_type = \"file\"\n").expect("target can be written");
+        let guard = File::create(home.join("image.lock")).expect("target can be written");
+        guard.lock().expect("one test at a time builds");
+        let mut podman = Self {
+            home,
+            image: String::new(),
+            net: None,
+        };
+        podman.sweep();
+        podman.build();
+        podman
+    }
+
+    /// The same, with containers in `net` instead of without any network.
+    pub(crate) fn in_net(mut self, net: &Net) -> Self {
+        self.net = Some(net.path());
+        self
+    }
+
+    fn build(&mut self) {
+        let mut hasher = DefaultHasher::new();
+        RECIPE.hash(&mut hasher);
+        let busybox = PathBuf::from("/bin/busybox");
+        let lockkeeper = bin::static_build("lockkeeper");
+        let puppet = bin::static_build("examples/puppet");
+        let parts = [
+            (busybox, "busybox"),
+            (lockkeeper, "lockkeeper"),
+            (puppet, "puppet"),
+        ];
+        for (path, _) in &parts {
+            fs::read(path)
+                .expect("a part of the image")
+                .hash(&mut hasher);
+        }
+        self.image = format!("localhost/lockkeeper-test:{:016x}", hasher.finish());
+        if output(self.call().args(["image", "exists", &self.image]))
+            .status
+            .success()
+        {
+            return;
+        }
+        read(self.call().args(["rmi", "--all", "--force"]));
+        let context = self.home.join("context");
+        fs::create_dir_all(&context).expect("target can be written");
+        for (path, name) in parts {
+            fs::copy(path, context.join(name)).expect("target can be written");
+        }
+        fs::write(context.join("Containerfile"), RECIPE).expect("target can be written");
+        let build = [
+            "build",
+            "--quiet",
+            "--isolation",
+            "chroot",
+            "--tag",
+            &self.image,
+        ];
+        read(self.call().args(build).arg(&context));
+        drop(fs::remove_dir_all(context));
+    }
+
+    /// Removes containers of tests that are no more.
+    fn sweep(&self) {
+        let names = read(self.call().args(["ps", "--all", "--format", "{{.Names}}"]));
+        for name in names.lines() {
+            let owner = name.split('-').nth(1).unwrap_or_default();
+            if !Path::new("/proc").join(owner).exists() {
+                read(self.call().args(["rm", "--force", "--time", "0", name]));
+            }
+        }
+    }
+
+    /// A call of podman, still without a verb.
+    fn call(&self) -> Command {
+        let mut command = match &self.net {
+            Some(net) => {
+                let mut command = Command::new("nsenter");
+                command.arg(format!("--net={net}")).args(["--", "unshare"]);
+                command
+            }
+            None => Command::new("unshare"),
+        };
+        command.args(["--mount", "sh", "-c", CALL]).arg(&self.home);
+        command.env("CONTAINERS_CONF", self.home.join("containers.conf"));
+        command
+    }
+
+    fn run_call(&self, run: &Run, how: &[&str]) -> Command {
+        let mut command = self.call();
+        command.arg("run").args(how);
+        command.args([
+            "--cgroups=disabled",
+            "--http-proxy=false",
+            "--log-driver",
+            "k8s-file",
+        ]);
+        // Beyond the caller's own limits, crun refuses.
+        command.args([
+            "--ulimit",
+            "nofile=1024:1024",
+            "--ulimit",
+            "nproc=4096:4096",
+        ]);
+        command.args([
+            "--network",
+            if self.net.is_some() { "host" } else { "none" },
+        ]);
+        command.args(&run.options).arg(&self.image).args(&run.args);
+        command
+    }
+
+    /// Starts a container in the background.
+    #[track_caller]
+    pub(crate) fn start(&self, run: &Run) -> Container<'_> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("lk-{}-{}", id(), NEXT.fetch_add(1, Relaxed));
+        let container = Container { podman: self, name };
+        read(&mut self.run_call(run, &["--detach", "--name", &container.name]));
+        container
+    }
+
+    /// Runs a container to its end: its output, its exit code.
+    #[track_caller]
+    pub(crate) fn run(&self, run: &Run) -> Output {
+        output(&mut self.run_call(run, &["--rm"]))
+    }
+}
+
+impl Run {
+    /// What follows the entry point.
+    pub(crate) fn new(args: &[&str]) -> Self {
+        Self {
+            options: Vec::new(),
+            args: args.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// Options of `podman run`, one word each: `--user`, `1000`, `--read-only`, ….
+    pub(crate) fn with(mut self, options: &[&str]) -> Self {
+        self.options.extend(options.iter().map(ToString::to_string));
+        self
+    }
+
+    /// Another program than lockkeeper as the container's PID 1.
+    pub(crate) fn entrypoint(self, program: &str) -> Self {
+        self.with(&["--entrypoint", program])
+    }
+
+    /// Mounts a folder of the host: `mode` is `rw` or `ro`.
+    pub(crate) fn mount(self, host: &Path, inside: &str, mode: &str) -> Self {
+        self.with(&["--volume", &format!("{}:{inside}:{mode}", host.display())])
+    }
+
+    pub(crate) fn env(self, name: &str, value: &str) -> Self {
+        self.with(&["--env", &format!("{name}={value}")])
+    }
+
+    /// The real agent as /bin/claude, with the host's libraries.
+    pub(crate) fn agent(self) -> Self {
+        self.mount(Path::new("/usr"), "/usr", "ro")
+            .mount(&agent::program(), "/bin/claude", "ro")
+    }
+}
+
+impl Container<'_> {
+    fn call(&self, args: &[&str]) -> Command {
+        let mut command = self.podman.call();
+        command.args(args).arg(&self.name);
+        command
+    }
+
+    /// `podman exec`: to be run, or started with pipes.
+    pub(crate) fn exec(&self, args: &[&str]) -> Command {
+        let mut command = self.call(&["exec", "--interactive"]);
+        command.args(args);
+        command
+    }
+
+    /// `podman stop`: TERM, and KILL `seconds` later.
+    pub(crate) fn stop(&self, seconds: u32) {
+        read(&mut self.call(&["stop", "--time", &seconds.to_string()]));
+    }
+
+    /// Sends a signal to PID 1.
+    pub(crate) fn kill(&self, signal: Signal) {
+        read(&mut self.call(&["kill", "--signal", signal.as_str()]));
+    }
+
+    /// Waits for the end, and gives the exit code.
+    pub(crate) fn wait(&self) -> i32 {
+        read(&mut self.call(&["wait"]))
+            .parse()
+            .expect("podman wait prints a number")
+    }
+
+    /// What it wrote on stdout so far. (podman writes its stderr to ours.)
+    pub(crate) fn logs(&self) -> String {
+        read(&mut self.call(&["logs"]))
+    }
+
+    /// One fact of `podman inspect`, as a Go template.
+    pub(crate) fn inspect(&self, format: &str) -> String {
+        read(&mut self.call(&["inspect", "--format", format]))
+    }
+
+    /// The number of its PID 1 on the host; 0 when it has ended.
+    pub(crate) fn pid(&self) -> i32 {
+        self.inspect("{{.State.Pid}}").parse().expect("a number")
+    }
+}
+
+impl Drop for Container<'_> {
+    fn drop(&mut self) {
+        drop(output(&mut self.call(&["rm", "--force", "--time", "0"])));
+    }
+}

@@ -1,0 +1,96 @@
+#!/bin/sh
+# Installs on a Debian machine what the tests need from outside: real containers, a real journal, a
+# real agent.
+#
+# Called by tests/run.sh and by nothing else; a test never installs. Does nothing, and asks no
+# server, where all is there. What cannot be had is named on standard error and the tests that need
+# it are skipped; with LOCKKEEPER_REQUIRE_REAL=1 that is exit 1.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+target=${CARGO_TARGET_DIR:-target}
+agent=2.1.197 # the version whose lock directories and answers the tests know
+missing=0
+
+# One at a time here; between checkouts apt's own lock is waited for.
+mkdir -p "$target" && exec 9>"$target/setup.lock" && flock 9
+sudo=
+[ "$(id -u)" = 0 ] || sudo='sudo -n'
+
+# command or file, Debian package, the tests that want it
+wanted='podman podman container
+crun crun container
+buildah buildah container
+static-busybox busybox-static container
+tini tini comparison
+/lib/systemd/systemd-journald systemd journal
+logger bsdutils journal
+strace strace system-call
+unshare util-linux namespace
+timeout coreutils comparison
+tmux tmux terminal
+bash bash terminal
+hyperfine hyperfine cost
+cc gcc all
+npm npm agent'
+
+have() {
+    case $1 in
+        # The image has no libraries, so the busybox with libraries is none.
+        static-busybox) [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1 ;;
+        *) command -v "$1" >/dev/null 2>&1 ;;
+    esac
+}
+lacks() {
+    missing=$((missing + 1))
+    echo "missing: $1 ($2 tests will be skipped)" >&2
+}
+
+packages=$(echo "$wanted" | while read -r what package _; do
+    have "$what" || echo "$package"
+done | sort -u | tr '\n' ' ')
+if [ -n "$packages" ] && have apt-get; then
+    echo "setup: installing $packages" >&2
+    export DEBIAN_FRONTEND=noninteractive
+    apt="$sudo apt-get -q -o DPkg::Lock::Timeout=600"
+    $apt update >&2
+    # One by one where all together fails: what cannot be had must not cost the others.
+    # shellcheck disable=SC2086 # a list of words
+    $apt install -y --no-install-recommends $packages >&2 ||
+        for package in $packages; do
+            $apt install -y --no-install-recommends "$package" >&2
+        done
+fi
+if [ -n "$packages" ]; then
+    while read -r what package tests; do
+        have "$what" || lacks "$package" "$tests"
+    done <<END
+$wanted
+END
+fi
+
+# journald wants a machine's name; an image of Debian may have none.
+[ -s /etc/machine-id ] || ! have systemd-machine-id-setup || $sudo systemd-machine-id-setup >&2
+
+# The containers run a static build.
+musl=$(uname -m)-unknown-linux-musl
+if ! have rustup; then
+    [ -d "$(rustc --print sysroot)/lib/rustlib/$musl" ] || lacks "the Rust target $musl" container
+elif ! rustup target list --installed | grep -qx "$musl"; then
+    rustup target add "$musl" >&2 || lacks "the Rust target $musl" container
+fi
+
+# The real agent, in a folder that `cargo clean` removes.
+real=$target/real/agent
+if ! grep -qs "\"version\": \"$agent\"" "$real/node_modules/@anthropic-ai/claude-code/package.json"; then
+    mkdir -p "$real"
+    { have npm && npm install --prefix "$real" --no-audit --no-fund --loglevel=error \
+        "@anthropic-ai/claude-code@$agent" >&2; } || lacks "claude-code $agent from npm" agent
+fi
+
+have cargo-nextest || echo "note: cargo-nextest is not here: cargo test runs the tests, one process for all" >&2
+
+if [ "$missing" -gt 0 ] && [ "${LOCKKEEPER_REQUIRE_REAL:-0}" = 1 ]; then
+    echo "setup: $missing real part(s) missing, and LOCKKEEPER_REQUIRE_REAL=1" >&2
+    exit 1
+fi
+exit 0

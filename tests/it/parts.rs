@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::Signal::{SIGCONT, SIGKILL, SIGSTOP, SIGTERM};
@@ -281,12 +282,21 @@ fn a_program_is_pid_1_without_privileges_and_its_status_comes_back() {
 }
 
 #[test]
-fn nothing_of_a_namespace_outlives_its_test() {
+fn nothing_of_a_namespace_outlives_a_test_that_was_killed() {
+    need!("root");
     let dir = Dir::new();
     let (page, path) = page_in(&dir);
-    need!("root");
-    let inside = Ns::root().start(&bin::puppet(), &["mark", &path, "1", "daemon", ",", "hang"]);
-    drop(inside);
+    // A thread stands for the test: it ends, and drops nothing.
+    let test = thread::spawn(move || {
+        let script = [
+            "child", "{", "mark", &path, "1", "daemon", ",", "hang", "}", ",", "hang",
+        ];
+        let inside = Ns::root().start(&bin::puppet(), &script);
+        until("the daemon lives", || page.alive().get(&1) == Some(&1));
+        std::mem::forget(inside);
+        page
+    });
+    let page = test.join().unwrap();
     until("all are gone", || page.alive().is_empty());
 }
 

@@ -24,13 +24,8 @@ pub const NOT_FOUND: u8 = 127;
 
 /// The code of a command that signal `signo` killed, as shells report it: 128+n.
 pub const fn by_signal(signo: i32) -> u8 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "masked to seven bits; signal numbers end at 64"
-    )]
-    let low = (signo & 0x7f) as u8;
-    128 | low
+    let [low, ..] = signo.to_le_bytes();
+    128 | (low & 0x7f)
 }
 
 /// What each code means, in the words that `--help`, README and manual print.

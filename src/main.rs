@@ -1,7 +1,38 @@
 //! lockkeeper: parse, dispatch, exit code.
 
+use std::env;
 use std::process::ExitCode;
 
+use lockkeeper::cli::verb::{init, run, start};
+use lockkeeper::cli::{Command, UsageError, help, parse, print};
+use lockkeeper::exit;
+use lockkeeper::init::guards;
+
 fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let args: Vec<_> = env::args_os().skip(1).collect();
+    let result = if args.first().is_some_and(|word| word == guards::WORD) {
+        guards::be_one(args.get(1..).unwrap_or_default())
+    } else {
+        match parse(args) {
+            Ok(Command::Init(args)) => init::init(args),
+            Ok(Command::Run(args)) => run::run(args),
+            Ok(Command::Check(_)) => Ok(exit::OK),
+            Ok(Command::Help(verb)) => return printed(&help::help(verb)),
+            Ok(Command::Version) => {
+                return printed(concat!("lockkeeper ", env!("CARGO_PKG_VERSION"), "\n"));
+            }
+            Err(error) => {
+                print::complain(&error.to_string());
+                Ok(UsageError::CODE)
+            }
+        }
+    };
+    ExitCode::from(result.unwrap_or_else(|refused| start::tell(&refused)))
+}
+
+fn printed(text: &str) -> ExitCode {
+    match print::out(text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(exit::FAILED),
+    }
 }

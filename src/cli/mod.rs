@@ -1,1 +1,17 @@
-//! (skeleton)
+//! The command line: what was typed → what it means.
+//!
+//! One table of verbs and flags ([`flags`]) feeds the parser ([`parse`]), `--help` ([`help`]) and
+//! the suggestions for what was misspelt ([`suggest`]). Invariants: outside [`verb`], which does what
+//! was asked, nothing here looks at a file, the environment or a process; the arguments of a command
+//! pass through untouched, whatever their bytes are.
+#![forbid(unsafe_code)]
+
+pub mod flags;
+pub mod help;
+pub mod parse;
+pub mod print;
+pub mod suggest;
+mod typed;
+pub mod verb;
+
+pub use parse::{CheckArgs, Command, InitArgs, RunArgs, UsageError, parse};

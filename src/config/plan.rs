@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(15);
 /// How long descendants that outlive their command get after their TERM.
 pub const DEFAULT_LEFTOVER_GRACE: Duration = Duration::from_secs(1);
+/// How long a command may take to go after its final line.
+pub const DEFAULT_FINAL_GRACE: Duration = Duration::from_secs(30);
 /// How long a batch run waits in the queue of its lock.
 pub const DEFAULT_WAIT: Duration = Duration::from_mins(10);
 /// The time for an orderly stop of everything; below the 10 s after which Docker and podman kill.
@@ -68,6 +70,71 @@ pub struct Every {
     pub period: Duration,
     /// The first tick is spread over this time, so that many jobs do not start at once.
     pub jitter: Duration,
+}
+
+/// A class: what its jobs have in common, and all that a run without a job needs besides a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassPlan {
+    /// Its name: `batch`, `interactive`, or one of the user's own.
+    pub name: String,
+    /// Batch or interactive, and what goes with it.
+    pub kind: Kind,
+    /// As in [`RunPlan`].
+    pub dir: Option<PathBuf>,
+    /// As in [`RunPlan`].
+    pub user: Option<String>,
+    /// As in [`RunPlan`].
+    pub group: Option<String>,
+    /// As in [`RunPlan`].
+    pub env: Vec<(String, String)>,
+    /// As in [`RunPlan`].
+    pub stdin: Stdin,
+    /// As in [`RunPlan`].
+    pub limits: Limits,
+    /// As in [`RunPlan`].
+    pub stop: StopPlan,
+    /// As in [`RunPlan`].
+    pub identity: Option<Identity>,
+}
+
+impl ClassPlan {
+    /// A class of that kind in which nothing else is said.
+    pub fn new(name: impl Into<String>, kind: Kind) -> Self {
+        let stdin = match kind {
+            Kind::Interactive => Stdin::Inherit,
+            Kind::Batch { .. } => Stdin::Null,
+        };
+        Self {
+            name: name.into(),
+            kind,
+            dir: None,
+            user: None,
+            group: None,
+            env: Vec::new(),
+            stdin,
+            limits: Limits::default(),
+            stop: StopPlan::default(),
+            identity: None,
+        }
+    }
+
+    /// The plan of one run of this class.
+    pub fn run(self, job: String, command: Vec<OsString>) -> RunPlan {
+        RunPlan {
+            job,
+            class: self.name,
+            kind: self.kind,
+            command,
+            dir: self.dir,
+            user: self.user,
+            group: self.group,
+            env: self.env,
+            stdin: self.stdin,
+            limits: self.limits,
+            stop: self.stop,
+            identity: self.identity,
+        }
+    }
 }
 
 /// All that one run needs to know.

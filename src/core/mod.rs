@@ -5,6 +5,11 @@
 //! recorded from a real run replays ([`run`]).
 #![forbid(unsafe_code)]
 
+pub mod event;
+pub mod final_line;
 pub mod note;
 pub mod outcome;
+pub mod run;
+pub mod table;
 pub mod time;
+pub mod timers;

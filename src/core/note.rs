@@ -62,12 +62,19 @@ pub enum Note {
         /// The error number.
         errno: i32,
     },
+    /// The lock could not be taken at all.
+    LockFailed {
+        /// What failed, and why.
+        text: String,
+    },
     /// Something about the place of the lock that the user should know.
     Placement {
         /// The lock file.
         lock: PathBuf,
         /// What it is, and what to do.
         text: String,
+        /// Whether it may exclude fewer than is hoped for.
+        warning: bool,
     },
     /// A claim could not be written: it is information, the run goes on.
     ClaimFailed {

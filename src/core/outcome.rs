@@ -110,6 +110,8 @@ pub struct Outcome {
     pub waited: Duration,
     /// Time from the lock obtained to the tree empty.
     pub held: Duration,
+    /// Time from the command's start to the tree empty.
+    pub ran: Duration,
 }
 
 /// The exit code that follows from a reason and the command's own status.
@@ -120,14 +122,13 @@ pub const fn code(reason: Reason, status: Option<Status>) -> u8 {
         (Reason::Final { failed: true }, _) => exit::FINAL_FAILED,
         (Reason::WaitExpired, _) => exit::NOT_OBTAINED,
         (Reason::SpawnFailed { step, errno }, _) => spawn_code(step, errno),
-        (Reason::Failed, _) => exit::FAILED,
         (
             Reason::Ended | Reason::Signal(_) | Reason::GuardLost | Reason::InitStop,
             Some(status),
         ) => status.code(),
         (Reason::Signal(signo), None) => exit::by_signal(signo),
         (Reason::InitStop, None) => exit::by_signal(15),
-        (Reason::Ended | Reason::GuardLost, None) => exit::FAILED,
+        (Reason::Failed, _) | (Reason::Ended | Reason::GuardLost, None) => exit::FAILED,
     }
 }
 

@@ -1,1 +1,19 @@
-//! (skeleton)
+//! The shell round the job table: the container's ENTRYPOINT, as PID 1 or as a subreaper.
+//!
+//! | file | what is in it |
+//! | --- | --- |
+//! | [`shell`] | the loop: signals, reaping, the wires to the guards, the actions of the table |
+//! | [`guards`] | starting a guard for a run, and being one |
+//! | [`found`] | runs that live on from an earlier init |
+//! | [`crash`] | what happens when init itself panics or faults |
+//! | [`farewell`] | the end: nobody of the container outlives init |
+//!
+//! Invariants: all policy is [`crate::core::table`]; nothing here blocks (every wire is read without
+//! waiting, notes go through the log thread); unknown children are reaped and never killed until
+//! init's own end, as they may be what somebody started by `exec` in the container.
+
+pub mod crash;
+pub mod farewell;
+pub mod found;
+pub mod guards;
+pub mod shell;

@@ -1,1 +1,36 @@
-//! (skeleton)
+//! Locks: the shared lock, the claims that say who is where, and the place in which a lock lies.
+//!
+//! | file | what is in it |
+//! | --- | --- |
+//! | [`shared`] | the shared lock: flock(2) on a file that is never written, renamed or removed |
+//! | [`fault`] | why a lock file cannot be opened or locked, and what to do |
+//! | [`claim`] | "this run is mine": a record that is true as long as its owner holds the latch |
+//! | [`latch`] | the kernel lock below a claim |
+//! | [`record`] | what a claim says, and how an error message puts it |
+//! | [`listing`] | reading the claims of others, and clearing away the dead |
+//! | [`folders`] | where claims lie |
+//! | [`placement`] | whether a lock lies where other containers see it |
+//! | [`mountinfo`] | the kernel's table of mounts |
+//! | [`probe`] | whether a folder's file system excludes anybody at all |
+//!
+//! Invariants of this room:
+//! - the shared lock is the only thing that excludes anybody; claims are information, and no error
+//!   of theirs may fail a run;
+//! - nobody is asked by taking his lock: who holds it is read from claims;
+//! - what cannot be read or judged is left alone;
+//! - absent on purpose: polling, heartbeats, ages, guesses from process ids.
+
+pub mod claim;
+pub mod fault;
+pub mod folders;
+pub mod latch;
+pub mod listing;
+pub mod mountinfo;
+pub mod placement;
+pub mod probe;
+
+pub mod record;
+pub mod shared;
+
+#[cfg(test)]
+mod scratch;

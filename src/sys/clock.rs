@@ -15,3 +15,17 @@ pub fn now() -> Time {
     let nanos = u64::try_from(spec.tv_nsec).unwrap_or(0);
     Time(secs.saturating_mul(1_000_000_000).saturating_add(nanos))
 }
+
+/// Milliseconds since 1970, for people and for other machines; it jumps when somebody sets it, so
+/// nothing is measured with it.
+pub fn unix_ms() -> u64 {
+    let mut spec = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `spec` is valid for writing for the duration of the call.
+    unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut spec) };
+    let secs = u64::try_from(spec.tv_sec).unwrap_or(0);
+    let millis = u64::try_from(spec.tv_nsec / 1_000_000).unwrap_or(0);
+    secs.saturating_mul(1000).saturating_add(millis)
+}

@@ -7,3 +7,17 @@
 )]
 
 pub mod clock;
+pub mod crash;
+pub mod fd;
+pub mod memfd;
+pub mod pidfd;
+pub mod poll;
+pub mod proc;
+pub mod process;
+pub mod program;
+pub mod signals;
+pub mod spawn;
+pub mod statx;
+pub mod tree;
+pub mod tty;
+pub mod wait;

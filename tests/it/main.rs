@@ -11,5 +11,6 @@
     reason = "a test that cannot go on says where, and fails"
 )]
 
+mod config;
 mod parts;
 mod support;

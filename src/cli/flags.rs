@@ -1,0 +1,347 @@
+//! The table of verbs and flags.
+
+/// What a person can ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// The ENTRYPOINT; what is meant where no verb is named.
+    Init,
+    /// One run in the foreground.
+    Run,
+    /// The file, the mounts, the identities.
+    Check,
+    /// Jobs and runs here.
+    Status,
+    /// Ask init to start a job.
+    Start,
+    /// Ask init to stop a job.
+    Stop,
+    /// Ask init to stop and start a job.
+    Restart,
+    /// Ask init to read its file again.
+    Reload,
+    /// Ask init whether all is well.
+    Health,
+    /// Directory locks.
+    Lock,
+    /// Read the journal.
+    Logs,
+    /// Draw the journal.
+    Timeline,
+}
+
+/// A verb's row in the table.
+#[derive(Debug)]
+pub struct VerbInfo {
+    /// Which one.
+    pub verb: Verb,
+    /// As it is typed.
+    pub name: &'static str,
+    /// How it is used, each line without the program's name; empty: it is not built yet.
+    pub synopsis: &'static [&'static str],
+    /// What it does, one line.
+    pub doc: &'static str,
+}
+
+/// Every verb, in the order of `--help`.
+pub const VERBS: &[VerbInfo] = &[
+    VerbInfo {
+        verb: Verb::Init,
+        name: "init",
+        synopsis: &["[init] [-c FILE] [--class CLASS] [-- COMMAND...]"],
+        doc: "the ENTRYPOINT of a container; a COMMAND is its main job",
+    },
+    VerbInfo {
+        verb: Verb::Run,
+        name: "run",
+        synopsis: &[
+            "run [-c FILE] JOB",
+            "run [-c FILE] --class CLASS [--dir DIR] -- COMMAND...",
+            "run [--lock PATH] [--wait TIME] [--timeout TIME] -- COMMAND...",
+        ],
+        doc: "one run of a job or a command, in the foreground",
+    },
+    VerbInfo {
+        verb: Verb::Check,
+        name: "check",
+        synopsis: &["check [-c FILE] [--json]"],
+        doc: "check the file, the mounts and the identities; 78 on errors",
+    },
+    unbuilt(
+        Verb::Status,
+        "status",
+        "jobs and runs here, holder and queue of each lock",
+    ),
+    unbuilt(Verb::Start, "start", "ask the running init to start a job"),
+    unbuilt(Verb::Stop, "stop", "ask the running init to stop a job"),
+    unbuilt(
+        Verb::Restart,
+        "restart",
+        "ask the running init to restart a job",
+    ),
+    unbuilt(
+        Verb::Reload,
+        "reload",
+        "ask the running init to read its file again",
+    ),
+    unbuilt(
+        Verb::Health,
+        "health",
+        "ask the running init whether all is well",
+    ),
+    unbuilt(
+        Verb::Lock,
+        "lock",
+        "list, show, clean, hold and release directory locks",
+    ),
+    unbuilt(Verb::Logs, "logs", "read the journal"),
+    unbuilt(Verb::Timeline, "timeline", "draw the journal"),
+];
+
+const fn unbuilt(verb: Verb, name: &'static str, doc: &'static str) -> VerbInfo {
+    VerbInfo {
+        verb,
+        name,
+        synopsis: &[],
+        doc,
+    }
+}
+
+impl Verb {
+    /// The verb's row.
+    pub fn info(self) -> Option<&'static VerbInfo> {
+        VERBS.iter().find(|info| info.verb == self)
+    }
+
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        self.info().map_or("", |info| info.name)
+    }
+}
+
+impl VerbInfo {
+    /// Whether this version can do it.
+    pub const fn is_built(&self) -> bool {
+        !self.synopsis.is_empty()
+    }
+}
+
+/// What a flag sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Id {
+    /// `--config`.
+    Config,
+    /// `--class`.
+    Class,
+    /// `--dir`.
+    Dir,
+    /// `--lock`.
+    Lock,
+    /// `--wait`.
+    Wait,
+    /// `--timeout`.
+    Timeout,
+    /// `--idle-timeout`.
+    IdleTimeout,
+    /// `--grace`.
+    Grace,
+    /// `--dir-lock`.
+    DirLock,
+    /// `--json`.
+    Json,
+    /// `--verbose`.
+    Verbose,
+    /// `--quiet`.
+    Quiet,
+    /// `--report`.
+    Report,
+    /// `--help`.
+    Help,
+    /// `--version`.
+    Version,
+}
+
+/// A flag's row in the table.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Flag {
+    /// What it sets.
+    pub id: Id,
+    /// Its long name, without the dashes.
+    pub long: &'static str,
+    /// Its short name.
+    pub short: Option<char>,
+    /// What its value is; `None`: it takes none.
+    pub value: Option<&'static str>,
+    /// What it does, one line.
+    pub doc: &'static str,
+    /// The verbs that it belongs to; empty: it can stand everywhere.
+    pub verbs: &'static [Verb],
+    /// Whether it says how to run a command: what follows it is that command, not a job's name.
+    pub of_command: bool,
+}
+
+impl Flag {
+    /// Whether it can stand with this verb.
+    pub fn belongs_to(&self, verb: Verb) -> bool {
+        self.verbs.is_empty() || self.verbs.contains(&verb)
+    }
+}
+
+/// Every flag, in the order of `--help`.
+pub const FLAGS: &[Flag] = &[
+    Flag {
+        short: Some('c'),
+        ..with_value(
+            Id::Config,
+            "config",
+            "FILE",
+            "else $LOCKKEEPER_CONFIG, else /etc/lockkeeper.toml",
+            &[Verb::Init, Verb::Run, Verb::Check],
+        )
+    },
+    of_command(
+        Id::Class,
+        "class",
+        "CLASS",
+        "the class of the file that the command runs in",
+        &[Verb::Init, Verb::Run],
+    ),
+    of_command(
+        Id::Dir,
+        "dir",
+        "DIR",
+        "the directory to run the command in",
+        &[Verb::Run],
+    ),
+    of_command(
+        Id::Lock,
+        "lock",
+        "PATH",
+        "hold this lock until the command and all it left end",
+        &[Verb::Run],
+    ),
+    of_command(
+        Id::Wait,
+        "wait",
+        "TIME",
+        "time in the queue of the lock, or forever (10m)",
+        &[Verb::Run],
+    ),
+    of_command(
+        Id::Timeout,
+        "timeout",
+        "TIME",
+        "end the command this long after its start",
+        &[Verb::Run],
+    ),
+    of_command(
+        Id::IdleTimeout,
+        "idle-timeout",
+        "TIME",
+        "end the command after this long without output",
+        &[Verb::Run],
+    ),
+    of_command(
+        Id::Grace,
+        "grace",
+        "TIME",
+        "the time between SIGTERM and what is harder (15s)",
+        &[Verb::Run],
+    ),
+    of_command(
+        Id::DirLock,
+        "dir-lock",
+        "DIR",
+        "one agent in this directory (not built yet)",
+        &[Verb::Run],
+    ),
+    plain(
+        Id::Json,
+        "json",
+        None,
+        "one JSON object in place of text",
+        &[Verb::Check],
+    ),
+    plain(
+        Id::Verbose,
+        "verbose",
+        Some('v'),
+        "say more; twice: say all",
+        &[],
+    ),
+    plain(Id::Quiet, "quiet", Some('q'), "say nothing but errors", &[]),
+    with_value(
+        Id::Report,
+        "report",
+        "FD",
+        "write how it ended to this descriptor, as JSON",
+        &[],
+    ),
+    plain(
+        Id::Help,
+        "help",
+        Some('h'),
+        "print this help, or that of a verb",
+        &[],
+    ),
+    plain(Id::Version, "version", Some('V'), "print the version", &[]),
+];
+
+const fn plain(
+    id: Id,
+    long: &'static str,
+    short: Option<char>,
+    doc: &'static str,
+    verbs: &'static [Verb],
+) -> Flag {
+    Flag {
+        id,
+        long,
+        short,
+        value: None,
+        doc,
+        verbs,
+        of_command: false,
+    }
+}
+
+const fn with_value(
+    id: Id,
+    long: &'static str,
+    value: &'static str,
+    doc: &'static str,
+    verbs: &'static [Verb],
+) -> Flag {
+    Flag {
+        value: Some(value),
+        ..plain(id, long, None, doc, verbs)
+    }
+}
+
+const fn of_command(
+    id: Id,
+    long: &'static str,
+    value: &'static str,
+    doc: &'static str,
+    verbs: &'static [Verb],
+) -> Flag {
+    Flag {
+        of_command: true,
+        ..with_value(id, long, value, doc, verbs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_name_is_in_the_table_twice() {
+        let longs: BTreeSet<_> = FLAGS.iter().map(|flag| flag.long).collect();
+        assert_eq!(longs.len(), FLAGS.len());
+        let shorts: Vec<_> = FLAGS.iter().filter_map(|flag| flag.short).collect();
+        assert_eq!(shorts.iter().collect::<BTreeSet<_>>().len(), shorts.len());
+        let verbs: BTreeSet<_> = VERBS.iter().map(|verb| verb.name).collect();
+        assert_eq!(verbs.len(), VERBS.len());
+    }
+}

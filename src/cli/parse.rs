@@ -1,0 +1,225 @@
+//! From the arguments that were typed to what they mean.
+//!
+//! The second of two steps: `typed` reads what stands there; [`Command`] is what it asks for, with
+//! nothing left to check that does not need the file system.
+//!
+//! Where a command begins: behind `--`; and behind `run` with a flag that only a command has
+//! (`--lock`, `--timeout`, …), at the first word that is no flag, as with flock(1) and timeout(1).
+//! Without such a flag that word is a job's name.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lexopt::Parser;
+
+use super::flags::{Id, Verb};
+use super::typed::{Read, Typed, not_built, quoted, text_of, usage};
+use crate::config::plan::Wait;
+use crate::exit;
+use crate::journal::Verbosity;
+
+/// What the command line asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// `lockkeeper [init] …`.
+    Init(InitArgs),
+    /// `lockkeeper run …`.
+    Run(RunArgs),
+    /// `lockkeeper check …`.
+    Check(CheckArgs),
+    /// `--help`, of the verb before it.
+    Help(Option<Verb>),
+    /// `--version`.
+    Version,
+}
+
+/// `lockkeeper [init] [-c FILE] [--class CLASS] [-- COMMAND…]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InitArgs {
+    /// `-c`.
+    pub config: Option<PathBuf>,
+    /// `--class`; only with a command.
+    pub class: Option<String>,
+    /// The main command; empty: the file says what runs.
+    pub command: Vec<OsString>,
+    /// `-v`, `-q`.
+    pub verbosity: Verbosity,
+    /// `--report`: the number of a descriptor, open or not.
+    pub report: Option<RawFd>,
+}
+
+/// `lockkeeper run …`: either a job or a command, never both, never neither.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunArgs {
+    /// The job of the file.
+    pub job: Option<String>,
+    /// The command; empty with a job.
+    pub command: Vec<OsString>,
+    /// `-c`.
+    pub config: Option<PathBuf>,
+    /// `--class`; never with a lock.
+    pub class: Option<String>,
+    /// `--dir`.
+    pub dir: Option<PathBuf>,
+    /// `--lock`.
+    pub lock: Option<PathBuf>,
+    /// `--wait`; only with a lock or a class.
+    pub wait: Option<Wait>,
+    /// `--timeout`; more than zero.
+    pub timeout: Option<Duration>,
+    /// `--idle-timeout`; more than zero.
+    pub idle_timeout: Option<Duration>,
+    /// `--grace`.
+    pub grace: Option<Duration>,
+    /// `-v`, `-q`.
+    pub verbosity: Verbosity,
+    /// `--report`: the number of a descriptor, open or not.
+    pub report: Option<RawFd>,
+}
+
+/// `lockkeeper check [-c FILE] [--json]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckArgs {
+    /// `-c`.
+    pub config: Option<PathBuf>,
+    /// `--json`.
+    pub json: bool,
+    /// `-v`, `-q`.
+    pub verbosity: Verbosity,
+    /// `--report`: the number of a descriptor, open or not.
+    pub report: Option<RawFd>,
+}
+
+/// Why a command line could not be understood, and what to type instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageError(pub(super) String);
+
+impl UsageError {
+    /// The exit code that goes with it.
+    pub const CODE: u8 = exit::USAGE;
+}
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+/// Understands `args`, which do not begin with the program's own name.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
+    let mut typed = match Typed::read(Parser::from_args(args))? {
+        Read::Typed(typed) => typed,
+        Read::Asked(command) => return Ok(command),
+    };
+    match typed.verb.unwrap_or(Verb::Init) {
+        Verb::Init => init(&mut typed).map(Command::Init),
+        Verb::Run => run(&mut typed).map(Command::Run),
+        Verb::Check => check(&mut typed).map(Command::Check),
+        verb @ (Verb::Status
+        | Verb::Start
+        | Verb::Stop
+        | Verb::Restart
+        | Verb::Reload
+        | Verb::Health
+        | Verb::Lock
+        | Verb::Logs
+        | Verb::Timeline) => Err(not_built(verb)),
+    }
+}
+
+fn init(typed: &mut Typed) -> Result<InitArgs, UsageError> {
+    typed.no_foreign_flag(Verb::Init)?;
+    let args = InitArgs {
+        config: typed.path(Id::Config)?,
+        class: typed.text(Id::Class)?,
+        command: typed.command()?,
+        verbosity: typed.verbosity()?,
+        report: typed.descriptor()?,
+    };
+    if args.class.is_some() && args.command.is_empty() {
+        return Err(usage(
+            "\"--class\" without a command: the file gives each job its class; \
+             to run a command: lockkeeper --class CLASS -- COMMAND...",
+        ));
+    }
+    Ok(args)
+}
+
+fn check(typed: &mut Typed) -> Result<CheckArgs, UsageError> {
+    typed.no_foreign_flag(Verb::Check)?;
+    if typed.command.is_some() {
+        return Err(usage("\"check\" takes no command"));
+    }
+    Ok(CheckArgs {
+        config: typed.path(Id::Config)?,
+        json: typed.value(Id::Json).is_some(),
+        verbosity: typed.verbosity()?,
+        report: typed.descriptor()?,
+    })
+}
+
+fn run(typed: &mut Typed) -> Result<RunArgs, UsageError> {
+    typed.no_foreign_flag(Verb::Run)?;
+    if typed.value(Id::DirLock).is_some() {
+        return Err(usage(
+            "\"--dir-lock\" is not built yet: until then use --lock with a file of that directory",
+        ));
+    }
+    if let Some(job) = &typed.job {
+        let job = quoted(job);
+        if typed.command.is_some() {
+            return Err(usage(format!(
+                "job {job} and a command behind \"--\": run either the one or the other"
+            )));
+        }
+        if let Some((flag, _)) = typed.flags.iter().find(|(flag, _)| flag.of_command) {
+            return Err(usage(format!(
+                "\"--{}\" goes with a command, and {job} is taken for a job of the file; \
+                 if it is a command, put -- before it",
+                flag.long
+            )));
+        }
+    }
+    let job = match typed.job.take() {
+        Some(job) => Some(text_of("a job's name", job)?),
+        None => None,
+    };
+    let args = RunArgs {
+        job,
+        command: typed.command()?,
+        config: typed.path(Id::Config)?,
+        class: typed.text(Id::Class)?,
+        dir: typed.path(Id::Dir)?,
+        lock: typed.path(Id::Lock)?,
+        wait: typed.wait()?,
+        timeout: typed.limit(Id::Timeout)?,
+        idle_timeout: typed.limit(Id::IdleTimeout)?,
+        grace: typed.time(Id::Grace)?,
+        verbosity: typed.verbosity()?,
+        report: typed.descriptor()?,
+    };
+    if args.job.is_none() && args.command.is_empty() {
+        return Err(usage(
+            "nothing to run: lockkeeper run JOB, or lockkeeper run [--lock PATH] -- COMMAND...",
+        ));
+    }
+    if args.lock.is_some() && args.class.is_some() {
+        return Err(usage(
+            "\"--lock\" and \"--class\" exclude each other: the class says which lock its runs take",
+        ));
+    }
+    if args.wait.is_some() && args.lock.is_none() && args.class.is_none() {
+        return Err(usage(
+            "\"--wait\" without a lock to wait for: add --lock PATH or --class CLASS",
+        ));
+    }
+    Ok(args)
+}
+
+#[cfg(test)]
+mod tests;

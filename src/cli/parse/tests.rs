@@ -1,0 +1,297 @@
+use std::os::unix::ffi::OsStringExt as _;
+
+use super::super::typed::time;
+use super::*;
+
+fn words(line: &str) -> Vec<OsString> {
+    line.split_whitespace().map(Into::into).collect()
+}
+
+fn check_ok(line: &str, expected: Command) {
+    assert_eq!(parse(words(line)), Ok(expected), "lockkeeper {line}");
+}
+
+fn run_of(command: &str) -> RunArgs {
+    RunArgs {
+        command: words(command),
+        ..RunArgs::default()
+    }
+}
+
+fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+#[test]
+fn init_is_meant_where_no_verb_is_named() {
+    let init = InitArgs::default();
+    check_ok("", Command::Init(init.clone()));
+    check_ok("init", Command::Init(init.clone()));
+    let with_command = InitArgs {
+        command: words("claude -p --help"),
+        ..init.clone()
+    };
+    check_ok("-- claude -p --help", Command::Init(with_command.clone()));
+    check_ok("init -- claude -p --help", Command::Init(with_command));
+    let full = InitArgs {
+        config: Some("/f".into()),
+        class: Some("chat".into()),
+        command: words("claude -- x"),
+        verbosity: Verbosity::Debug,
+        report: Some(3),
+    };
+    for line in [
+        "-c /f --class chat -vv --report 3 -- claude -- x",
+        "init --config=/f --class=chat -v -v --report=3 -- claude -- x",
+        "-c/f -v init --class chat --verbose --report 3 -- claude -- x",
+    ] {
+        check_ok(line, Command::Init(full.clone()));
+    }
+}
+
+#[test]
+fn run_takes_a_job_of_the_file() {
+    let job = RunArgs {
+        job: Some("dev".into()),
+        ..RunArgs::default()
+    };
+    check_ok("run dev", Command::Run(job.clone()));
+    let with_flags = RunArgs {
+        config: Some("/f".into()),
+        verbosity: Verbosity::Quiet,
+        ..job
+    };
+    check_ok("run -c /f dev -q", Command::Run(with_flags.clone()));
+    check_ok("-q run dev -c /f", Command::Run(with_flags));
+}
+
+#[test]
+fn run_takes_a_command_with_its_limits() {
+    check_ok("run -- true", Command::Run(run_of("true")));
+    let full = RunArgs {
+        lock: Some("L".into()),
+        wait: Some(Wait::AtMost(secs(600))),
+        timeout: Some(secs(7200)),
+        idle_timeout: Some(secs(90)),
+        grace: Some(Duration::from_millis(1500)),
+        dir: Some("/d".into()),
+        ..run_of("cmd -x")
+    };
+    let line = "run --lock L --wait 10m --timeout 2h --idle-timeout 90 --grace 1.5 --dir /d";
+    check_ok(&format!("{line} -- cmd -x"), Command::Run(full.clone()));
+    check_ok(&format!("{line} cmd -x"), Command::Run(full));
+    let of_class = RunArgs {
+        class: Some("batch".into()),
+        config: Some("/f".into()),
+        wait: Some(Wait::Forever),
+        ..run_of("cmd")
+    };
+    check_ok(
+        "run -c /f --class batch --wait forever -- cmd",
+        Command::Run(of_class),
+    );
+}
+
+#[test]
+fn behind_a_flag_of_a_command_options_end_at_the_first_word() {
+    let locked = RunArgs {
+        lock: Some("L".into()),
+        ..run_of("cmd --lock M -v -- --help")
+    };
+    check_ok(
+        "run --lock L cmd --lock M -v -- --help",
+        Command::Run(locked),
+    );
+    let limited = RunArgs {
+        timeout: Some(secs(5)),
+        ..run_of("run dev")
+    };
+    check_ok("run --timeout 5s run dev", Command::Run(limited));
+}
+
+#[test]
+fn the_arguments_of_a_command_keep_their_bytes() {
+    let bytes = OsString::from_vec(vec![b'a', 0xff, b'=', 0xfe]);
+    let path = OsString::from_vec(vec![b'/', 0xff]);
+    let mut args = words("run --lock");
+    args.extend([path.clone(), "--".into(), bytes.clone(), bytes.clone()]);
+    let Ok(Command::Run(run)) = parse(args) else {
+        panic!("not understood");
+    };
+    assert_eq!(run.command, [bytes.clone(), bytes]);
+    assert_eq!(run.lock, Some(path.into()));
+}
+
+#[test]
+fn check_help_and_version() {
+    let args = CheckArgs {
+        config: Some("/f".into()),
+        json: true,
+        ..CheckArgs::default()
+    };
+    check_ok("check --json -c /f", Command::Check(args));
+    check_ok("--help", Command::Help(None));
+    check_ok("run -h", Command::Help(Some(Verb::Run)));
+    check_ok("run --lock L --help", Command::Help(Some(Verb::Run)));
+    check_ok("-V", Command::Version);
+    check_ok("check --version", Command::Version);
+}
+
+#[test]
+fn a_time_is_seconds_or_carries_its_units() {
+    for (text, expected) in [
+        ("90", Some(secs(90))),
+        ("0", Some(secs(0))),
+        ("0.25", Some(Duration::from_millis(250))),
+        ("90s", Some(secs(90))),
+        ("10m", Some(secs(600))),
+        ("1h 30m", Some(secs(5400))),
+        ("1h30m", Some(secs(5400))),
+        ("", None),
+        ("-1", None),
+        ("nan", None),
+        ("inf", None),
+        ("1e300", None),
+        ("99999999999999999999h", None),
+        ("soon", None),
+    ] {
+        assert_eq!(time(text), expected, "{text}");
+    }
+}
+
+/// What cannot be understood, and what the error says.
+const REFUSED: &[(&str, &str)] = &[
+    (
+        "true",
+        r#"unknown verb "true"; to run it as a command: lockkeeper -- true"#,
+    ),
+    (
+        "claude -p x",
+        r#"unknown verb "claude"; to run it as a command: lockkeeper -- claude ..."#,
+    ),
+    ("rnu --lock L", r#"unknown verb "rnu": did you mean "run"?"#),
+    ("help", r#"unknown verb "help": did you mean "--help"?"#),
+    (
+        "status --json",
+        r#""status" is not built yet; this version has init, run, check"#,
+    ),
+    (
+        "timeline",
+        r#""timeline" is not built yet; this version has init, run, check"#,
+    ),
+    ("--", r#"no command behind "--""#),
+    ("run --lock L --", r#"no command behind "--""#),
+    (
+        "run",
+        "nothing to run: lockkeeper run JOB, or lockkeeper run [--lock PATH] -- COMMAND...",
+    ),
+    (
+        "run --lock L",
+        "nothing to run: lockkeeper run JOB, or lockkeeper run [--lock PATH] -- COMMAND...",
+    ),
+    (
+        "run --lokc L -- x",
+        r#"unknown option "--lokc": did you mean "--lock"?"#,
+    ),
+    (
+        "run --frobnicate",
+        r#"unknown option "--frobnicate": see "lockkeeper run --help""#,
+    ),
+    ("-x", r#"unknown option "-x": see "lockkeeper --help""#),
+    (
+        "run claude -p x",
+        r#"unknown option "-p" behind job "claude"; if "claude" is a command, put -- before it"#,
+    ),
+    (
+        "run ls /",
+        r#"unexpected argument "/" behind job "ls"; if "ls" is a command, put -- before it"#,
+    ),
+    (
+        "run dev --timeout 5s",
+        r#""--timeout" goes with a command, and "dev" is taken for a job of the file; if it is a command, put -- before it"#,
+    ),
+    (
+        "run dev -- x",
+        r#"job "dev" and a command behind "--": run either the one or the other"#,
+    ),
+    (
+        "init true",
+        r#"unexpected argument "true"; to run a command: lockkeeper init -- COMMAND..."#,
+    ),
+    (
+        "check f",
+        r#"unexpected argument "f": see "lockkeeper check --help""#,
+    ),
+    ("check -- x", r#""check" takes no command"#),
+    (
+        "--lock L -- x",
+        r#""--lock" does not go with "init": see "lockkeeper run --help""#,
+    ),
+    (
+        "run --json -- x",
+        r#""--json" does not go with "run": see "lockkeeper check --help""#,
+    ),
+    (
+        "--class c",
+        r#""--class" without a command: the file gives each job its class; to run a command: lockkeeper --class CLASS -- COMMAND..."#,
+    ),
+    ("run --lock L --lock M -- x", r#""--lock" is given twice"#),
+    (
+        "run --lock L --class c -- x",
+        r#""--lock" and "--class" exclude each other: the class says which lock its runs take"#,
+    ),
+    (
+        "run --wait 5 -- x",
+        r#""--wait" without a lock to wait for: add --lock PATH or --class CLASS"#,
+    ),
+    (
+        "run --dir-lock D -- x",
+        r#""--dir-lock" is not built yet: until then use --lock with a file of that directory"#,
+    ),
+    (
+        "run --lock --wait 5 -- x",
+        r#""--lock" needs a PATH, but "--wait" follows; a PATH that begins with - is written --lock=PATH"#,
+    ),
+    ("run --lock", r#""--lock" needs a PATH"#),
+    ("run --lock= -- x", r#""--lock" is empty: it needs a PATH"#),
+    (
+        "run --timeout soon -- x",
+        r#""--timeout" "soon" is no time: write 90, 90s, 10m or 2h"#,
+    ),
+    (
+        "run --timeout 0 -- x",
+        r#""--timeout" is zero: for no limit, leave --timeout out"#,
+    ),
+    (
+        "run --idle-timeout 0s -- x",
+        r#""--idle-timeout" is zero: for no limit, leave --idle-timeout out"#,
+    ),
+    (
+        "run --report x -- x",
+        r#""--report" "x" is no descriptor: write its number, as in --report 3"#,
+    ),
+    (
+        "run --report=-1 -- x",
+        r#""--report" "-1" is no descriptor: write its number, as in --report 3"#,
+    ),
+    ("check --json=1", r#""--json" takes no value, but has "1""#),
+    ("check -v=3", r#""-v" takes no value, but has "3""#),
+    ("-qv", r#""--quiet" and "--verbose" exclude each other"#),
+];
+
+#[test]
+fn what_cannot_be_understood_is_refused_with_what_to_type_instead() {
+    for (line, expected) in REFUSED {
+        let error = parse(words(line)).expect_err(line);
+        assert_eq!(error.to_string(), *expected, "lockkeeper {line}");
+    }
+}
+
+#[test]
+fn a_name_that_is_no_text_is_refused() {
+    let bytes = OsString::from_vec(vec![b'a', 0xff]);
+    let error = parse(["run".into(), bytes.clone()]).unwrap_err();
+    assert_eq!(error.to_string(), "a job's name \"a\u{fffd}\" is not UTF-8");
+    let error = parse(["--class".into(), bytes, "--".into(), "x".into()]).unwrap_err();
+    assert_eq!(error.to_string(), "\"--class\" \"a\u{fffd}\" is not UTF-8");
+}

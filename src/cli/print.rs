@@ -1,0 +1,58 @@
+//! Text to standard output or standard error for people, without std's print macros: those panic
+//! where the reader has gone, and buffer what a fork would then write twice.
+
+use std::io::{stderr, stdout};
+use std::os::fd::AsFd;
+
+use nix::errno::Errno;
+use nix::unistd::write;
+
+/// Prints `text` to standard output. A reader that has gone (`lockkeeper --help | head -1`) is no
+/// failure: it has what it wanted.
+pub fn out(text: &str) -> Result<(), Errno> {
+    match put(stdout(), text) {
+        Err(Errno::EPIPE) => Ok(()),
+        other => other,
+    }
+}
+
+/// Prints one line, `lockkeeper: text`, to standard error, in one write(2). Where that fails there
+/// is nobody to tell. Not for processes that must never block: they have a journal.
+pub fn complain(text: &str) {
+    let _ = put(stderr(), &format!("lockkeeper: {text}\n"));
+}
+
+fn put(to: impl AsFd, text: &str) -> Result<(), Errno> {
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        match write(&to, rest) {
+            Ok(done) => rest = rest.get(done..).unwrap_or_default(),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read as _, pipe};
+
+    #[test]
+    fn the_whole_text_arrives() {
+        let (mut reader, writer) = pipe().unwrap();
+        put(&writer, "a text\n").unwrap();
+        drop(writer);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "a text\n");
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_is_an_errno_and_no_panic() {
+        let (reader, writer) = pipe().unwrap();
+        drop(reader);
+        assert_eq!(put(&writer, "a text\n"), Err(Errno::EPIPE));
+    }
+}

@@ -1,0 +1,337 @@
+//! What stands on the command line, read against the table of flags.
+//!
+//! The first of two steps: which words are flags, which belong to the command, and what a value
+//! says by itself. What goes together is the business of [`mod@super::parse`].
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lexopt::{Arg, Parser};
+
+use super::flags::{FLAGS, Flag, Id, VERBS, Verb};
+use super::parse::{Command, UsageError};
+use super::suggest::nearest;
+use crate::config::plan::Wait;
+use crate::journal::Verbosity;
+
+/// What stands on the command line.
+#[derive(Debug, Default)]
+pub(super) struct Typed {
+    pub(super) verb: Option<Verb>,
+    pub(super) flags: Vec<(&'static Flag, OsString)>,
+    pub(super) job: Option<OsString>,
+    pub(super) command: Option<Vec<OsString>>,
+}
+
+pub(super) enum Read {
+    Typed(Typed),
+    /// `--help` or `--version`: whatever else stands there does not matter.
+    Asked(Command),
+}
+
+impl Typed {
+    pub(super) fn read(mut parser: Parser) -> Result<Read, UsageError> {
+        let mut typed = Self::default();
+        loop {
+            if let Some(mut rest) = parser.try_raw_args()
+                && rest.next_if(|arg| arg == "--").is_some()
+            {
+                typed.command = Some(rest.collect());
+                return Ok(Read::Typed(typed));
+            }
+            let flag = match parser.next().map_err(misread)? {
+                None => return Ok(Read::Typed(typed)),
+                Some(Arg::Value(word)) => {
+                    if typed.word(word, &mut parser)? {
+                        return Ok(Read::Typed(typed));
+                    }
+                    continue;
+                }
+                Some(Arg::Long(long)) => FLAGS
+                    .iter()
+                    .find(|flag| flag.long == long)
+                    .ok_or_else(|| typed.unknown(&format!("--{long}")))?,
+                Some(Arg::Short(short)) => FLAGS
+                    .iter()
+                    .find(|flag| flag.short == Some(short))
+                    .ok_or_else(|| typed.unknown(&format!("-{short}")))?,
+            };
+            match flag.id {
+                Id::Help => return Ok(Read::Asked(Command::Help(typed.verb))),
+                Id::Version => return Ok(Read::Asked(Command::Version)),
+                _ => {}
+            }
+            let value = value_of(flag, &mut parser)?;
+            let repeats = flag.id == Id::Verbose || flag.id == Id::Quiet;
+            if !repeats && typed.flags.iter().any(|(other, _)| other.id == flag.id) {
+                return Err(usage(format!("\"--{}\" is given twice", flag.long)));
+            }
+            typed.flags.push((flag, value));
+        }
+    }
+
+    /// Takes a word that is no flag; true when it began a command, and all the rest is taken.
+    fn word(&mut self, word: OsString, parser: &mut Parser) -> Result<bool, UsageError> {
+        let Some(verb) = self.verb else {
+            self.verb = Some(verb_of(&word, parser)?);
+            return Ok(false);
+        };
+        if verb == Verb::Run && self.flags.iter().any(|(flag, _)| flag.of_command) {
+            let rest = parser.raw_args().map_err(misread)?;
+            self.command = Some([word].into_iter().chain(rest).collect());
+            return Ok(true);
+        }
+        if verb == Verb::Run && self.job.is_none() {
+            self.job = Some(word);
+            return Ok(false);
+        }
+        let word = quoted(&word);
+        Err(match &self.job {
+            Some(job) => usage(format!(
+                "unexpected argument {word} behind job {0}; if {0} is a command, put -- before it",
+                quoted(job)
+            )),
+            None if verb == Verb::Init => usage(format!(
+                "unexpected argument {word}; to run a command: lockkeeper init -- COMMAND..."
+            )),
+            None => usage(format!(
+                "unexpected argument {word}: see \"lockkeeper {} --help\"",
+                verb.name()
+            )),
+        })
+    }
+
+    fn unknown(&self, typed: &str) -> UsageError {
+        if let Some(job) = &self.job {
+            return usage(format!(
+                "unknown option {typed:?} behind job {0}; if {0} is a command, put -- before it",
+                quoted(job)
+            ));
+        }
+        let of_verb = |flag: &&Flag| self.verb.is_none_or(|verb| flag.belongs_to(verb));
+        let longs = FLAGS.iter().filter(of_verb).map(|flag| flag.long);
+        let near = typed
+            .strip_prefix("--")
+            .and_then(|name| nearest(name, longs));
+        usage(match (near, self.verb) {
+            (Some(near), _) => {
+                format!("unknown option {typed:?}: did you mean \"--{near}\"?")
+            }
+            (None, Some(verb)) => format!(
+                "unknown option {typed:?}: see \"lockkeeper {} --help\"",
+                verb.name()
+            ),
+            (None, None) => format!("unknown option {typed:?}: see \"lockkeeper --help\""),
+        })
+    }
+
+    pub(super) fn no_foreign_flag(&self, verb: Verb) -> Result<(), UsageError> {
+        let Some((flag, _)) = self.flags.iter().find(|(flag, _)| !flag.belongs_to(verb)) else {
+            return Ok(());
+        };
+        let names: Vec<_> = flag.verbs.iter().map(|verb| verb.name()).collect();
+        Err(usage(format!(
+            "\"--{}\" does not go with \"{}\": see \"lockkeeper {} --help\"",
+            flag.long,
+            verb.name(),
+            names.join(" or ")
+        )))
+    }
+
+    /// The command behind `--`; empty where there is no `--`.
+    pub(super) fn command(&mut self) -> Result<Vec<OsString>, UsageError> {
+        match self.command.take() {
+            None => Ok(Vec::new()),
+            Some(command) if command.is_empty() => Err(usage("no command behind \"--\"")),
+            Some(command) => Ok(command),
+        }
+    }
+
+    pub(super) fn value(&self, id: Id) -> Option<&(&'static Flag, OsString)> {
+        self.flags.iter().find(|(flag, _)| flag.id == id)
+    }
+
+    pub(super) fn path(&self, id: Id) -> Result<Option<PathBuf>, UsageError> {
+        match self.value(id) {
+            Some((flag, value)) if value.is_empty() => Err(usage(format!(
+                "\"--{}\" is empty: it needs a {}",
+                flag.long,
+                flag.value.unwrap_or_default()
+            ))),
+            found => Ok(found.map(|(_, value)| value.into())),
+        }
+    }
+
+    pub(super) fn text(&self, id: Id) -> Result<Option<String>, UsageError> {
+        self.value(id)
+            .map(|(flag, value)| text_of(&format!("\"--{}\"", flag.long), value.clone()))
+            .transpose()
+    }
+
+    pub(super) fn time(&self, id: Id) -> Result<Option<Duration>, UsageError> {
+        let Some((flag, value)) = self.value(id) else {
+            return Ok(None);
+        };
+        match value.to_str().and_then(time) {
+            Some(time) => Ok(Some(time)),
+            None => Err(usage(format!(
+                "\"--{}\" {} is no time: write 90, 90s, 10m or 2h",
+                flag.long,
+                quoted(value)
+            ))),
+        }
+    }
+
+    /// A time after which something is ended: zero would end it before it began.
+    pub(super) fn limit(&self, id: Id) -> Result<Option<Duration>, UsageError> {
+        let limit = self.time(id)?;
+        match (limit, self.value(id)) {
+            (Some(Duration::ZERO), Some((flag, _))) => Err(usage(format!(
+                "\"--{0}\" is zero: for no limit, leave --{0} out",
+                flag.long
+            ))),
+            _ => Ok(limit),
+        }
+    }
+
+    pub(super) fn wait(&self) -> Result<Option<Wait>, UsageError> {
+        if self
+            .value(Id::Wait)
+            .is_some_and(|(_, value)| value == "forever")
+        {
+            return Ok(Some(Wait::Forever));
+        }
+        Ok(self.time(Id::Wait)?.map(Wait::AtMost))
+    }
+
+    pub(super) fn verbosity(&self) -> Result<Verbosity, UsageError> {
+        let given = |id| self.flags.iter().filter(|(flag, _)| flag.id == id).count();
+        match (given(Id::Quiet), given(Id::Verbose)) {
+            (0, 0) => Ok(Verbosity::Normal),
+            (0, 1) => Ok(Verbosity::Verbose),
+            (0, _) => Ok(Verbosity::Debug),
+            (_, 0) => Ok(Verbosity::Quiet),
+            (_, _) => Err(usage("\"--quiet\" and \"--verbose\" exclude each other")),
+        }
+    }
+
+    pub(super) fn descriptor(&self) -> Result<Option<RawFd>, UsageError> {
+        let Some((_, value)) = self.value(Id::Report) else {
+            return Ok(None);
+        };
+        let number = value.to_str().and_then(|text| text.parse().ok());
+        match number {
+            Some(fd @ 0..) => Ok(Some(fd)),
+            _ => Err(usage(format!(
+                "\"--report\" {} is no descriptor: write its number, as in --report 3",
+                quoted(value)
+            ))),
+        }
+    }
+}
+
+/// The value of a flag, empty for a flag that takes none.
+fn value_of(flag: &Flag, parser: &mut Parser) -> Result<OsString, UsageError> {
+    let long = flag.long;
+    let Some(kind) = flag.value else {
+        // A value that is there all the same (--json=1) is refused when the next flag is read.
+        return Ok(OsString::new());
+    };
+    if let Some(value) = parser.optional_value() {
+        return Ok(value);
+    }
+    let mut rest = parser.raw_args().map_err(misread)?;
+    match rest.next_if(|next| !next.as_encoded_bytes().starts_with(b"-")) {
+        Some(value) => Ok(value),
+        None => Err(usage(match rest.peek() {
+            Some(next) => format!(
+                "\"--{long}\" needs a {kind}, but {} follows; \
+                 a {kind} that begins with - is written --{long}={kind}",
+                quoted(next)
+            ),
+            None => format!("\"--{long}\" needs a {kind}"),
+        })),
+    }
+}
+
+fn verb_of(word: &OsStr, parser: &mut Parser) -> Result<Verb, UsageError> {
+    if let Some(info) = VERBS.iter().find(|info| word == info.name) {
+        return if info.is_built() {
+            Ok(info.verb)
+        } else {
+            Err(not_built(info.verb))
+        };
+    }
+    let shown = quoted(word);
+    let typed = word.to_string_lossy();
+    if let Some(flag) = FLAGS.iter().find(|flag| typed == flag.long) {
+        return Err(usage(format!(
+            "unknown verb {shown}: did you mean \"--{}\"?",
+            flag.long
+        )));
+    }
+    if let Some(near) = nearest(&typed, VERBS.iter().map(|info| info.name)) {
+        return Err(usage(format!(
+            "unknown verb {shown}: did you mean {near:?}?"
+        )));
+    }
+    let rest = parser.raw_args().map_err(misread)?;
+    let more = if rest.as_slice().is_empty() {
+        ""
+    } else {
+        " ..."
+    };
+    Err(usage(format!(
+        "unknown verb {shown}; to run it as a command: lockkeeper -- {typed}{more}"
+    )))
+}
+
+pub(super) fn not_built(verb: Verb) -> UsageError {
+    let built: Vec<_> = VERBS
+        .iter()
+        .filter(|info| info.is_built())
+        .map(|info| info.name)
+        .collect();
+    usage(format!(
+        "\"{}\" is not built yet; this version has {}",
+        verb.name(),
+        built.join(", ")
+    ))
+}
+
+/// `90`, `0.5` (seconds), `10m`, `1h 30m`.
+pub(super) fn time(text: &str) -> Option<Duration> {
+    if let Ok(secs) = text.parse::<f64>() {
+        return Duration::try_from_secs_f64(secs).ok();
+    }
+    humantime::parse_duration(text).ok()
+}
+
+pub(super) fn text_of(what: &str, value: OsString) -> Result<String, UsageError> {
+    match value.into_string() {
+        Ok(text) if text.is_empty() => Err(usage(format!("{what} is empty"))),
+        Ok(text) => Ok(text),
+        Err(value) => Err(usage(format!("{what} {} is not UTF-8", quoted(&value)))),
+    }
+}
+
+pub(super) fn quoted(word: &OsStr) -> String {
+    format!("{:?}", word.to_string_lossy())
+}
+
+pub(super) fn usage(text: impl Into<String>) -> UsageError {
+    UsageError(text.into())
+}
+
+/// What lexopt itself refuses: a value on a flag that takes none.
+fn misread(error: lexopt::Error) -> UsageError {
+    match error {
+        lexopt::Error::UnexpectedValue { option, value } => usage(format!(
+            "{option:?} takes no value, but has {}",
+            quoted(&value)
+        )),
+        other => usage(other.to_string()),
+    }
+}

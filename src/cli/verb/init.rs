@@ -1,0 +1,152 @@
+//! `lockkeeper [init]`: the container's ENTRYPOINT.
+
+use std::env;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use super::start::{class, config_path, host_name, job_name, load, refused};
+use crate::cli::InitArgs;
+use crate::config::load::Loaded;
+use crate::config::plan::{DEFAULT_STOP_WITHIN, InitPlan, JobPlan, Plan, RunPlan, Start};
+use crate::core::note::Note;
+use crate::exit;
+use crate::init::guards::Guards;
+use crate::init::shell::{self, Setup};
+use crate::journal::{Context, Journal, Speaker, Verbosity};
+use crate::lock::folders::runtime_folder;
+use crate::lock::listing::clear_dead;
+use crate::run::start::{Caller, Refused, alone};
+use crate::sys::{fd, process, tty};
+
+/// What a main command's ladder leaves of `stop_within` for the last rungs.
+const RESERVE: Duration = Duration::from_secs(2);
+
+/// Is init for what `args` ask for; says the exit code.
+pub fn init(args: InitArgs) -> Result<u8, Refused> {
+    if args.command.is_empty() {
+        let loaded = load(&config_path(args.config.as_deref()))?;
+        let warnings = warnings(&loaded);
+        return table(loaded.plan, args.verbosity, false, warnings);
+    }
+    let loaded = args.config.as_deref().map(load).transpose()?;
+    let class = class(
+        loaded.as_ref(),
+        args.class.as_deref().unwrap_or("interactive"),
+    )?;
+    let mut main = class.run(job_name(&args.command), args.command);
+    match loaded {
+        Some(loaded) => {
+            let warnings = warnings(&loaded);
+            let mut plan = loaded.plan;
+            plan.jobs.push(main_job(main));
+            table(plan, args.verbosity, false, warnings)
+        }
+        None if main.kind.lock().is_none() => {
+            main.stop.grace = main
+                .stop
+                .grace
+                .min(DEFAULT_STOP_WITHIN.saturating_sub(RESERVE));
+            single(&main, args.verbosity)
+        }
+        None => {
+            let init = InitPlan {
+                name: host_name().unwrap_or_default(),
+                stop_within: DEFAULT_STOP_WITHIN,
+                stay: false,
+            };
+            table(
+                Plan {
+                    init,
+                    jobs: vec![main_job(main)],
+                },
+                args.verbosity,
+                true,
+                Vec::new(),
+            )
+        }
+    }
+}
+
+/// A command without a lock: this very process is its monitor, and the container ends with it.
+fn single(plan: &RunPlan, verbosity: Verbosity) -> Result<u8, Refused> {
+    let run_id = process::random_hex::<8>();
+    let terminal = process::own_pid() == 1 && tty::is_terminal(std::io::stdin().as_fd());
+    if terminal {
+        tty::give_up_terminal();
+    }
+    let caller = Caller {
+        context: Context {
+            container_name: host_name(),
+            job: Some(plan.job.clone()),
+            class: Some(plan.class.clone()),
+            run_id: Some(run_id.clone()),
+            speaker: Speaker::Run,
+        },
+        run_id,
+        verbosity,
+        report: None,
+        init: None,
+        terminal,
+        started_in: None,
+        runtime: None,
+        inherited: fd::inherited(),
+    };
+    alone(plan, &caller)
+}
+
+/// init with its job table.
+fn table(
+    plan: Plan,
+    verbosity: Verbosity,
+    hup_passes: bool,
+    first_notes: Vec<Note>,
+) -> Result<u8, Refused> {
+    shell::let_go_of_inherited();
+    let runtime = runtime_folder();
+    if let Some(folder) = &runtime {
+        clear_dead(folder);
+    }
+    let container = Some(plan.init.name.clone());
+    let failed = |error| refused(exit::FAILED, format!("starting init: {error}"));
+    let guards = Guards::new(
+        container.clone(),
+        env::current_dir().ok(),
+        runtime,
+        verbosity,
+    );
+    let context = Context {
+        container_name: container,
+        job: None,
+        class: None,
+        run_id: None,
+        speaker: Speaker::Init,
+    };
+    let journal = Journal::new(context, verbosity);
+    let guards = guards.map_err(failed)?;
+    shell::run(Setup {
+        plan,
+        guards,
+        journal,
+        hup_passes,
+        first_notes,
+    })
+    .map_err(failed)
+}
+
+fn main_job(run: RunPlan) -> JobPlan {
+    JobPlan {
+        start: Start::Boot,
+        every: None,
+        main: true,
+        run,
+    }
+}
+
+fn warnings(loaded: &Loaded) -> Vec<Note> {
+    let warnings = loaded.warnings.iter();
+    warnings
+        .map(|warning| Note::ConfigWarning {
+            text: warning.one_line(),
+        })
+        .collect()
+}

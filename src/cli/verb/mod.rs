@@ -1,0 +1,5 @@
+//! The verbs: from what the command line means to what is done, one file a verb.
+
+pub mod init;
+pub mod run;
+pub mod start;

@@ -1,0 +1,140 @@
+//! `lockkeeper run`: one run, in the foreground.
+
+use std::path::{Path, PathBuf, absolute};
+
+use super::start::{class, config_path, host_name, job_name, load, refused};
+use crate::cli::RunArgs;
+use crate::config::plan::{
+    ClassPlan, DEFAULT_WAIT, Kind, LockPlan, RunPlan, SharedMount, Stdin, Wait,
+};
+use crate::exit;
+use crate::journal::{Context, Speaker};
+use crate::lock::folders::runtime_folder;
+use crate::run::start::{Caller, Refused, guarded};
+use crate::sys::{fd, process};
+
+/// Runs what `args` ask for; says the exit code.
+pub fn run(args: RunArgs) -> Result<u8, Refused> {
+    let mut inherited = fd::inherited();
+    let report = match args.report {
+        Some(number) => {
+            inherited.retain(|fd| *fd != number);
+            let adopted = fd::adopt(number).map_err(|errno| {
+                let why = "open it for us, as in \"--report 3 3>report.json\"";
+                refused(
+                    exit::USAGE,
+                    format!("writing the report to descriptor {number}: {errno}; {why}"),
+                )
+            })?;
+            Some(adopted)
+        }
+        None => None,
+    };
+    let (verbosity, named) = (args.verbosity, args.job.is_some());
+    let (plan, container) = plan(args)?;
+    let run_id = process::random_hex::<8>();
+    let caller = Caller {
+        context: Context {
+            container_name: container,
+            job: Some(plan.job.clone()),
+            class: Some(plan.class.clone()),
+            run_id: Some(run_id.clone()),
+            speaker: Speaker::Run,
+        },
+        run_id,
+        verbosity,
+        report,
+        init: None,
+        terminal: true,
+        started_in: None,
+        // Only a run with a name is looked for among those of this container.
+        runtime: if named { runtime_folder() } else { None },
+        inherited,
+    };
+    guarded(&plan, &caller)
+}
+
+/// The plan, and the container's name.
+fn plan(args: RunArgs) -> Result<(RunPlan, Option<String>), Refused> {
+    if let Some(job) = &args.job {
+        let path = config_path(args.config.as_deref());
+        let loaded = load(&path)?;
+        let names: Vec<String> = loaded
+            .plan
+            .jobs
+            .iter()
+            .map(|job| format!("\"{}\"", job.run.job))
+            .collect();
+        let found = loaded
+            .plan
+            .jobs
+            .into_iter()
+            .find(|plan| plan.run.job == *job);
+        let found = found.ok_or_else(|| {
+            let known = names.join(", ");
+            refused(
+                exit::CONFIG,
+                format!(
+                    "no job in \"{}\" is named \"{job}\": there are {known}",
+                    path.display()
+                ),
+            )
+        })?;
+        return Ok((found.run, Some(loaded.plan.init.name)));
+    }
+    let (class, container) = match (&args.class, &args.config) {
+        (None, None) => (without_file(&args)?, host_name()),
+        (None, Some(_)) => return Err(refused(exit::USAGE, CONFIG_WITHOUT_CLASS.to_owned())),
+        (Some(name), config) => named_class(name, config.as_deref())?,
+    };
+    let mut plan = class.run(job_name(&args.command), args.command);
+    plan.dir = args.dir.or(plan.dir);
+    plan.limits.timeout = args.timeout.or(plan.limits.timeout);
+    plan.limits.idle_timeout = args.idle_timeout.or(plan.limits.idle_timeout);
+    plan.stop.grace = args.grace.unwrap_or(plan.stop.grace);
+    if let (Kind::Batch { lock: Some(lock) }, Some(wait)) = (&mut plan.kind, args.wait) {
+        lock.wait = wait;
+    }
+    Ok((plan, container))
+}
+
+const CONFIG_WITHOUT_CLASS: &str = "\"--config\" with a command needs \"--class CLASS\", which says \
+     how to run it; a job of the file is run by its name: lockkeeper run -c FILE JOB";
+
+/// A class of the file if there is one, else a built-in one.
+fn named_class(name: &str, config: Option<&Path>) -> Result<(ClassPlan, Option<String>), Refused> {
+    let path = config_path(config);
+    if config.is_none() && !path.exists() {
+        return Ok((class(None, name)?, host_name()));
+    }
+    let loaded = load(&path)?;
+    Ok((class(Some(&loaded), name)?, Some(loaded.plan.init.name)))
+}
+
+/// The class of a run that names none: in place of `flock` and `timeout`. With a lock it is a batch
+/// run; without, an interactive one that only its limits tell from the bare command. Standard input
+/// is ours in both, as it is with those tools.
+fn without_file(args: &RunArgs) -> Result<ClassPlan, Refused> {
+    let kind = match &args.lock {
+        Some(path) => Kind::Batch {
+            lock: Some(LockPlan {
+                path: absolute_path(path)?,
+                shared_mount: SharedMount::Auto,
+                wait: args.wait.unwrap_or(Wait::AtMost(DEFAULT_WAIT)),
+            }),
+        },
+        None => Kind::Interactive,
+    };
+    let mut class = ClassPlan::new(kind.name(), kind);
+    class.stdin = Stdin::Inherit;
+    Ok(class)
+}
+
+fn absolute_path(path: &Path) -> Result<PathBuf, Refused> {
+    absolute(path).map_err(|error| {
+        refused(
+            exit::CONFIG,
+            format!("finding the lock \"{}\": {error}", path.display()),
+        )
+    })
+}

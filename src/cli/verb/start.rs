@@ -1,0 +1,79 @@
+//! What the verbs have in common: finding the file, reading it, and telling what is wrong.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use nix::sys::utsname;
+
+use crate::cli::print;
+use crate::config::load::{self, Loaded};
+use crate::config::plan::ClassPlan;
+use crate::exit;
+use crate::run::start::Refused;
+
+/// Where the file is looked for when nothing names one.
+pub const DEFAULT_CONFIG: &str = "/etc/lockkeeper.toml";
+
+/// The file: what `-c` names, else `$LOCKKEEPER_CONFIG`, else the default.
+pub fn config_path(named: Option<&Path>) -> PathBuf {
+    named
+        .map(Path::to_owned)
+        .or_else(|| env::var_os("LOCKKEEPER_CONFIG").map(PathBuf::from))
+        .unwrap_or_else(|| DEFAULT_CONFIG.into())
+}
+
+/// Reads the file, or says all that is wrong with it.
+pub fn load(path: &Path) -> Result<Loaded, Refused> {
+    load::read(path).map_err(|problems| refused(exit::CONFIG, problems.to_string()))
+}
+
+/// The class of that name: of the file if one was read, else a built-in one.
+pub fn class(loaded: Option<&Loaded>, name: &str) -> Result<ClassPlan, Refused> {
+    let classes = loaded.map_or_else(load::built_in, |loaded| loaded.classes.clone());
+    let names: Vec<String> = classes
+        .iter()
+        .map(|class| format!("\"{}\"", class.name))
+        .collect();
+    classes
+        .into_iter()
+        .find(|class| class.name == name)
+        .ok_or_else(|| {
+            let known = names.join(", ");
+            refused(
+                exit::CONFIG,
+                format!("no class is named \"{name}\": there are {known}"),
+            )
+        })
+}
+
+/// What a run without a job is called: the base name of its command.
+pub fn job_name(command: &[OsString]) -> String {
+    let program = command.first().map(Path::new).and_then(Path::file_name);
+    program.map_or_else(
+        || "command".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+/// The name of this host or container.
+pub fn host_name() -> Option<String> {
+    Some(
+        utsname::uname()
+            .ok()?
+            .nodename()
+            .to_string_lossy()
+            .into_owned(),
+    )
+}
+
+/// Says why nothing was started, and gives the exit code.
+pub fn tell(refused: &Refused) -> u8 {
+    print::complain(&refused.text);
+    refused.code
+}
+
+/// A refusal.
+pub const fn refused(code: u8, text: String) -> Refused {
+    Refused { code, text }
+}

@@ -1,0 +1,296 @@
+//! The one table of keys: it drives the reader and its suggestions, and makes the schema and the
+//! manual.
+//!
+//! Invariant: a key that is not in [`KEYS`] does not exist. Adding one is a row here and one line
+//! in `resolve`, which says what the value means.
+
+use std::time::Duration;
+
+/// Where a key may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// `[init]`.
+    Init,
+    /// `[locks.NAME]`.
+    Lock,
+    /// `[classes.NAME]`.
+    Class,
+    /// `[jobs.NAME]`.
+    Job,
+    /// The table behind `final`.
+    Final,
+    /// The table behind `stop`.
+    Stop,
+}
+
+impl Scope {
+    /// The place in words, as a hint names it.
+    pub const fn place(self) -> &'static str {
+        match self {
+            Self::Init => "[init]",
+            Self::Lock => "[locks.NAME]",
+            Self::Class => "[classes.NAME]",
+            Self::Job => "[jobs.NAME]",
+            Self::Final => "final = { … }",
+            Self::Stop => "stop = { … }",
+        }
+    }
+}
+
+/// The tables at the top of a file: name, what each holds, and whether it holds named tables.
+pub const TABLES: &[(&str, Scope, bool)] = &[
+    ("init", Scope::Init, false),
+    ("locks", Scope::Lock, true),
+    ("classes", Scope::Class, true),
+    ("jobs", Scope::Job, true),
+];
+
+/// What a value must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Text in which `$NAME` may stand for itself.
+    Literal,
+    /// Text.
+    Text,
+    /// The name of a class or a lock.
+    Name,
+    /// An absolute path.
+    Path,
+    /// An absolute path of a folder, or `env:NAME`.
+    Identity,
+    /// A time of at least this length.
+    Time {
+        /// The shortest that means something.
+        least: Duration,
+        /// Whether `"forever"` is one.
+        forever: bool,
+    },
+    /// `true` or `false`.
+    Flag,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// The name of a signal.
+    Signal,
+    /// A command and its arguments.
+    Command,
+    /// Variables and their values.
+    Env,
+    /// A table with keys of this scope.
+    Table(Scope),
+    /// A key of a later version: an error that says so.
+    NotBuilt,
+}
+
+/// One key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// Where it may stand.
+    pub scopes: &'static [Scope],
+    /// What its value must be.
+    pub shape: Shape,
+    /// What holds where it is left out, in words or as the value.
+    pub default: &'static str,
+    /// What it is for, in one line.
+    pub doc: &'static str,
+    /// What other programs call it: for suggestions only.
+    pub also: &'static [&'static str],
+}
+
+const fn at_least(least: Duration) -> Shape {
+    Shape::Time {
+        least,
+        forever: false,
+    }
+}
+
+const fn or_forever(least: Duration) -> Shape {
+    Shape::Time {
+        least,
+        forever: true,
+    }
+}
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const ANY: Duration = Duration::ZERO;
+
+macro_rules! keys {
+    ($($name:literal in $($scope:ident)+: $shape:expr, $default:literal, $doc:literal
+       $(, also $($also:literal)+)?;)+) => {
+        &[$(Key {
+            name: $name,
+            scopes: &[$(Scope::$scope),+],
+            shape: $shape,
+            default: $default,
+            doc: $doc,
+            also: &[$($($also),+)?],
+        }),+]
+    };
+}
+
+/// Every key of a configuration file.
+#[rustfmt::skip]
+pub const KEYS: &[Key] = keys! {
+    // [init]
+    "name" in Init: Shape::Text, "the host name",
+        "what the journal calls this container (CONTAINER_NAME)", also "container" "container_name" "hostname";
+    "stop_within" in Init: at_least(SECOND), "9s",
+        "the time for an orderly stop of all runs; keep it below the container's own stop time-out", also "stop_timeout" "shutdown_timeout";
+    "stay" in Init: Shape::Flag, "false",
+        "whether init lives on when no job can ever run again", also "keep_alive";
+
+    // [locks.NAME]
+    "path" in Lock: Shape::Path, "required",
+        "the lock file; it is created where it is missing, its folder is not", also "file" "lockfile" "lock_file";
+    "shared_mount" in Lock Class: Shape::Word(&["auto", "require", "off"]), "auto",
+        "what is asked of the mount that the lock lies on: not private to this container, a mount of its own, nothing";
+    "wait" in Lock Class Job: or_forever(ANY), "10m",
+        "the longest time in the queue of the lock, or \"forever\"", also "lock_timeout" "wait_timeout";
+
+    // [classes.NAME]
+    "kind" in Class: Shape::Word(&["batch", "interactive"]), "required in a class of one's own",
+        "batch takes turns on the lock, interactive never waits for it", also "type" "mode";
+    "identity" in Class: Shape::Identity, "none",
+        "the login that the jobs use: a folder whose tokens rotate, or env:NAME for a key that does not", also "login" "account" "credentials" "config_dir";
+    "lock" in Class: Shape::Name, "session.lock in the identity's folder",
+        "the [locks.NAME] on which the jobs take turns", also "locks" "mutex";
+
+    // [classes.NAME] and [jobs.NAME]
+    "timeout" in Class Job: or_forever(MILLISECOND), "forever",
+        "the longest a command may run", also "max_runtime" "time_limit" "runtime";
+    "idle_timeout" in Class Job: or_forever(MILLISECOND), "forever",
+        "the longest a command may be silent on standard output and standard error", also "idle" "silence" "inactivity_timeout";
+    "final" in Class Job: Shape::Table(Scope::Final), "none",
+        "the line after which the command should go by itself, and is ended if it does not", also "result" "final_line";
+    "stop" in Class Job: Shape::Table(Scope::Stop), "{ signal = \"TERM\", grace = \"15s\", leftover_grace = \"1s\" }",
+        "how a command is stopped", also "kill";
+    "env" in Class Job: Shape::Env, "none",
+        "variables that are added to the environment; those of a job are added to its class's", also "environment" "variables";
+    "dir" in Class Job: Shape::Path, "the one that lockkeeper was started in",
+        "the working directory", also "cwd" "workdir" "working_dir" "working_directory" "chdir";
+    "user" in Class Job: Shape::Text, "lockkeeper's own",
+        "the user to run as, by name or number", also "uid" "run_as";
+    "group" in Class Job: Shape::Text, "the user's own",
+        "the group to run as, by name or number", also "gid";
+    "stdin" in Class Job: Shape::Word(&["inherit", "null"]), "null for batch, inherit for interactive",
+        "where standard input comes from", also "input" "tty" "terminal";
+
+    // [jobs.NAME]
+    "class" in Job: Shape::Name, "required",
+        "the class of the job: batch, interactive or one of [classes.NAME]", also "type";
+    "command" in Job: Shape::Command, "required",
+        "the command and its arguments, as a list; no shell, and ${…} is left to the command", also "cmd" "exec" "run" "args" "entrypoint";
+    "every" in Job: at_least(SECOND), "none: it runs once",
+        "the time from one start to the next; a run still going skips the tick", also "interval" "schedule" "period" "cron";
+    "jitter" in Job: at_least(ANY), "0s",
+        "the first start is spread over this time", also "splay" "random_delay";
+    "start" in Job: Shape::Word(&["boot", "manual"]), "boot",
+        "whether it starts with init, or only when somebody asks", also "autostart" "when";
+    "main" in Job: Shape::Flag, "false",
+        "whether its exit code is the container's, and its end the container's end";
+
+    // final = { … }
+    "line" in Final: Shape::Literal, "required",
+        "text that the final line on standard output contains", also "text" "contains" "pattern" "match";
+    "grace" in Final: at_least(ANY), "30s",
+        "how long the command has after that line", also "timeout" "wait";
+    "failed" in Final: Shape::Literal, "none",
+        "if the same line contains this text the exit code is 1, else 0", also "error" "failure";
+
+    // stop = { … }
+    "signal" in Stop: Shape::Signal, "TERM",
+        "the first signal", also "sig";
+    "grace" in Stop: at_least(ANY), "15s",
+        "how long the command has after it, before KILL", also "timeout" "wait";
+    "leftover_grace" in Stop: at_least(ANY), "1s",
+        "how long processes that outlive the command have after TERM, before KILL", also "leftover";
+
+    // Later versions.
+    "dir_lock" in Class Job: Shape::NotBuilt, "", "a lock on the working directory: one agent per working copy";
+    "on_conflict" in Class Job: Shape::NotBuilt, "", "waiting or failing where a directory is locked";
+    "subtree" in Class Job: Shape::NotBuilt, "", "a directory lock that covers the folders below";
+    "lock_dirs" in Class: Shape::NotBuilt, "", "clearing the lock directories that a killed agent leaves";
+    "exclusive" in Class: Shape::NotBuilt, "", "clearing lock directories at once";
+    "refresh" in Class: Shape::NotBuilt, "", "watching lock directories for a sign of life";
+    "stale_after" in Class: Shape::NotBuilt, "", "the age at which a lock directory is dead";
+    "heartbeat" in Class Job: Shape::NotBuilt, "", "a watchdog that the command feeds";
+    "ready_timeout" in Class Job: Shape::NotBuilt, "", "the time to READY=1";
+    "restart" in Class Job: Shape::NotBuilt, "", "starting a job again when it fails";
+    "after" in Job: Shape::NotBuilt, "", "jobs that start after others";
+    "output" in Class Job: Shape::NotBuilt, "", "where output goes";
+    "pty" in Class Job: Shape::NotBuilt, "", "a terminal of its own for a command";
+    "slots" in Lock: Shape::NotBuilt, "", "several holders of one lock";
+    "priority" in Class Job: Shape::NotBuilt, "", "overtaking in the queue of a lock";
+};
+
+/// The key of that name in that scope.
+pub fn find(name: &str, scope: Scope) -> Option<&'static Key> {
+    KEYS.iter()
+        .find(|key| key.name == name && key.scopes.contains(&scope))
+}
+
+/// The keys of a scope, in the order of the table.
+pub fn of(scope: Scope) -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().filter(move |key| key.scopes.contains(&scope))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_scope_has_a_key_twice() {
+        for (i, key) in KEYS.iter().enumerate() {
+            for scope in key.scopes {
+                let first = KEYS
+                    .iter()
+                    .position(|k| k.name == key.name && k.scopes.contains(scope));
+                assert_eq!(first, Some(i), "{} in {scope:?}", key.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_key_says_what_it_is_for_and_what_holds_without_it() {
+        for key in KEYS {
+            assert!(
+                !key.doc.is_empty() && !key.doc.ends_with('.'),
+                "{}",
+                key.name
+            );
+            let built = key.shape != Shape::NotBuilt;
+            assert_eq!(!key.default.is_empty(), built, "{}", key.name);
+        }
+    }
+
+    #[test]
+    fn the_defaults_told_are_the_defaults_used() {
+        use super::super::plan;
+        for (scope, name, used) in [
+            (Scope::Init, "stop_within", plan::DEFAULT_STOP_WITHIN),
+            (Scope::Class, "wait", plan::DEFAULT_WAIT),
+            (Scope::Final, "grace", plan::DEFAULT_FINAL_GRACE),
+            (Scope::Stop, "grace", plan::DEFAULT_GRACE),
+            (Scope::Stop, "leftover_grace", plan::DEFAULT_LEFTOVER_GRACE),
+            (Scope::Job, "jitter", Duration::ZERO),
+        ] {
+            let told = find(name, scope).unwrap().default;
+            assert_eq!(humantime::parse_duration(told), Ok(used), "{name}");
+        }
+        let signal = find("signal", Scope::Stop).unwrap().default;
+        assert_eq!((signal, plan::StopPlan::default().signal), ("TERM", 15));
+    }
+
+    #[test]
+    fn no_foreign_name_is_a_key_of_the_same_scope() {
+        for key in KEYS {
+            for also in key.also {
+                for scope in key.scopes {
+                    assert!(find(also, *scope).is_none(), "{also} for {}", key.name);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! From the sheets of a file to its plan: jobs inherit from classes, classes find their locks.
+//!
+//! A job's scalar or list replaces its class's, key by key also inside `final` and `stop`; `env` is
+//! merged. Kind, identity and lock are the class's alone: who takes turns with whom must be read in
+//! one place.
+//!
+//! Where something is wrong that has been said, the plan is filled with what is left and never used.
+
+use std::path::Path;
+
+use super::findings::Findings;
+use super::nearest::nearest;
+use super::plan::{
+    ClassPlan, DEFAULT_FINAL_GRACE, DEFAULT_STOP_WITHIN, DEFAULT_WAIT, Every, FinalLine, Identity,
+    InitPlan, JobPlan, Kind, LockPlan, SharedMount, Start, Stdin, Wait,
+};
+use super::report::shown;
+use super::sheet::{File, Sheet};
+
+/// The lock's name in the folder of an identity.
+const LOCK_NAME: &str = "session.lock";
+/// The classes that need no table.
+const BUILT_IN: [&str; 2] = ["batch", "interactive"];
+
+/// A class, and its table where it has one.
+#[derive(Debug)]
+pub(crate) struct Class<'f> {
+    pub(crate) plan: ClassPlan,
+    pub(crate) sheet: Option<&'f Sheet>,
+}
+
+/// A job, its table, and the place of its class among the classes.
+#[derive(Debug)]
+pub(crate) struct Job<'f> {
+    pub(crate) plan: JobPlan,
+    pub(crate) sheet: &'f Sheet,
+}
+
+/// What a file means.
+#[derive(Debug)]
+pub(crate) struct Resolved<'f> {
+    pub(crate) init: InitPlan,
+    pub(crate) classes: Vec<Class<'f>>,
+    pub(crate) jobs: Vec<Job<'f>>,
+}
+
+/// What the file means, as far as it means anything.
+pub(crate) fn resolve<'f>(
+    file: &'f File,
+    host_name: &str,
+    findings: &mut Findings,
+) -> Resolved<'f> {
+    for lock in &file.locks {
+        check_lock(lock, findings);
+    }
+    let mut classes: Vec<Class<'f>> = file
+        .classes
+        .iter()
+        .map(|sheet| class(sheet, file, findings))
+        .collect();
+    for name in BUILT_IN {
+        if !classes.iter().any(|class| class.plan.name == name) {
+            let plan = built_in_class(name);
+            classes.push(Class { plan, sheet: None });
+        }
+    }
+    let jobs = file
+        .jobs
+        .iter()
+        .filter_map(|sheet| job(sheet, &classes, findings))
+        .collect();
+    Resolved {
+        init: init(file.init.as_ref(), host_name),
+        classes,
+        jobs,
+    }
+}
+
+/// The class of that name where no table refines it: `interactive`, or else batch.
+pub(crate) fn built_in_class(name: &str) -> ClassPlan {
+    let kind = match name {
+        "interactive" => Kind::Interactive,
+        _ => Kind::Batch { lock: None },
+    };
+    ClassPlan::new(name, kind)
+}
+
+fn init(sheet: Option<&Sheet>, host_name: &str) -> InitPlan {
+    let text = sheet.and_then(|sheet| sheet.text("name"));
+    InitPlan {
+        name: text.unwrap_or(host_name).to_owned(),
+        stop_within: sheet
+            .and_then(|sheet| sheet.time("stop_within"))
+            .unwrap_or(DEFAULT_STOP_WITHIN),
+        stay: sheet.and_then(|sheet| sheet.flag("stay")).unwrap_or(false),
+    }
+}
+
+fn check_lock(lock: &Sheet, findings: &mut Findings) {
+    if !lock.has("path") {
+        let message = format!("{} has no `path`", lock.title);
+        let help = "name the lock file: path = \"/…/session.lock\"";
+        findings.missing(&lock.span, message, help);
+    }
+    let ends_as_folder = |path: &Path| path.as_os_str().as_encoded_bytes().ends_with(b"/");
+    if lock.path("path").is_some_and(|path| ends_as_folder(path)) {
+        let message = "`path` names a folder, and a lock is a file";
+        let help = format!("write the file's name behind it, such as {LOCK_NAME}");
+        findings.error(lock.value_span("path"), message, help);
+    }
+}
+
+fn class<'f>(sheet: &'f Sheet, file: &'f File, findings: &mut Findings) -> Class<'f> {
+    let kind = kind(sheet, findings);
+    let mut plan = ClassPlan::new(&sheet.name, kind.clone());
+    plan.identity = sheet.identity("identity").cloned();
+    apply(sheet, &mut plan, findings);
+    match kind {
+        Kind::Interactive => refuse_lock_keys(sheet, findings),
+        Kind::Batch { .. } => {
+            let lock = lock_of(sheet, plan.identity.as_ref(), file, findings);
+            plan.kind = Kind::Batch { lock };
+        }
+    }
+    Class {
+        plan,
+        sheet: Some(sheet),
+    }
+}
+
+/// Batch or interactive; a built-in class is what its name says.
+fn kind(sheet: &Sheet, findings: &mut Findings) -> Kind {
+    let said = sheet.text("kind");
+    let built_in = BUILT_IN.into_iter().find(|name| *name == sheet.name);
+    match (built_in, said) {
+        (Some(name), Some(other)) if name != other => {
+            let message = format!("the class `{name}` is built in, and its kind is {name}");
+            let help = "take `kind` out, or give the class a name of its own";
+            findings.error(sheet.value_span("kind"), message, help);
+        }
+        (None, None) if !sheet.has("kind") => {
+            let message = format!("{} does not say its kind", sheet.title);
+            let help = "write kind = \"batch\" if its jobs take turns on a lock, \
+                        kind = \"interactive\" if somebody waits at them";
+            findings.missing(&sheet.span, message, help);
+        }
+        _ => {}
+    }
+    match built_in.or(said) {
+        Some("interactive") => Kind::Interactive,
+        _ => Kind::Batch { lock: None },
+    }
+}
+
+fn refuse_lock_keys(sheet: &Sheet, findings: &mut Findings) {
+    for key in ["lock", "wait", "shared_mount"] {
+        if let Some(span) = sheet.key_span(key) {
+            let message = format!(
+                "`{key}` in {}: an interactive class never takes a lock",
+                sheet.title
+            );
+            let help = if key == "lock" && sheet.has("kind") {
+                "take it out, or write kind = \"batch\" if its jobs can wait"
+            } else {
+                "take it out; jobs that can wait belong in a batch class"
+            };
+            findings.error(span, message, help);
+        }
+    }
+}
+
+/// The lock of a batch class: the named one, else the identity's own.
+fn lock_of(
+    sheet: &Sheet,
+    identity: Option<&Identity>,
+    file: &File,
+    findings: &mut Findings,
+) -> Option<LockPlan> {
+    let wait = |sheet: &Sheet| sheet.limit("wait");
+    let Some(name) = sheet.text("lock") else {
+        let Some(Identity::Folder(folder)) = identity else {
+            return None;
+        };
+        return Some(LockPlan {
+            path: folder.join(LOCK_NAME),
+            shared_mount: shared_mount(sheet),
+            wait: wait(sheet).unwrap_or(Wait::AtMost(DEFAULT_WAIT)),
+        });
+    };
+    if let Some(span) = sheet.key_span("shared_mount") {
+        let message = "`shared_mount` beside `lock`: the place is the lock's business";
+        let help = format!("write it in [locks.{}]", shown(sheet.as_written("lock")));
+        findings.error(span, message, help);
+    }
+    let Some(lock) = file.locks.iter().find(|lock| lock.name == name) else {
+        let known = file.locks.iter().map(|lock| lock.name.as_str());
+        unknown(sheet, "lock", known, findings);
+        return None;
+    };
+    Some(LockPlan {
+        path: lock.path("path").cloned().unwrap_or_default(),
+        shared_mount: shared_mount(lock),
+        wait: wait(sheet)
+            .or_else(|| wait(lock))
+            .unwrap_or(Wait::AtMost(DEFAULT_WAIT)),
+    })
+}
+
+fn shared_mount(sheet: &Sheet) -> SharedMount {
+    match sheet.text("shared_mount") {
+        Some("require") => SharedMount::Require,
+        Some("off") => SharedMount::Off,
+        _ => SharedMount::Auto,
+    }
+}
+
+/// A class or lock that no table names.
+fn unknown<'a>(
+    sheet: &Sheet,
+    what: &str,
+    known: impl Iterator<Item = &'a str>,
+    findings: &mut Findings,
+) {
+    let name = shown(sheet.as_written(what));
+    let help = match (nearest(&name, known), what) {
+        (Some(near), _) => format!("did you mean \"{near}\"?"),
+        (None, "lock") if name.contains('/') => {
+            format!(
+                "a class names its lock: write [locks.NAME] with path = \"{name}\" and lock = \"NAME\""
+            )
+        }
+        (None, "lock") => format!("write a table [locks.{name}] with its path"),
+        (None, _) => {
+            format!(
+                "write a table [classes.{name}] with its kind, or use \"batch\" or \"interactive\""
+            )
+        }
+    };
+    let message = format!("there is no {what} \"{name}\"");
+    findings.missing(sheet.value_span(what), message, help);
+}
+
+/// What both a class and a job may say.
+fn apply(sheet: &Sheet, plan: &mut ClassPlan, findings: &mut Findings) {
+    // "forever" takes a class's limit away again.
+    if sheet.limit("timeout").is_some() {
+        plan.limits.timeout = sheet.time("timeout");
+    }
+    if sheet.limit("idle_timeout").is_some() {
+        plan.limits.idle_timeout = sheet.time("idle_timeout");
+    }
+    if let Some(inner) = sheet.sheet("final") {
+        plan.limits.final_line = final_line(inner, plan.limits.final_line.as_ref(), findings);
+    }
+    if let Some(inner) = sheet.sheet("stop") {
+        let stop = &mut plan.stop;
+        stop.signal = inner.signal("signal").unwrap_or(stop.signal);
+        stop.grace = inner.time("grace").unwrap_or(stop.grace);
+        stop.leftover_grace = inner.time("leftover_grace").unwrap_or(stop.leftover_grace);
+    }
+    for (name, value) in sheet.env("env") {
+        plan.env.retain(|(earlier, _)| earlier != name);
+        plan.env.push((name.clone(), value.clone()));
+    }
+    if let Some(dir) = sheet.path("dir") {
+        plan.dir = Some(dir.clone());
+    }
+    if let Some(user) = sheet.text("user") {
+        plan.user = Some(user.to_owned());
+    }
+    if let Some(group) = sheet.text("group") {
+        plan.group = Some(group.to_owned());
+    }
+    match sheet.text("stdin") {
+        Some("inherit") => plan.stdin = Stdin::Inherit,
+        Some("null") => plan.stdin = Stdin::Null,
+        _ => {}
+    }
+}
+
+fn final_line(
+    sheet: &Sheet,
+    inherited: Option<&FinalLine>,
+    findings: &mut Findings,
+) -> Option<FinalLine> {
+    for key in ["line", "failed"] {
+        if sheet.text(key).is_some_and(|text| text.contains('\n')) {
+            let message = format!("`{key}` contains a line break, and is looked for in one line");
+            findings.error(
+                sheet.value_span(key),
+                message,
+                "write a text that stands in one line",
+            );
+        }
+    }
+    if inherited.is_none() && !sheet.has("line") {
+        let message = format!("{} has no `line`", sheet.title);
+        let help = "write what the final line contains: line = '\"type\":\"result\"'";
+        findings.missing(&sheet.span, message, help);
+    }
+    let line = sheet
+        .text("line")
+        .or(inherited.map(|earlier| earlier.line.as_str()))?;
+    let failed = sheet.text("failed").map(str::to_owned);
+    Some(FinalLine {
+        line: line.to_owned(),
+        grace: sheet
+            .time("grace")
+            .or(inherited.map(|earlier| earlier.grace))
+            .unwrap_or(DEFAULT_FINAL_GRACE),
+        failed: failed.or_else(|| inherited.and_then(|earlier| earlier.failed.clone())),
+    })
+}
+
+fn job<'f>(sheet: &'f Sheet, classes: &[Class<'f>], findings: &mut Findings) -> Option<Job<'f>> {
+    for (key, help) in [
+        (
+            "class",
+            "write class = \"batch\" if it can wait for its turn, class = \"interactive\" if somebody waits at it",
+        ),
+        ("command", "write command = [\"claude\", \"-p\", \"…\"]"),
+    ] {
+        if !sheet.has(key) {
+            findings.missing(&sheet.span, format!("{} has no `{key}`", sheet.title), help);
+        }
+    }
+    check_times(sheet, findings);
+    let name = sheet.text("class")?;
+    let Some(class) = classes.iter().find(|class| class.plan.name == name) else {
+        let known = classes.iter().map(|class| class.plan.name.as_str());
+        unknown(sheet, "class", known, findings);
+        return None;
+    };
+    let mut plan = class.plan.clone();
+    apply(sheet, &mut plan, findings);
+    match (&mut plan.kind, sheet.limit("wait"), sheet.key_span("wait")) {
+        (Kind::Interactive, _, Some(span)) => {
+            let message = format!("`wait` in {}: an interactive job never waits", sheet.title);
+            findings.error(span, message, "take it out, or give the job a batch class");
+        }
+        (Kind::Batch { lock: Some(lock) }, Some(limit), _) => lock.wait = limit,
+        _ => {}
+    }
+    let command = sheet.command("command").unwrap_or_default().to_vec();
+    Some(Job {
+        plan: JobPlan {
+            start: match sheet.text("start") {
+                Some("manual") => Start::Manual,
+                _ => Start::Boot,
+            },
+            every: sheet.time("every").map(|period| Every {
+                period,
+                jitter: sheet.time("jitter").unwrap_or_default(),
+            }),
+            main: sheet.flag("main").unwrap_or(false),
+            run: plan.run(sheet.name.clone(), command),
+        },
+        sheet,
+    })
+}
+
+/// What `every`, `jitter`, `start` and `main` of one job mean together.
+fn check_times(sheet: &Sheet, findings: &mut Findings) {
+    let manual = sheet.text("start") == Some("manual");
+    if let (true, Some(span)) = (manual, sheet.key_span("every")) {
+        let message = "`every` in a job that starts only by hand";
+        findings.error(span, message, "take out `every`, or start = \"manual\"");
+    }
+    if let (false, Some(span)) = (sheet.has("every"), sheet.key_span("jitter")) {
+        let message = "`jitter` without `every`";
+        let help =
+            "it spreads the starts of jobs that come again: add every = \"5m\", or take it out";
+        findings.missing(span, message, help);
+    }
+    if sheet.flag("main") == Some(true) {
+        let span = sheet.value_span("main");
+        let help = "take one of the two out: the main job runs once, from the start to the end";
+        if sheet.has("every") {
+            findings.error(span, "`main` in a job that comes again with `every`", help);
+        }
+        if manual {
+            findings.error(span, "`main` in a job that starts only by hand", help);
+        }
+    }
+}

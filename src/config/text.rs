@@ -1,0 +1,241 @@
+//! What a text means for its key: a time, a word, a signal, a path, an identity.
+//!
+//! Each of these gets the text twice: as the file writes it, for messages, and with its variables
+//! replaced. What a variable stands for may be a secret, and is never repeated.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use super::keys::Key;
+use super::nearest::nearest;
+use super::plan::{Identity, Wait};
+use super::report::shown;
+use super::value::Value;
+
+/// A longer time is a slip, and sums of shorter ones cannot overflow a clock.
+const LONGEST: Duration = Duration::from_hours(24 * 365 * 10);
+
+/// What is wrong, and what to do.
+pub(crate) type Wrong = (String, String);
+
+/// Why no variable can have this name.
+pub(crate) fn unfit_name(name: &str) -> Option<Wrong> {
+    if name.is_empty() || name.contains(['=', '\0']) {
+        let message = format!("`{}` cannot be the name of a variable", shown(name));
+        return Some((
+            message,
+            "a name has at least one letter and no `=`".to_owned(),
+        ));
+    }
+    if ["LOCKKEEPER_JOB", "LOCKKEEPER_CLASS", "LOCKKEEPER_RUN_ID"].contains(&name) {
+        let message = format!("{name} is set by lockkeeper itself, for every run");
+        return Some((message, "take it out".to_owned()));
+    }
+    None
+}
+
+pub(crate) fn time(
+    key: &Key,
+    raw: &str,
+    text: &str,
+    least: Duration,
+    forever: bool,
+) -> Result<Value, Wrong> {
+    if text == "forever" {
+        return if forever {
+            Ok(Value::Time(Wait::Forever))
+        } else {
+            let message = format!("`{}` cannot be \"forever\"", key.name);
+            Err((
+                message,
+                format!("write a time, such as \"{}\"", example(key)),
+            ))
+        };
+    }
+    let time = humantime::parse_duration(text).map_err(|error| no_time(key, raw, text, &error))?;
+    // humantime reads M as months, and a job that waits ten of them for its lock helps nobody.
+    if text.contains('M') {
+        let message = format!("`{}` is \"{}\", and M means months", key.name, shown(raw));
+        return Err((message, "m is minutes, d is days".to_owned()));
+    }
+    if time < least {
+        let message = format!(
+            "`{}` is \"{}\", and must be at least {}",
+            key.name,
+            shown(raw),
+            humantime::format_duration(least)
+        );
+        return Err((message, too_short(key, forever).to_owned()));
+    }
+    if time > LONGEST {
+        let message = format!("`{}` is longer than ten years", key.name);
+        let help = if forever {
+            "write \"forever\""
+        } else {
+            "write a shorter time"
+        };
+        return Err((message, help.to_owned()));
+    }
+    Ok(Value::Time(Wait::AtMost(time)))
+}
+
+fn too_short(key: &Key, forever: bool) -> &'static str {
+    match key.name {
+        _ if forever => "for no limit write \"forever\", or take the key out",
+        "every" => "for a command that never pauses, put the loop into the command",
+        _ => "write a longer time",
+    }
+}
+
+fn no_time(key: &Key, raw: &str, text: &str, error: &humantime::DurationError) -> Wrong {
+    use humantime::DurationError as E;
+    let raw = shown(raw);
+    let help = match error {
+        E::UnknownUnit { unit, .. } if unit.is_empty() => {
+            format!(
+                "it has no unit: \"{text}s\" is seconds, \"{text}m\" minutes",
+                text = shown(text)
+            )
+        }
+        E::UnknownUnit { unit, .. } => {
+            format!(
+                "`{}` is no unit: use ms, s, m, h or d, as in \"1h 30m\"",
+                shown(unit)
+            )
+        }
+        E::NumberOverflow => "the number is too large, or too small a fraction".to_owned(),
+        _ => format!("write a number and its unit, such as \"{}\"", example(key)),
+    };
+    // What a variable stands for is not repeated.
+    let help = if raw.contains("${") {
+        format!(
+            "the variable must hold a time, such as \"{}\"",
+            example(key)
+        )
+    } else {
+        help
+    };
+    (format!("`{}` is no time: \"{raw}\"", key.name), help)
+}
+
+/// A time that suits the key.
+pub(crate) fn example(key: &Key) -> &'static str {
+    match key.default {
+        "10m" | "9s" | "30s" | "15s" | "1s" => key.default,
+        "0s" => "30s",
+        _ => "15m",
+    }
+}
+
+pub(crate) fn word(
+    key: &Key,
+    raw: &str,
+    text: &str,
+    words: &'static [&'static str],
+) -> Result<Value, Wrong> {
+    if let Some(known) = words.iter().copied().find(|known| *known == text) {
+        return Ok(Value::Word(known));
+    }
+    let message = format!("`{}` cannot be \"{}\"", key.name, shown(raw));
+    let help = match nearest(raw, words.iter().copied()) {
+        Some(known) => format!("did you mean \"{known}\"?"),
+        None => format!("it is one of {}", quoted(words)),
+    };
+    Err((message, help))
+}
+
+pub(crate) fn quoted(words: &[&str]) -> String {
+    let all: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+    all.join(", ")
+}
+
+/// Signals that cannot ask a command to end: it never hears them, or they do something else.
+const NO_STOP: &[&str] = &[
+    "KILL", "STOP", "CONT", "TSTP", "TTIN", "TTOU", "CHLD", "WINCH",
+];
+
+pub(crate) fn signal(raw: &str, text: &str) -> Result<Value, Wrong> {
+    let upper = text.to_ascii_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    let known = Signal::iterator().map(|signal| signal.as_str().trim_start_matches("SIG"));
+    match Signal::from_str(&format!("SIG{name}")) {
+        Ok(_) if NO_STOP.contains(&name) => {
+            let help = if name == "KILL" {
+                "to kill without asking write grace = \"0s\""
+            } else {
+                "use one that commands end on: TERM, INT, HUP or QUIT"
+            };
+            Err((format!("{name} asks no command to end"), help.to_owned()))
+        }
+        Ok(signal) => Ok(Value::Signal(signal as i32)),
+        Err(_) => {
+            let help = match nearest(name, known) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => "write a name, such as \"TERM\", \"INT\" or \"HUP\"".to_owned(),
+            };
+            Err((format!("\"{}\" is no signal", shown(raw)), help))
+        }
+    }
+}
+
+pub(crate) fn identity(key: &Key, raw: &str, text: &str) -> Result<Value, Wrong> {
+    if let Some(name) = text.strip_prefix("env:") {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if name.is_empty() || !name.chars().all(is_part) {
+            return Err((
+                "`env:` must be followed by the name of a variable".to_owned(),
+                "write identity = \"env:ANTHROPIC_API_KEY\"".to_owned(),
+            ));
+        }
+        return Ok(Value::Identity(Identity::Env(name.to_owned())));
+    }
+    let looks_like_variable = raw == text
+        && raw
+            .chars()
+            .all(|c| c.is_ascii_uppercase() || c == '_' || c.is_ascii_digit());
+    if looks_like_variable {
+        return Err((
+            "`identity` is neither an absolute path nor a variable".to_owned(),
+            format!("for the key in that variable write \"env:{}\"", shown(raw)),
+        ));
+    }
+    // One folder is one identity, however it is spelt: no `/` at the end, no `.` inside.
+    let folder = path(key, raw, text)?.components().collect();
+    Ok(Value::Identity(Identity::Folder(folder)))
+}
+
+pub(crate) fn path(key: &Key, raw: &str, text: &str) -> Result<PathBuf, Wrong> {
+    if let Some(tail) = raw.strip_prefix('~') {
+        return Err((
+            format!(
+                "`{}` begins with `~`, which only a shell replaces",
+                key.name
+            ),
+            format!("write \"${{HOME}}{}\"", shown(tail)),
+        ));
+    }
+    if !text.starts_with('/') {
+        let help = if raw == text {
+            "write the whole path, from `/` on"
+        } else {
+            "the variable in it must hold a path from `/` on"
+        };
+        return Err((
+            format!("`{}` is not an absolute path", key.name),
+            help.to_owned(),
+        ));
+    }
+    if text.chars().any(char::is_control) {
+        return Err((
+            format!(
+                "`{}` contains a line break or another control character",
+                key.name
+            ),
+            "write the path on one line".to_owned(),
+        ));
+    }
+    Ok(PathBuf::from(text))
+}

@@ -1,0 +1,269 @@
+//! From a TOML value to what its key asks for.
+//!
+//! Messages quote the file, never what a `${NAME}` in it stands for: that may be a secret, and
+//! reports go into logs.
+
+use std::ffi::OsString;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::expand::{Lookup, expand};
+use super::findings::Findings;
+use super::keys::{Key, Scope, Shape};
+use super::plan::{Identity, Wait};
+use super::report::shown;
+use super::text::{example, identity, path, quoted, signal, time, unfit_name, word};
+
+/// A value that fits its key.
+#[derive(Clone, Debug)]
+pub(crate) enum Value {
+    Text(String),
+    /// The name, and how the file writes it.
+    Name(String, String),
+    Path(PathBuf),
+    Identity(Identity),
+    Time(Wait),
+    Flag(bool),
+    Word(&'static str),
+    Signal(i32),
+    Command(Vec<OsString>),
+    Env(Vec<(String, String)>),
+}
+
+/// What values are read with: the text they stand in, the environment, and where errors go.
+pub(crate) struct Reader<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) env: &'a Lookup<'a>,
+    pub(crate) findings: Findings,
+}
+
+impl Reader<'_> {
+    /// The value, if it fits; else the reason is among the findings.
+    pub(crate) fn value(&mut self, key: &Key, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+        let span = value.span();
+        match (key.shape, value.get_ref()) {
+            (Shape::Flag, DeValue::Boolean(flag)) => Some(Value::Flag(*flag)),
+            (Shape::Command, DeValue::Array(_)) => self.command(value),
+            (Shape::Env, DeValue::Table(table)) => Some(self.variables(table)),
+            (
+                Shape::Literal
+                | Shape::Text
+                | Shape::Name
+                | Shape::Path
+                | Shape::Identity
+                | Shape::Time { .. }
+                | Shape::Word(_)
+                | Shape::Signal,
+                DeValue::String(raw),
+            ) => {
+                let text = self.expanded(raw, &span, key.shape == Shape::Literal)?;
+                self.text_value(key, raw, &text, &span)
+            }
+            (shape, other) => {
+                let message = format!(
+                    "`{}` must be {}, not {}",
+                    key.name,
+                    wanted(shape),
+                    found(other)
+                );
+                self.findings.error(&span, message, mend(key, other));
+                None
+            }
+        }
+    }
+
+    /// The text with its variables replaced, and nothing in it that no file name, variable or
+    /// argument can hold.
+    fn expanded(&mut self, raw: &str, span: &Range<usize>, bare: bool) -> Option<String> {
+        match expand(raw, bare, self.env) {
+            Ok(text) if text.contains('\0') => {
+                let help = "no path, variable or argument can hold one";
+                self.findings
+                    .error(span, "the text contains a zero byte", help);
+                None
+            }
+            Ok(text) => Some(text),
+            Err(refused) => {
+                let at = self.inside(raw, span, &refused.at);
+                self.findings.error(&at, refused.message, refused.help);
+                None
+            }
+        }
+    }
+
+    /// Where a piece of a text stands in the file; the whole text where escapes hide it.
+    fn inside(&self, raw: &str, span: &Range<usize>, piece: &Range<usize>) -> Range<usize> {
+        let quoted = self.text.get(span.start + 1..span.end.saturating_sub(1));
+        if quoted == Some(raw) {
+            span.start + 1 + piece.start..span.start + 1 + piece.end
+        } else {
+            span.clone()
+        }
+    }
+
+    fn text_value(
+        &mut self,
+        key: &Key,
+        raw: &str,
+        text: &str,
+        span: &Range<usize>,
+    ) -> Option<Value> {
+        let made = if text.is_empty() {
+            Err((
+                format!("`{}` is empty", key.name),
+                "write a value, or take the key out".into(),
+            ))
+        } else {
+            match key.shape {
+                Shape::Time { least, forever } => time(key, raw, text, least, forever),
+                Shape::Word(words) => word(key, raw, text, words),
+                Shape::Signal => signal(raw, text),
+                Shape::Path => path(key, raw, text).map(Value::Path),
+                Shape::Identity => identity(key, raw, text),
+                Shape::Name => Ok(Value::Name(text.to_owned(), raw.to_owned())),
+                _ => Ok(Value::Text(text.to_owned())),
+            }
+        };
+        made.map_err(|(message, help)| self.findings.error(span, message, help))
+            .ok()
+    }
+
+    /// A command is passed on as it stands: `${…}` in it belongs to the command.
+    fn command(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+        let items = value.get_ref().as_array()?;
+        let mut words = Vec::with_capacity(items.len());
+        for item in items {
+            match item.get_ref().as_str() {
+                Some(word) if !word.contains('\0') => words.push(OsString::from(word)),
+                Some(_) => {
+                    let help = "no argument can hold one";
+                    self.findings
+                        .error(&item.span(), "the argument contains a zero byte", help);
+                }
+                None => {
+                    let message = format!(
+                        "`command` must be a list of texts, and this is {}",
+                        found(item.get_ref())
+                    );
+                    self.findings
+                        .error(&item.span(), message, "put it in quotes");
+                }
+            }
+        }
+        if items.is_empty() || words.first().is_some_and(|word| word.is_empty()) {
+            let help = "name the program first: command = [\"claude\", \"-p\", \"…\"]";
+            self.findings
+                .error(&value.span(), "`command` names no program", help);
+        }
+        (words.len() == items.len() && !words.is_empty()).then_some(Value::Command(words))
+    }
+
+    fn variables(&mut self, table: &DeTable<'_>) -> Value {
+        let mut variables = Vec::new();
+        for (name, value) in table {
+            let span = value.span();
+            if let Some((message, help)) = unfit_name(name.get_ref()) {
+                self.findings.error(&name.span(), message, help);
+            } else if let Some(raw) = value.get_ref().as_str() {
+                let text = self.expanded(raw, &span, false);
+                variables.extend(text.map(|text| (name.get_ref().to_string(), text)));
+            } else {
+                let message = format!(
+                    "the variable {} must be a text in quotes, not {}",
+                    shown(name.get_ref()),
+                    found(value.get_ref())
+                );
+                let source = self.text.get(span.clone()).map(shown).unwrap_or_default();
+                let help = match value.get_ref() {
+                    DeValue::Table(_) | DeValue::Array(_) => "a variable has one value".to_owned(),
+                    _ => format!("write \"{source}\""),
+                };
+                self.findings.error(&span, message, help);
+            }
+        }
+        Value::Env(variables)
+    }
+}
+
+/// What a shape asks for, in words.
+fn wanted(shape: Shape) -> String {
+    match shape {
+        Shape::Literal | Shape::Text | Shape::Name => "a text in quotes".to_owned(),
+        Shape::Path => "an absolute path in quotes".to_owned(),
+        Shape::Identity => "an absolute path or env:NAME, in quotes".to_owned(),
+        Shape::Time { .. } => "a time in quotes, such as \"90s\" or \"2h\"".to_owned(),
+        Shape::Flag => "true or false".to_owned(),
+        Shape::Word(words) => format!("one of {}", quoted(words)),
+        Shape::Signal => "the name of a signal in quotes, such as \"TERM\"".to_owned(),
+        Shape::Command => "a list of texts".to_owned(),
+        Shape::Env => "a table of variables".to_owned(),
+        Shape::Table(_) => "a table".to_owned(),
+        Shape::NotBuilt => "left out".to_owned(),
+    }
+}
+
+/// What stands there, in words.
+pub(crate) fn found(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Boolean(true) => "true",
+        DeValue::Boolean(false) => "false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+/// How to write it instead.
+fn mend(key: &Key, value: &DeValue<'_>) -> String {
+    let name = key.name;
+    match (key.shape, value) {
+        (Shape::Time { .. }, DeValue::Integer(number)) => {
+            format!(
+                "if these are seconds, write {name} = \"{}s\"",
+                shown(number.as_str())
+            )
+        }
+        (Shape::Time { forever: true, .. }, DeValue::Boolean(false)) => {
+            format!("for no limit write {name} = \"forever\"")
+        }
+        (Shape::Time { .. }, _) => format!("write {name} = \"{}\"", example(key)),
+        (Shape::Flag, DeValue::String(text)) => {
+            let flag = ["true", "yes", "on", "1"].contains(&text.to_lowercase().as_str());
+            format!("write {name} = {flag}, without quotes")
+        }
+        (Shape::Flag, _) => format!("write {name} = true"),
+        (Shape::Signal, _) => format!("write {name} = \"TERM\""),
+        (Shape::Command, DeValue::String(text)) => format!("write command = {}", as_list(text)),
+        (Shape::Command, _) => "write command = [\"claude\", \"-p\", \"…\"]".to_owned(),
+        (Shape::Env, _) => format!("write {name} = {{ NAME = \"value\" }}"),
+        (Shape::Table(Scope::Final), _) => {
+            "write final = { line = '\"type\":\"result\"', grace = \"30s\" }".to_owned()
+        }
+        (Shape::Table(_), _) => "write stop = { signal = \"TERM\", grace = \"15s\" }".to_owned(),
+        (_, DeValue::Integer(number)) => format!("write {name} = \"{}\"", shown(number.as_str())),
+        (Shape::Word(words), _) => {
+            format!(
+                "write {name} = \"{}\"",
+                words.first().copied().unwrap_or_default()
+            )
+        }
+        (Shape::Identity, _) => format!("write {name} = \"/home/agent/.claude\""),
+        (Shape::Path, _) => format!("write {name} = \"/…\""),
+        _ => format!("write {name} = \"…\""),
+    }
+}
+
+/// A command line as a list: word by word where no shell is needed to take it apart.
+fn as_list(line: &str) -> String {
+    let needs_shell = line.contains(|c: char| "\"'\\$`|&;<>()*?[]{}~#!\n".contains(c));
+    if needs_shell {
+        return "[\"sh\", \"-c\", '…'], with this text as the last one".to_owned();
+    }
+    let words: Vec<&str> = line.split_whitespace().collect();
+    shown(&format!("[{}]", quoted(&words)))
+}

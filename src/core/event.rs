@@ -1,0 +1,161 @@
+//! What can happen to a run, what it can ask for, and the facts that its policy stands on: the
+//! words between [`super::run::Run`] and the shell round it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::note::Note;
+use super::outcome::{Outcome, SpawnStep, Status};
+use super::time::Time;
+use crate::config::plan::{Limits, RunPlan, StopPlan, Wait};
+
+/// What the policy needs to know of a run, beside its plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// Whether it queues for a shared lock, and how long.
+    pub wait: Option<Wait>,
+    /// The watchdogs.
+    pub limits: Limits,
+    /// The rungs.
+    pub stop: StopPlan,
+    /// Whether the command leads a session of its own; else it shares our process group, and what
+    /// the terminal sends reaches it without us.
+    pub own_session: bool,
+    /// Whether we stop together with the command, for a shell with job control.
+    pub job_control: bool,
+    /// Stop signals that we were started with ignored, as by nohup(1): they stay ignored.
+    pub ignored: Vec<i32>,
+}
+
+impl Facts {
+    /// The facts of a plan.
+    pub fn new(plan: &RunPlan, own_session: bool, job_control: bool, ignored: Vec<i32>) -> Self {
+        Self {
+            wait: plan.kind.lock().map(|lock| lock.wait),
+            limits: plan.limits.clone(),
+            stop: plan.stop,
+            own_session,
+            job_control,
+            ignored,
+        }
+    }
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// The run begins.
+    Begin {
+        /// Since when it queues: earlier than now where the lock file was replaced meanwhile.
+        queued_at: Time,
+    },
+    /// Somebody else holds the lock; we are in the queue.
+    LockBusy,
+    /// The lock is ours, or an ancestor run holds it for us.
+    LockGot,
+    /// The lock file is another one than the one we queued for.
+    LockReplaced,
+    /// The lock could not be taken at all.
+    LockFailed,
+    /// The command's process exists.
+    Forked {
+        /// Its process id.
+        pid: i32,
+    },
+    /// The command's program runs.
+    Executed,
+    /// The command's program could not be started; its process, if any, is about to exit.
+    SpawnFailed {
+        /// At which step.
+        step: SpawnStep,
+        /// The error number.
+        errno: i32,
+        /// Whether a process was made, which will be reaped.
+        forked: bool,
+    },
+    /// Children were reaped.
+    Reaped {
+        /// The command's status, if it was among them.
+        command: Option<Status>,
+        /// Whether no child is left: the tree is empty.
+        empty: bool,
+    },
+    /// The command was stopped (`SIGSTOP`, `SIGTSTP`).
+    CommandStopped,
+    /// A complete line on standard output contained the text of `final`.
+    FinalLine {
+        /// Whether it contained the text for a failure too.
+        failed: bool,
+    },
+    /// The answer to [`Action::AskOutput`].
+    LastOutput {
+        /// When something was last read from the command, or written on for it.
+        at: Time,
+    },
+    /// The answer to [`Action::AskSurvivors`].
+    Survivors {
+        /// Processes of the tree that KILL did not end; empty if only dead ones are left.
+        pids: Vec<i32>,
+    },
+    /// A signal for us.
+    Signal {
+        /// Its number.
+        signo: i32,
+        /// Whether the kernel sent it (a terminal did), and not a process.
+        kernel: bool,
+    },
+    /// init orders the stop, to be over within this time.
+    StopWithin {
+        /// The time for the whole ladder; `None`: the run's own graces.
+        within: Option<Duration>,
+    },
+    /// The guard has died.
+    GuardLost,
+    /// A deadline may have been reached.
+    Tick,
+}
+
+/// Whom a signal is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// The command's own process.
+    Command,
+    /// The command's process group.
+    Group,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Take the lock, or queue for it.
+    Lock,
+    /// Start the command.
+    Spawn,
+    /// Send a signal.
+    Signal {
+        /// To whom.
+        to: Target,
+        /// Its number.
+        signo: i32,
+    },
+    /// TERM and CONT, once, to every descendant that has not had them.
+    TermDescendants,
+    /// KILL to each of our children.
+    KillChildren,
+    /// Tell, as [`Event::LastOutput`], when something was last heard.
+    AskOutput,
+    /// Tell, as [`Event::Survivors`], what is still alive.
+    AskSurvivors,
+    /// Stop ourselves, as the command did.
+    StopSelf,
+    /// Write this down.
+    Note(Note),
+    /// Begin anew, with the file that now bears the lock's name.
+    StartOver,
+    /// Release everything and report; nothing comes after it.
+    Finish(Outcome),
+}

@@ -1,0 +1,157 @@
+//! Finds the final line in a stream of bytes that arrives in pieces, without keeping the line: an
+//! agent's result can be megabytes long.
+
+use crate::config::plan::FinalLine;
+
+/// What a complete line was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Whether the line contained the text for a failure too.
+    pub failed: bool,
+}
+
+/// The state of the search within one line.
+#[derive(Clone, Debug)]
+pub struct Scanner {
+    line: Search,
+    failed: Option<Search>,
+}
+
+impl Scanner {
+    /// A search at the start of a line.
+    pub fn new(plan: &FinalLine) -> Self {
+        Self {
+            line: Search::new(plan.line.as_bytes()),
+            failed: plan
+                .failed
+                .as_ref()
+                .map(|text| Search::new(text.as_bytes())),
+        }
+    }
+
+    /// Takes the next piece; says what the last final line in it was, if one was completed.
+    pub fn feed(&mut self, piece: &[u8]) -> Option<Found> {
+        let mut found = None;
+        for part in piece.split_inclusive(|byte| *byte == b'\n') {
+            self.line.feed(part);
+            if let Some(failed) = &mut self.failed {
+                failed.feed(part);
+            }
+            if part.ends_with(b"\n") {
+                found = self.end_of_line().or(found);
+            }
+        }
+        found
+    }
+
+    /// The line ends here, also where the stream ends without a newline.
+    pub fn end_of_line(&mut self) -> Option<Found> {
+        let failed = self.failed.as_mut().is_some_and(Search::take);
+        self.line.take().then_some(Found { failed })
+    }
+}
+
+/// Whether one text stands in the current line; keeps as many bytes as could begin it.
+#[derive(Clone, Debug)]
+struct Search {
+    text: Vec<u8>,
+    tail: Vec<u8>,
+    found: bool,
+}
+
+impl Search {
+    fn new(text: &[u8]) -> Self {
+        Self {
+            text: text.to_vec(),
+            tail: Vec::new(),
+            found: false,
+        }
+    }
+
+    fn feed(&mut self, part: &[u8]) {
+        if self.found {
+            return;
+        }
+        let keep = self.text.len().saturating_sub(1);
+        // The seam between the last piece and this one, then this one alone.
+        self.tail
+            .extend_from_slice(part.get(..keep.min(part.len())).unwrap_or_default());
+        self.found = contains(&self.tail, &self.text) || contains(part, &self.text);
+        if part.len() >= keep {
+            self.tail.clear();
+            self.tail
+                .extend_from_slice(part.get(part.len() - keep..).unwrap_or_default());
+        } else {
+            let surplus = self.tail.len().saturating_sub(keep);
+            self.tail.drain(..surplus);
+        }
+    }
+
+    fn take(&mut self) -> bool {
+        self.tail.clear();
+        std::mem::take(&mut self.found)
+    }
+}
+
+fn contains(text: &[u8], wanted: &[u8]) -> bool {
+    !wanted.is_empty() && text.windows(wanted.len()).any(|window| window == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn plan() -> FinalLine {
+        FinalLine {
+            line: "abcab".into(),
+            grace: Duration::ZERO,
+            failed: Some("xx".into()),
+        }
+    }
+
+    #[test]
+    fn a_line_counts_when_it_is_complete() {
+        let mut scanner = Scanner::new(&plan());
+        assert_eq!(scanner.feed(b"abcab"), None);
+        assert_eq!(scanner.feed(b" x"), None);
+        assert_eq!(scanner.feed(b"x\nnext"), Some(Found { failed: true }));
+        assert_eq!(scanner.feed(b"\n"), None);
+    }
+
+    #[test]
+    fn a_text_for_failure_on_another_line_does_not_count() {
+        let mut scanner = Scanner::new(&plan());
+        assert_eq!(
+            scanner.feed(b"xx\nabcab\nxx\n"),
+            Some(Found { failed: false })
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn where_the_pieces_are_cut_makes_no_difference(
+            text in "[abcx\n]{0,60}",
+            cuts in prop::collection::vec(0_usize..60, 0..6),
+        ) {
+            let bytes = text.as_bytes();
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
+            cuts.extend([0, bytes.len()]);
+            cuts.sort_unstable();
+            let mut scanner = Scanner::new(&plan());
+            let mut found = Vec::new();
+            for pair in cuts.windows(2) {
+                found.extend(scanner.feed(&bytes[pair[0]..pair[1]]));
+            }
+            let complete = text.rfind('\n').map_or("", |end| &text[..end]);
+            let expected = complete
+                .split('\n')
+                .rfind(|line| line.contains("abcab"))
+                .map(|line| Found { failed: line.contains("xx") });
+            prop_assert_eq!(found.last().copied(), expected);
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Runs that live on from an earlier init of the same container or machine: their guards have seen
+//! its end and stop them, and until they have, the job counts as running.
+//!
+//! A claim is true as long as its latch is held, so the end of a run is awaited in the kernel: a
+//! thread waits for the latch of each, and tells through a descriptor.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+use crate::config::plan::Plan;
+use crate::core::table::JobIndex;
+use crate::lock::listing::{await_end, list};
+
+const STACK: usize = 32 * 1024;
+
+/// The runs that were found, and those of them that have gone since.
+#[derive(Debug)]
+pub struct Found {
+    living: Vec<(JobIndex, String)>,
+    news: Option<Arc<EventFd>>,
+    gone: Receiver<(JobIndex, String)>,
+}
+
+impl Found {
+    /// Looks for living runs of the plan's jobs among the claims in `folder`.
+    pub fn look(folder: Option<&Path>, plan: &Plan) -> Self {
+        let (tell, gone) = channel();
+        let mut found = Self {
+            living: Vec::new(),
+            news: None,
+            gone,
+        };
+        let Some(folder) = folder else { return found };
+        for (record, _) in list(folder).claims.into_iter().filter(|(_, lives)| *lives) {
+            let Some(index) = plan.jobs.iter().position(|job| job.run.job == record.job) else {
+                continue;
+            };
+            let run = (JobIndex(index), record.run_id);
+            let Ok(news) = found.news() else { continue };
+            let (folder, tell, told) = (folder.to_owned(), tell.clone(), run.clone());
+            let waits = thread::Builder::new()
+                .name("found".into())
+                .stack_size(STACK)
+                .spawn(move || {
+                    await_end(&folder, &told.1);
+                    let _ = tell.send(told);
+                    let _ = news.write(1);
+                });
+            if waits.is_ok() {
+                found.living.push(run);
+            }
+        }
+        found
+    }
+
+    fn news(&mut self) -> nix::Result<Arc<EventFd>> {
+        if let Some(news) = &self.news {
+            return Ok(Arc::clone(news));
+        }
+        let news = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
+        Ok(Arc::clone(self.news.insert(Arc::new(news))))
+    }
+
+    /// Those that lived when they were looked for.
+    pub fn living(&self) -> Vec<(JobIndex, String)> {
+        self.living.clone()
+    }
+
+    /// Those that have gone since this was last asked.
+    pub fn gone(&self) -> Vec<(JobIndex, String)> {
+        if let Some(news) = &self.news {
+            let _ = news.read();
+        }
+        self.gone.try_iter().collect()
+    }
+
+    /// Readable when one has gone; `None`: none was found.
+    pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.news.as_ref().map(AsFd::as_fd)
+    }
+}

@@ -1,0 +1,216 @@
+//! Starting a guard for a run, and being one.
+//!
+//! A guard is a fresh image of our own program and not a bare fork: init has a log thread, and what
+//! a thread holds at the instant of a fork stays locked in the copy for ever. The plan goes along in
+//! a memfd, so that a running run keeps it whatever happens to the file; the wire tells the guard
+//! by its end that init has died.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::plan::RunPlan;
+use crate::core::outcome::{Reason, SpawnStep};
+use crate::core::table::{JobIndex, RunId};
+use crate::journal::{Context, Speaker, Verbosity};
+use crate::run::message::{Incoming, Order, Progress, receive, send};
+use crate::run::start::{Caller, Refused, guarded};
+use crate::sys::fd::{self, Wire};
+use crate::sys::spawn::{Command, Session, own_env};
+use crate::sys::{memfd, program};
+
+/// The word that makes the program a guard; no verb, as nobody types it.
+pub const WORD: &str = "@guard";
+
+/// All that a guard is told.
+#[derive(Debug, Serialize, Deserialize)]
+struct Charge {
+    plan: RunPlan,
+    run_id: String,
+    container: Option<String>,
+    terminal: bool,
+    started_in: Option<PathBuf>,
+    runtime: Option<PathBuf>,
+    verbosity: Verbosity,
+}
+
+/// What is the same for every guard of one init.
+#[derive(Debug)]
+pub struct Guards {
+    /// Our own program.
+    pub program: OwnedFd,
+    /// `CONTAINER_NAME`.
+    pub container: Option<String>,
+    /// The folder that init was started in.
+    pub started_in: Option<PathBuf>,
+    /// Where the runs of this container are claimed.
+    pub runtime: Option<PathBuf>,
+    /// How much standard error is told.
+    pub verbosity: Verbosity,
+}
+
+/// A living guard, as init knows it.
+#[derive(Debug)]
+pub struct Guard {
+    /// Its job.
+    pub job: JobIndex,
+    /// Its run.
+    pub run: RunId,
+    /// Its process.
+    pub pid: i32,
+    wire: Wire,
+    silent: bool,
+    reason: Option<Reason>,
+}
+
+impl Guards {
+    /// Opens our own program and keeps what every guard is told.
+    pub fn new(
+        container: Option<String>,
+        started_in: Option<PathBuf>,
+        runtime: Option<PathBuf>,
+        verbosity: Verbosity,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            program: program::open_own()?,
+            container,
+            started_in,
+            runtime,
+            verbosity,
+        })
+    }
+
+    /// Starts a guard for one run. It leads a session of its own, so that what a terminal sends
+    /// reaches init alone. The text says what failed.
+    pub fn start(
+        &self,
+        plan: &RunPlan,
+        job: JobIndex,
+        run: RunId,
+        terminal: bool,
+    ) -> Result<Guard, String> {
+        let charge = Charge {
+            plan: plan.clone(),
+            run_id: run.to_string(),
+            container: self.container.clone(),
+            terminal,
+            started_in: self.started_in.clone(),
+            runtime: self.runtime.clone(),
+            verbosity: self.verbosity,
+        };
+        let charge = written(&charge).map_err(|error| format!("writing its plan: {error}"))?;
+        let (wire, its_end) = Wire::pair().map_err(|error| format!("making its wire: {error}"))?;
+        let pid = self
+            .spawn(its_end.as_fd().as_raw_fd(), charge.as_raw_fd())
+            .map_err(|(step, errno)| {
+                let error = io::Error::from_raw_os_error(errno);
+                format!("starting its guard, at the step {step:?}: {error}")
+            })?;
+        Ok(Guard {
+            job,
+            run,
+            pid,
+            wire,
+            silent: false,
+            reason: None,
+        })
+    }
+
+    fn spawn(&self, wire: RawFd, charge: RawFd) -> Result<i32, (SpawnStep, i32)> {
+        let words = [
+            "lockkeeper".into(),
+            WORD.into(),
+            wire.to_string().into(),
+            charge.to_string().into(),
+        ];
+        let mut command = Command::new(&words, &own_env())?;
+        command
+            .program(&self.program)
+            .pass(&[wire, charge])
+            .session(Session::Own);
+        // The exec of our own open program does not fail in ways that the guard's end would not tell.
+        Ok(command.spawn()?.pid)
+    }
+}
+
+impl Guard {
+    /// Sends an order.
+    pub fn order(&self, order: Order) {
+        send(&self.wire, &order);
+    }
+
+    /// Reads what the guard has told.
+    pub fn read(&mut self) {
+        while !self.silent {
+            match receive(&self.wire) {
+                Incoming::Message(Progress::Ended(outcome)) => self.reason = Some(outcome.reason),
+                Incoming::Message(_) => {}
+                Incoming::Nothing => return,
+                Incoming::Gone => self.silent = true,
+            }
+        }
+    }
+
+    /// Why the run ended, where it said so.
+    pub const fn reason(&self) -> Option<Reason> {
+        self.reason
+    }
+
+    /// What to poll; `None`: it has said all.
+    pub fn wire(&self) -> Option<BorrowedFd<'_>> {
+        (!self.silent).then(|| self.wire.as_fd())
+    }
+}
+
+fn written(charge: &Charge) -> io::Result<OwnedFd> {
+    let mut file = File::from(memfd::create()?);
+    file.write_all(&serde_json::to_vec(charge)?)?;
+    file.rewind()?;
+    Ok(file.into())
+}
+
+/// Is the guard of the run that `words` (the two numbers behind [`WORD`]) hand over.
+pub fn be_one(words: &[std::ffi::OsString]) -> Result<u8, Refused> {
+    let refused = |text: String| Refused {
+        code: crate::exit::FAILED,
+        text,
+    };
+    let number = |index: usize| -> Option<RawFd> { words.get(index)?.to_str()?.parse().ok() };
+    let (Some(wire), Some(charge)) = (number(0), number(1)) else {
+        return Err(Refused {
+            code: crate::exit::USAGE,
+            text: format!("\"{WORD}\" is how init starts a guard; people say \"lockkeeper run\""),
+        });
+    };
+    let adopt =
+        |fd| fd::adopt(fd).map_err(|errno| refused(format!("adopting descriptor {fd}: {errno}")));
+    let wire = Wire::from_fd(adopt(wire)?);
+    let mut text = Vec::new();
+    File::from(adopt(charge)?)
+        .read_to_end(&mut text)
+        .map_err(|error| refused(format!("reading the plan of a run: {error}")))?;
+    let charge: Charge = serde_json::from_slice(&text)
+        .map_err(|error| refused(format!("understanding the plan of a run: {error}")))?;
+    let plan = charge.plan;
+    let caller = Caller {
+        context: Context {
+            container_name: charge.container,
+            job: Some(plan.job.clone()),
+            class: Some(plan.class.clone()),
+            run_id: Some(charge.run_id.clone()),
+            speaker: Speaker::InitRun,
+        },
+        run_id: charge.run_id,
+        verbosity: charge.verbosity,
+        report: None,
+        init: Some(wire),
+        terminal: charge.terminal,
+        started_in: charge.started_in,
+        runtime: charge.runtime,
+        inherited: Vec::new(),
+    };
+    guarded(&plan, &caller)
+}

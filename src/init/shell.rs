@@ -1,0 +1,224 @@
+//! The loop of init: rests until a signal, a word of a guard or a deadline comes; turns it into an
+//! [`Event`] for the table; and does what the table answers.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use super::found::Found;
+use super::guards::{Guard, Guards};
+use super::{crash, farewell};
+use crate::config::plan::{JobPlan, Kind, Plan, Stdin};
+use crate::core::note::Note;
+use crate::core::table::{Action, Event, Facts, JobIndex, RunId, Table};
+use crate::journal::Journal;
+use crate::run::message::Order;
+use crate::sys::signals::Signals;
+use crate::sys::wait::{self, Reaped};
+use crate::sys::{clock, fd, poll, process, tty};
+
+/// How long the last notes may take to reach the journal.
+const FLUSH: Duration = Duration::from_millis(200);
+
+/// What init is started with.
+#[derive(Debug)]
+pub struct Setup {
+    /// What to run.
+    pub plan: Plan,
+    /// What guards are told.
+    pub guards: Guards,
+    /// Where notes go.
+    pub journal: Journal,
+    /// HUP is for the main command, as there is no file.
+    pub hup_passes: bool,
+    /// What to say before anything else.
+    pub first_notes: Vec<Note>,
+}
+
+/// Runs init to its end; says its exit code. Fails only before anything was started.
+pub fn run(setup: Setup) -> io::Result<u8> {
+    let signals = Signals::open()?;
+    process::become_subreaper();
+    crash::prepare(setup.plan.init.stop_within);
+    let pid1 = process::own_pid() == 1;
+    // Neither the folder that we were started in nor what we inherited is ours to pin.
+    let _ = std::env::set_current_dir("/");
+    if wants_terminal(&setup.plan) && pid1 && tty::give_up_terminal() {
+        // HUP and CONT for that came in this very call.
+        while let Ok(Some(_)) = signals.next() {}
+    }
+    for note in setup.first_notes {
+        setup.journal.note(note);
+    }
+    setup.journal.note(Note::InitStarted {
+        jobs: setup.plan.jobs.len(),
+        pid1,
+    });
+    let seed = u64::from_str_radix(&process::random_hex::<8>(), 16).unwrap_or(1);
+    let table = Table::new(
+        &setup.plan,
+        Facts {
+            seed,
+            hup_passes: setup.hup_passes,
+        },
+    );
+    let found = Found::look(setup.guards.runtime.as_deref(), &setup.plan);
+    let mut shell = Shell {
+        plan: setup.plan,
+        guards: setup.guards,
+        journal: setup.journal,
+        signals,
+        table,
+        running: Vec::new(),
+        found,
+        exit: None,
+    };
+    for (job, run_id) in shell.found.living() {
+        shell.step(Event::RunFound { job, run_id });
+    }
+    shell.step(Event::Begin);
+    while shell.exit.is_none() {
+        shell.turn();
+    }
+    farewell::say(&shell.signals);
+    shell.journal.flush(FLUSH);
+    Ok(shell.exit.unwrap_or(crate::exit::FAILED))
+}
+
+/// Whether a job is to have the terminal of standard input.
+fn wants_terminal(plan: &Plan) -> bool {
+    plan.jobs.iter().any(is_for_terminal) && tty::is_terminal(io::stdin().as_fd())
+}
+
+fn is_for_terminal(job: &JobPlan) -> bool {
+    job.run.kind == Kind::Interactive && job.run.stdin == Stdin::Inherit
+}
+
+struct Shell {
+    plan: Plan,
+    guards: Guards,
+    journal: Journal,
+    signals: Signals,
+    table: Table,
+    running: Vec<Guard>,
+    found: Found,
+    exit: Option<u8>,
+}
+
+impl Shell {
+    fn turn(&mut self) {
+        let mut fds = vec![Some(self.signals.as_fd()), self.found.as_fd()];
+        fds.extend(self.running.iter().map(Guard::wire));
+        let ready = poll::wait_many(&fds, self.table.next_deadline());
+        let mut ready = ready.into_iter();
+        let (signal, found) = (ready.next() == Some(true), ready.next() == Some(true));
+        for (guard, ready) in self.running.iter_mut().zip(ready) {
+            if ready {
+                guard.read();
+            }
+        }
+        if signal {
+            self.read_signals();
+        }
+        if found {
+            for (job, run_id) in self.found.gone() {
+                self.step(Event::FoundGone { job, run_id });
+            }
+        }
+        if self
+            .table
+            .next_deadline()
+            .is_some_and(|due| due <= clock::now())
+        {
+            self.step(Event::Tick);
+        }
+    }
+
+    fn step(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let mut actions = Vec::new();
+            self.table.handle(clock::now(), event, &mut actions);
+            for action in actions {
+                events.extend(self.perform(action));
+            }
+        }
+    }
+
+    fn perform(&mut self, action: Action) -> Option<Event> {
+        match action {
+            Action::StartRun { job, run } => return self.start(job, run),
+            Action::StopRun { run, within, .. } => {
+                if let Some(guard) = self.running.iter().find(|guard| guard.run == run) {
+                    guard.order(Order::Stop(Some(within)));
+                }
+            }
+            Action::SignalMain { signo } => {
+                for guard in self.running.iter().filter(|guard| self.is_main(guard.job)) {
+                    guard.order(Order::Signal(signo));
+                }
+            }
+            Action::Note(note) => self.journal.note(note),
+            Action::Exit { code } => self.exit = Some(code),
+        }
+        None
+    }
+
+    fn is_main(&self, job: JobIndex) -> bool {
+        self.plan.jobs.get(job.0).is_some_and(|job| job.main)
+    }
+
+    fn start(&mut self, job: JobIndex, run: RunId) -> Option<Event> {
+        let plan = self.plan.jobs.get(job.0)?;
+        match self
+            .guards
+            .start(&plan.run, job, run, is_for_terminal(plan))
+        {
+            Ok(guard) => {
+                self.running.push(guard);
+                None
+            }
+            Err(text) => Some(Event::GuardFailed { job, run, text }),
+        }
+    }
+
+    fn read_signals(&mut self) {
+        let mut children = false;
+        while let Ok(Some(signal)) = self.signals.next() {
+            if signal.signo == libc::SIGCHLD {
+                children = true;
+            } else {
+                self.step(Event::Signal {
+                    signo: signal.signo,
+                });
+            }
+        }
+        if children {
+            self.reap();
+        }
+    }
+
+    /// Reaps all that have ended, our guards and strangers.
+    fn reap(&mut self) {
+        while let Reaped::Child(pid, status) = wait::reap() {
+            let Some(index) = self.running.iter().position(|guard| guard.pid == pid) else {
+                continue;
+            };
+            let mut guard = self.running.swap_remove(index);
+            guard.read();
+            let (job, run, reason) = (guard.job, guard.run, guard.reason());
+            self.step(Event::RunEnded {
+                job,
+                run,
+                code: status.code(),
+                reason,
+            });
+        }
+    }
+}
+
+/// Lets go of what init inherited above standard error; jobs of a file get none of it.
+pub fn let_go_of_inherited() {
+    fd::close(&fd::inherited());
+}

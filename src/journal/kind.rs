@@ -1,0 +1,148 @@
+//! The kind of a note: its message id and its level.
+//!
+//! A message id says *which* fact a record states, whatever its words are; the message catalogue
+//! (`journalctl -x`) and other programs hold on to it. Invariant: an id is never given to another
+//! fact, and never changes once it was released.
+
+use crate::core::note::Note;
+use crate::core::outcome::Reason;
+
+/// How much a note matters. The order is that of syslog(3): what matters most comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Something was lost, or somebody must act.
+    Error,
+    /// It went on, but not as it should.
+    Warning,
+    /// The ordinary course of a run.
+    Info,
+    /// What only somebody who looks for a fault wants to read.
+    Debug,
+}
+
+impl Level {
+    /// The priority that journald gives it (`SYSLOG(3)`): tracing-journald maps "info" to notice.
+    pub const fn priority(self) -> u8 {
+        match self {
+            Self::Error => 3,
+            Self::Warning => 4,
+            Self::Info => 5,
+            Self::Debug => 6,
+        }
+    }
+}
+
+/// A message id: 128 random bits as 32 hexadecimal digits (`systemd.journal-fields(7)`, `MESSAGE_ID`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MessageId(pub &'static str);
+
+macro_rules! message_ids {
+    ($($name:ident = $hex:literal,)+) => {
+        $(const $name: MessageId = MessageId($hex);)+
+
+        /// Every message id with its name; the message catalogue is tested against it.
+        pub const MESSAGE_IDS: &[(&str, MessageId)] = &[$((stringify!($name), $name),)+];
+    };
+}
+
+message_ids! {
+    WAITING = "30b4ba9924837544a2c700239189623d",
+    OBTAINED = "6dadb60f657dfd2bef781019afa4787a",
+    NESTED = "7c3a6dba971b9431d2d4ea4a44272fba",
+    WAIT_EXPIRED = "211a988bf8237de41f12ced7952ef671",
+    LOCK_REPLACED_WAITING = "dc10c36a7e562d8631928e66db19a799",
+    LOCK_REPLACED_HELD = "26f5213b158987bfcb9e3c12f303929f",
+    LOCK_UNWATCHED = "ba4d47c78236e6fdde15cd990c7d8c9f",
+    PLACEMENT = "07b5cb5d6510b9d5fb5704b55bcf8975",
+    CLAIM_FAILED = "107d0ca050ac5267d677dee0199e9088",
+    STARTED = "0c6be0784f4971a958d989a9f6af3098",
+    SPAWN_FAILED = "33b37457fcd3e0bcdf40092a18739399",
+    LOCK_FAILED = "931706c5795448fca8bd8910c1904bfe",
+    FINAL_SEEN = "12aca165501de13cee24a90804e60778",
+    WOKE_LATE = "9ee9958dd878d0c08f5872b106d5b885",
+    STOPPING = "fd55f572f2b45ea1cb374d046644157f",
+    LEFTOVERS = "13409f3ebbaa14bb3ed7d1dc819eadfb",
+    KILLING = "2daf7693c231447a255f09b4ca549878",
+    UNKILLABLE = "710180e85cbe5d4ab783ccfbdec2e401",
+    UNKILLABLE_GONE = "8fbec7054f04978dbe70199523cc6c9a",
+    PROC_UNUSABLE = "f347a1e886e52fd1722e78509eadc506",
+    ENDED = "ba7e91c4d4c81fa65ab407f62d3a0c9d",
+    RELEASED = "32d7a4168f6415ddeb414001b3151256",
+    GUARD_CLEANED = "3662406c750b0acf7359d3b839f937cb",
+    INIT_STARTED = "2a67c4b56a6a2d636e1de68d6faf95c9",
+    TICK_SKIPPED = "36d215c873fed8c00cc5d7c7ea230462",
+    RUN_STARTING = "481378792d5831c2dddaa151237c61bb",
+    RUN_ENDED = "50ef3c21ad805d7b5f5ebf565912afa0",
+    GUARD_FAILED = "46d6c9eb03ceb0a42d6a43c17da60a67",
+    RUN_FOUND = "c84342b1a5619de340cc0cfd28f9c2cd",
+    STOP_ASKED = "f6e3759fbaad01f4db1992d8638a6df6",
+    STOP_OVERDUE = "4faad56fae7e2d7d02ef15ec944da2bd",
+    INIT_ENDED = "1cfdf2fb24e5be1bca5a501be695aaa7",
+    STAYING = "1aaa8072bf2e612a1436455403bda69e",
+    NO_JOURNAL = "ff4a4e46767fe3a984534f5824441f9b",
+    NOTES_LOST = "82cf975c5d78ea27bb001067d1b90c2d",
+    CONFIG_WARNING = "199725ce104394defb85b0dc95e25d9a",
+}
+
+/// The message id and the level of a note.
+pub const fn kind(note: &Note) -> (MessageId, Level) {
+    match note {
+        Note::Waiting { .. } => (WAITING, Level::Info),
+        Note::Obtained { .. } => (OBTAINED, Level::Info),
+        Note::Nested { .. } => (NESTED, Level::Info),
+        Note::WaitExpired { .. } => (WAIT_EXPIRED, Level::Warning),
+        Note::LockReplacedWaiting { .. } => (LOCK_REPLACED_WAITING, Level::Warning),
+        Note::LockReplacedHeld { .. } => (LOCK_REPLACED_HELD, Level::Error),
+        Note::LockUnwatched { .. } => (LOCK_UNWATCHED, Level::Warning),
+        Note::LockFailed { .. } => (LOCK_FAILED, Level::Error),
+        Note::Placement { warning: true, .. } => (PLACEMENT, Level::Warning),
+        Note::Placement { .. } => (PLACEMENT, Level::Debug),
+        Note::ClaimFailed { .. } => (CLAIM_FAILED, Level::Warning),
+        Note::Started { .. } => (STARTED, Level::Info),
+        Note::SpawnFailed { .. } => (SPAWN_FAILED, Level::Error),
+        // Every healthy run of an agent has one.
+        Note::FinalSeen { .. } => (FINAL_SEEN, Level::Debug),
+        Note::WokeLate { .. } => (WOKE_LATE, Level::Info),
+        Note::Stopping { .. } => (STOPPING, Level::Info),
+        Note::Leftovers { .. } => (LEFTOVERS, Level::Info),
+        Note::Killing => (KILLING, Level::Warning),
+        Note::Unkillable { .. } => (UNKILLABLE, Level::Error),
+        Note::UnkillableGone => (UNKILLABLE_GONE, Level::Info),
+        Note::ProcUnusable { .. } => (PROC_UNUSABLE, Level::Warning),
+        Note::Ended(outcome) => (ENDED, ended(outcome.reason)),
+        Note::Released { .. } => (RELEASED, Level::Info),
+        Note::GuardCleaned { .. } => (GUARD_CLEANED, Level::Error),
+        Note::InitStarted { .. } => (INIT_STARTED, Level::Info),
+        Note::TickSkipped { .. } => (TICK_SKIPPED, Level::Info),
+        // What the run says of itself is louder.
+        Note::RunStarting { .. } => (RUN_STARTING, Level::Debug),
+        Note::RunEnded {
+            reason: Some(_), ..
+        } => (RUN_ENDED, Level::Debug),
+        Note::RunEnded { .. } => (RUN_ENDED, Level::Warning),
+        Note::GuardFailed { .. } => (GUARD_FAILED, Level::Error),
+        Note::RunFound { .. } => (RUN_FOUND, Level::Info),
+        Note::StopAsked { .. } => (STOP_ASKED, Level::Info),
+        Note::StopOverdue { .. } => (STOP_OVERDUE, Level::Warning),
+        Note::InitEnded { .. } => (INIT_ENDED, Level::Info),
+        Note::Staying => (STAYING, Level::Info),
+        Note::NoJournal { .. } => (NO_JOURNAL, Level::Info),
+        Note::NotesLost { .. } => (NOTES_LOST, Level::Warning),
+        Note::ConfigWarning { .. } => (CONFIG_WARNING, Level::Warning),
+    }
+}
+
+/// A command that failed by itself tells its caller so; only what *we* did to it is a warning. The
+/// lock that was not obtained and the command that did not start have a louder note of their own.
+const fn ended(reason: Reason) -> Level {
+    match reason {
+        Reason::Timeout | Reason::IdleTimeout => Level::Warning,
+        Reason::GuardLost | Reason::Failed => Level::Error,
+        Reason::Ended
+        | Reason::Final { .. }
+        | Reason::Signal(_)
+        | Reason::InitStop
+        | Reason::WaitExpired
+        | Reason::SpawnFailed { .. } => Level::Info,
+    }
+}

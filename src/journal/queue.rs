@@ -1,0 +1,225 @@
+//! The queue between a process and its log thread.
+//!
+//! Invariants:
+//! - [`Journal::note`] waits for nobody but the other side of a mutex that is held for the length
+//!   of a push or a pop, never across a write.
+//! - At most [`CAPACITY`] notes wait. What comes then is counted, and the count is a note itself
+//!   as soon as half of the queue is free again.
+//! - The thread starts with the first note that goes anywhere; idle, it sleeps in the kernel
+//!   without a time-out.
+//!
+//! A deque behind a mutex rather than a channel: std's bounded channel touches all its slots when
+//! it is made, more memory than the rest of a waiting run; this one grows with what waits in it,
+//! and keeps it where no thread can be started (out of processes) until one can.
+
+use std::cell::{Cell, OnceCell};
+use std::collections::VecDeque;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::kind::kind;
+use super::line::Out;
+use super::route::{Context, Route, Surroundings, Verbosity, route, surroundings};
+use super::sink::Sink;
+use crate::core::note::Note;
+
+/// The most notes that wait for the log thread.
+pub const CAPACITY: usize = 1024;
+
+/// The stack of the log thread, in bytes.
+const STACK: usize = 64 * 1024;
+
+/// Where a process puts its notes. For one thread: the one that does everything else, too.
+#[derive(Debug)]
+pub struct Journal {
+    shared: Arc<Shared>,
+    way: OnceCell<(Surroundings, Route)>,
+    running: Cell<bool>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    context: Context,
+    verbosity: Verbosity,
+    out: Out,
+    state: Mutex<State>,
+    /// There is something to take, or the journal was closed.
+    filled: Condvar,
+    /// All that was taken is written, and nothing waits.
+    drained: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Note>,
+    /// Whether the thread is writing one that it has taken.
+    writing: bool,
+    /// Notes that found the queue full and are not reported yet.
+    lost: u64,
+    closed: bool,
+}
+
+impl State {
+    /// How many notes nobody has read yet and nobody has been told of.
+    fn left(&self) -> u64 {
+        let here = self.waiting.len() + usize::from(self.writing);
+        u64::try_from(here)
+            .unwrap_or(u64::MAX)
+            .saturating_add(self.lost)
+    }
+
+    fn put(&mut self, note: Note) {
+        if self.waiting.len() < CAPACITY {
+            self.waiting.push_back(note);
+        } else {
+            self.lost = self.lost.saturating_add(1);
+        }
+    }
+
+    fn take(&mut self) -> Option<Note> {
+        if self.lost > 0 && self.waiting.len() <= CAPACITY / 2 {
+            let count = std::mem::take(&mut self.lost);
+            self.waiting.push_back(Note::NotesLost { count });
+        }
+        self.waiting.pop_front()
+    }
+}
+
+impl Journal {
+    /// A journal that nothing has been written to. Neither thread nor system call yet.
+    pub fn new(context: Context, verbosity: Verbosity) -> Self {
+        Self::with_out(context, verbosity, Out::stderr())
+    }
+
+    /// The same, with `fd` in the place of standard error.
+    pub fn onto(context: Context, verbosity: Verbosity, fd: OwnedFd) -> Self {
+        Self::with_out(context, verbosity, Out::Other(fd))
+    }
+
+    fn with_out(context: Context, verbosity: Verbosity, out: Out) -> Self {
+        let shared = Shared {
+            context,
+            verbosity,
+            out,
+            state: Mutex::default(),
+            filled: Condvar::new(),
+            drained: Condvar::new(),
+        };
+        Self {
+            shared: Arc::new(shared),
+            way: OnceCell::new(),
+            running: Cell::new(false),
+        }
+    }
+
+    /// Says `note` to whoever is to hear it. Never waits for a reader; when [`CAPACITY`] notes
+    /// wait already, this one is lost and counted.
+    pub fn note(&self, note: Note) {
+        let (around, route) = self.way();
+        let (_, level) = kind(&note);
+        if !route.takes(level) {
+            return;
+        }
+        self.shared.lock().put(note);
+        self.shared.filled.notify_one();
+        self.start(around);
+    }
+
+    /// Waits until all notes are written, `within` at the longest. Returns how many were not:
+    /// those that wait, and those that were lost and not yet reported.
+    pub fn flush(&self, within: Duration) -> u64 {
+        let Some(&(around, _)) = self.way.get() else {
+            return 0;
+        };
+        let mut state = self.shared.lock();
+        if state.left() == 0 {
+            return 0;
+        }
+        if !self.running.get() {
+            drop(state);
+            self.start(around);
+            state = self.shared.lock();
+        }
+        if !self.running.get() {
+            return state.left();
+        }
+        let (state, _) = self
+            .shared
+            .drained
+            .wait_timeout_while(state, within, |state| state.left() > 0)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.left()
+    }
+
+    fn way(&self) -> (Surroundings, Route) {
+        *self.way.get_or_init(|| {
+            let around = surroundings(self.shared.out.as_fd());
+            let shared = &self.shared;
+            (
+                around,
+                route(shared.context.speaker, shared.verbosity, around),
+            )
+        })
+    }
+
+    /// Starts the log thread, unless it runs. Where none can be had the notes stay in the queue,
+    /// and the next one tries again.
+    fn start(&self, around: Surroundings) {
+        if self.running.get() {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        let thread = thread::Builder::new()
+            .name("log".into())
+            .stack_size(STACK)
+            .spawn(move || shared.write_all(around));
+        self.running.set(thread.is_ok());
+    }
+}
+
+impl Drop for Journal {
+    /// Lets the thread go when it has written what waits; waits for nothing.
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.filled.notify_one();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The log thread: one note after the other, until the journal is closed and empty.
+    fn write_all(&self, around: Surroundings) {
+        let sink = Sink::open(&self.context, self.verbosity, around, &self.out);
+        while let Some(note) = self.next() {
+            sink.put(&note);
+        }
+    }
+
+    /// Reports the last note as written, and waits for the next.
+    fn next(&self) -> Option<Note> {
+        let mut state = self.lock();
+        state.writing = false;
+        loop {
+            if let Some(note) = state.take() {
+                state.writing = true;
+                return Some(note);
+            }
+            self.drained.notify_all();
+            if state.closed {
+                return None;
+            }
+            state = self
+                .filled
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,376 @@
+//! From a note to the record that a reader sees: one line of words, and the named fields.
+//!
+//! One exhaustive match; the record is complete before any sink sees it. The words are for people
+//! and may change, the fields and the message id ([`super::kind`]) are for programs.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use nix::errno::Errno;
+
+use super::kind::{Level, MessageId, kind};
+use super::route::Context;
+use super::words::{Short, cause, held_by, plural, signal_name, step_verb, step_word};
+use crate::core::note::Note;
+use crate::core::outcome::{Outcome, Reason, Status};
+
+/// A note, ready to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// Which fact it states.
+    pub id: MessageId,
+    /// How much it matters.
+    pub level: Level,
+    /// One line for people, lower case, no final dot; the job is not in it.
+    pub text: String,
+    /// The fields for programs.
+    pub fields: Fields<'a>,
+}
+
+impl Record<'_> {
+    /// The line with the job before it, as `MESSAGE` and standard error show it.
+    pub fn message(&self) -> Cow<'_, str> {
+        match self.fields.job {
+            Some(job) => Cow::Owned(format!("job {job}: {}", self.text)),
+            None => Cow::Borrowed(&self.text),
+        }
+    }
+}
+
+/// The closed list of field names: the journal shows each in capitals, and what is `None` not at
+/// all. Times are milliseconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fields<'a> {
+    /// `CONTAINER_NAME`.
+    pub container_name: Option<&'a str>,
+    /// `JOB`: the note's own, else the process's.
+    pub job: Option<&'a str>,
+    /// `JOB_CLASS`.
+    pub job_class: Option<&'a str>,
+    /// `RUN_ID`: the note's own, else the process's.
+    pub run_id: Option<&'a str>,
+    /// `JOB_PID`: the command's process id, in the PID namespace of the writer.
+    pub job_pid: Option<i32>,
+    /// `LOCK`: the path of the lock file.
+    pub lock: Option<Cow<'a, str>>,
+    /// `HOLDER`: who holds the lock.
+    pub holder: Option<&'a str>,
+    /// `WAITED_MS`: time in the queue.
+    pub waited_ms: Option<u64>,
+    /// `HELD_MS`: time from the lock obtained to the tree empty.
+    pub held_ms: Option<u64>,
+    /// `GRACE_MS`: the time that somebody has from now on.
+    pub grace_ms: Option<u64>,
+    /// `LATE_MS`: how much too late we woke.
+    pub late_ms: Option<u64>,
+    /// `REASON`: why a run ended or is being stopped, in one word.
+    pub reason: Option<&'static str>,
+    /// `EXIT_CODE`: of the run, or of init.
+    pub exit_code: Option<u8>,
+    /// `SIGNAL`: the signal that was sent, received or died of, as `SIGTERM`.
+    pub signal: Option<Cow<'static, str>>,
+    /// `ERRNO` (`systemd.journal-fields(7)`).
+    pub errno: Option<i32>,
+    /// `COMMAND`: the name of the command.
+    pub command: Option<&'a str>,
+    /// `STEP`: at which step a start failed.
+    pub step: Option<&'static str>,
+    /// `CLAIM`: the path of a claim.
+    pub claim: Option<Cow<'a, str>>,
+    /// `PIDS`: process ids, with blanks between them.
+    pub pids: Option<String>,
+    /// `COUNT`: of jobs, runs, processes or notes, whichever the message id is about.
+    pub count: Option<u64>,
+}
+
+/// The record of `note`, written by the process that `context` describes.
+pub fn render<'a>(note: &'a Note, context: &'a Context) -> Record<'a> {
+    let (id, level) = kind(note);
+    let mut fields = Fields {
+        container_name: context.container_name.as_deref(),
+        job: context.job.as_deref(),
+        job_class: context.class.as_deref(),
+        run_id: context.run_id.as_deref(),
+        ..Fields::default()
+    };
+    let text = describe(note, &mut fields);
+    Record {
+        id,
+        level,
+        text,
+        fields,
+    }
+}
+
+/// The words of `note`; its facts go into `to`.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one arm for each note, and nothing beside the match"
+)]
+#[expect(
+    clippy::unnecessary_debug_formatting,
+    reason = "a path stands in quotes, and what is no text in it as an escape"
+)]
+fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
+    match note {
+        Note::Waiting { lock, holder } => {
+            to.lock = Some(lock.to_string_lossy());
+            to.holder = holder.as_deref();
+            format!("waiting for lock {lock:?}{}", held_by(to.holder))
+        }
+        Note::Obtained { lock, waited } => {
+            to.lock = Some(lock.to_string_lossy());
+            to.waited_ms = Some(ms(*waited));
+            format!("lock {lock:?} obtained after {}", Short(*waited))
+        }
+        Note::Nested { lock, holder } => {
+            to.lock = Some(lock.to_string_lossy());
+            to.holder = Some(holder);
+            format!("lock {lock:?} is already ours: run {holder}, which we are part of, holds it")
+        }
+        Note::WaitExpired {
+            lock,
+            waited,
+            holder,
+        } => {
+            to.lock = Some(lock.to_string_lossy());
+            to.waited_ms = Some(ms(*waited));
+            to.holder = holder.as_deref();
+            let waited = Short(*waited);
+            format!(
+                "lock {lock:?} not obtained within {waited}{}",
+                held_by(to.holder)
+            )
+        }
+        Note::LockReplacedWaiting { lock } => {
+            to.lock = Some(lock.to_string_lossy());
+            format!("lock {lock:?} was replaced while we waited: queueing for the new file")
+        }
+        Note::LockReplacedHeld { lock } => {
+            to.lock = Some(lock.to_string_lossy());
+            format!(
+                "lock {lock:?} was removed or replaced while we held it: others may hold the \
+                 new file; find out who removes it, a lock file must stay"
+            )
+        }
+        Note::LockUnwatched { lock, errno } => {
+            to.lock = Some(lock.to_string_lossy());
+            to.errno = Some(*errno);
+            format!(
+                "lock {lock:?} cannot be watched for replacement ({}): compared once, at the end",
+                Errno::from_raw(*errno).desc()
+            )
+        }
+        Note::LockFailed { text } => text.clone(),
+        Note::Placement { lock, text, .. } => {
+            to.lock = Some(lock.to_string_lossy());
+            format!("lock {lock:?}: {text}")
+        }
+        Note::ClaimFailed { path, text } => {
+            to.claim = Some(path.to_string_lossy());
+            format!("claim {path:?} not written, others cannot see this run: {text}")
+        }
+        Note::Started { pid } => {
+            to.job_pid = Some(*pid);
+            format!("started (pid {pid})")
+        }
+        Note::SpawnFailed {
+            command,
+            step,
+            errno,
+        } => {
+            to.command = Some(command);
+            to.step = Some(step_word(*step));
+            to.errno = Some(*errno);
+            let why = Errno::from_raw(*errno).desc();
+            format!("failed to {} {command:?}: {why}", step_verb(*step))
+        }
+        Note::FinalSeen { failed, grace } => {
+            to.grace_ms = Some(ms(*grace));
+            let result = if *failed { "a failure" } else { "a success" };
+            format!(
+                "the result is there, {result}: the command has {} to go",
+                Short(*grace)
+            )
+        }
+        Note::WokeLate { late } => {
+            to.late_ms = Some(ms(*late));
+            format!(
+                "woke {} late, as after a pause: silence meanwhile does not count",
+                Short(*late)
+            )
+        }
+        Note::Stopping {
+            reason,
+            signal,
+            grace,
+        } => {
+            to.reason = Some(reason.word());
+            to.signal = Some(signal_name(*signal));
+            to.grace_ms = Some(ms(*grace));
+            format!(
+                "stopping ({}): {} now, the command has {} to go",
+                cause(*reason),
+                signal_name(*signal),
+                Short(*grace)
+            )
+        }
+        Note::Leftovers {
+            command_alive,
+            grace,
+        } => {
+            to.grace_ms = Some(ms(*grace));
+            let who = if *command_alive {
+                "the command is still there"
+            } else {
+                "the command has gone and left processes"
+            };
+            format!("{who}: SIGTERM to all, they have {} to go", Short(*grace))
+        }
+        Note::Killing => {
+            to.signal = Some(signal_name(libc::SIGKILL));
+            "killing what is left".into()
+        }
+        Note::Unkillable { pids } => {
+            let list = pids.iter().map(ToString::to_string).collect::<Vec<_>>();
+            let list = list.join(" ");
+            let text =
+                format!("killed, but still there: {list}; the lock stays held until they go");
+            to.pids = Some(list);
+            text
+        }
+        Note::UnkillableGone => "what could not be killed has gone".into(),
+        Note::ProcUnusable { text } => format!("processes cannot be read from /proc: {text}"),
+        Note::Ended(outcome) => ended(outcome, to),
+        Note::Released { lock, held } => {
+            to.lock = Some(lock.to_string_lossy());
+            to.held_ms = Some(ms(*held));
+            format!("lock {lock:?} released after {}", Short(*held))
+        }
+        Note::GuardCleaned { reaped } => {
+            to.count = Some(u64::from(*reaped));
+            format!("the monitor died: its guard ended the run, {reaped} processes reaped")
+        }
+        Note::InitStarted { jobs, pid1 } => {
+            to.count = Some(count(*jobs));
+            let role = if *pid1 { "PID 1" } else { "a subreaper" };
+            format!("init is at work as {role}, {}", plural(*jobs, "job"))
+        }
+        Note::TickSkipped { job } => {
+            to.job = Some(job);
+            "tick skipped: the last run is still going or waiting".into()
+        }
+        Note::RunStarting { job, run_id } => {
+            to.job = Some(job);
+            to.run_id = Some(run_id);
+            format!("run {run_id} starts")
+        }
+        Note::RunEnded {
+            job,
+            run_id,
+            code,
+            reason,
+        } => {
+            to.job = Some(job);
+            to.run_id = Some(run_id);
+            to.exit_code = Some(*code);
+            to.reason = reason.map(Reason::word);
+            let why = reason.map(|reason| format!(" ({})", cause(reason)));
+            format!(
+                "run {run_id} over, exit {code}{}",
+                why.as_deref().unwrap_or("")
+            )
+        }
+        Note::GuardFailed { job, text } => {
+            to.job = Some(job);
+            format!("no run started, tried again at the next tick: {text}")
+        }
+        Note::RunFound { job, run_id } => {
+            to.job = Some(job);
+            to.run_id = Some(run_id);
+            format!("run {run_id} lives on from an earlier init: it counts as running")
+        }
+        Note::StopAsked {
+            signal,
+            runs,
+            within,
+        } => {
+            to.signal = Some(signal_name(*signal));
+            to.count = Some(count(*runs));
+            to.grace_ms = Some(ms(*within));
+            format!(
+                "stop asked by {}: {} to end within {}",
+                signal_name(*signal),
+                plural(*runs, "run"),
+                Short(*within)
+            )
+        }
+        Note::StopOverdue { runs } => {
+            to.count = Some(count(*runs));
+            format!(
+                "the stop is overdue: {} left, killed with init",
+                plural(*runs, "run")
+            )
+        }
+        Note::InitEnded { code } => {
+            to.exit_code = Some(*code);
+            format!("init ends (exit {code})")
+        }
+        Note::Staying => "no job will run again; init stays, as the file says".into(),
+        Note::NoJournal { text } => format!("no journal, notes go to standard error: {text}"),
+        Note::NotesLost { count } => {
+            to.count = Some(*count);
+            format!("lost {count} notes: nobody took them in time")
+        }
+        Note::ConfigWarning { text } => format!("configuration: {text}"),
+    }
+}
+
+fn ended(outcome: &Outcome, to: &mut Fields<'_>) -> String {
+    let Outcome {
+        code,
+        reason,
+        status,
+        waited,
+        held,
+        ran,
+    } = *outcome;
+    to.exit_code = Some(code);
+    to.reason = Some(reason.word());
+    to.waited_ms = Some(ms(waited));
+    to.held_ms = Some(ms(held));
+    let died_of = match status {
+        Some(Status::Killed(signal)) => Some(signal_name(signal)),
+        Some(Status::Exited(_)) | None => None,
+    };
+    let after = Short(ran);
+    let text = match reason {
+        Reason::Ended => match &died_of {
+            Some(signal) => format!("killed by {signal} after {after} (exit {code})"),
+            None => format!("ended after {after} (exit {code})"),
+        },
+        Reason::Timeout
+        | Reason::IdleTimeout
+        | Reason::Final { .. }
+        | Reason::Signal(_)
+        | Reason::GuardLost
+        | Reason::InitStop => format!("ended by {} after {after} (exit {code})", cause(reason)),
+        Reason::WaitExpired | Reason::SpawnFailed { .. } => {
+            format!("not run, {} (exit {code})", cause(reason))
+        }
+        Reason::Failed => format!("lockkeeper failed after {after} (exit {code})"),
+    };
+    to.signal = died_of;
+    text
+}
+
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

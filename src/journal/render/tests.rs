@@ -1,0 +1,410 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem::discriminant;
+use std::path::PathBuf;
+
+use super::super::kind::MESSAGE_IDS;
+use super::super::route::Speaker;
+use super::*;
+use crate::core::outcome::SpawnStep;
+
+fn nobody() -> Context {
+    Context {
+        container_name: None,
+        job: None,
+        class: None,
+        run_id: None,
+        speaker: Speaker::Run,
+    }
+}
+
+fn lock() -> PathBuf {
+    "/x".into()
+}
+
+fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+fn outcome(code: u8, reason: Reason, status: Option<Status>) -> Note {
+    Note::Ended(Outcome {
+        code,
+        reason,
+        status,
+        waited: secs(1),
+        held: secs(3),
+        ran: secs(3),
+    })
+}
+
+/// Every note, with the words that it gets.
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn table() -> Vec<(Note, &'static str)> {
+    use Status::{Exited, Killed};
+    let job = || "dev".to_owned();
+    let run_id = || "r1".to_owned();
+    let text = || "why".to_owned();
+    vec![
+        (
+            Note::Waiting {
+                lock: lock(),
+                holder: None,
+            },
+            r#"waiting for lock "/x""#,
+        ),
+        (
+            Note::Waiting {
+                lock: lock(),
+                holder: Some("chat in agents-2".into()),
+            },
+            r#"waiting for lock "/x", held by chat in agents-2"#,
+        ),
+        (
+            Note::Obtained {
+                lock: lock(),
+                waited: Duration::from_millis(2345),
+            },
+            r#"lock "/x" obtained after 2.3s"#,
+        ),
+        (
+            Note::Nested {
+                lock: lock(),
+                holder: "r0".into(),
+            },
+            r#"lock "/x" is already ours: run r0, which we are part of, holds it"#,
+        ),
+        (
+            Note::WaitExpired {
+                lock: lock(),
+                waited: secs(600),
+                holder: Some("dev".into()),
+            },
+            r#"lock "/x" not obtained within 10m, held by dev"#,
+        ),
+        (
+            Note::LockReplacedWaiting { lock: lock() },
+            r#"lock "/x" was replaced while we waited: queueing for the new file"#,
+        ),
+        (
+            Note::LockReplacedHeld { lock: lock() },
+            r#"lock "/x" was removed or replaced while we held it: others may hold the new file; find out who removes it, a lock file must stay"#,
+        ),
+        (
+            Note::LockUnwatched {
+                lock: lock(),
+                errno: libc::EMFILE,
+            },
+            r#"lock "/x" cannot be watched for replacement (Too many open files): compared once, at the end"#,
+        ),
+        (
+            Note::Placement {
+                lock: lock(),
+                text: text(),
+                warning: true,
+            },
+            r#"lock "/x": why"#,
+        ),
+        (
+            Note::ClaimFailed {
+                path: "/x.d".into(),
+                text: text(),
+            },
+            r#"claim "/x.d" not written, others cannot see this run: why"#,
+        ),
+        (Note::Started { pid: 42 }, "started (pid 42)"),
+        (
+            Note::SpawnFailed {
+                command: "claude".into(),
+                step: SpawnStep::Exec,
+                errno: libc::ENOENT,
+            },
+            r#"failed to execute "claude": No such file or directory"#,
+        ),
+        (
+            Note::FinalSeen {
+                failed: false,
+                grace: secs(30),
+            },
+            "the result is there, a success: the command has 30s to go",
+        ),
+        (
+            Note::FinalSeen {
+                failed: true,
+                grace: secs(30),
+            },
+            "the result is there, a failure: the command has 30s to go",
+        ),
+        (
+            Note::WokeLate { late: secs(3905) },
+            "woke 1h 5m 5s late, as after a pause: silence meanwhile does not count",
+        ),
+        (
+            Note::Stopping {
+                reason: Reason::IdleTimeout,
+                signal: libc::SIGTERM,
+                grace: secs(15),
+            },
+            "stopping (idle_timeout): SIGTERM now, the command has 15s to go",
+        ),
+        (
+            Note::Leftovers {
+                command_alive: true,
+                grace: secs(1),
+            },
+            "the command is still there: SIGTERM to all, they have 1s to go",
+        ),
+        (
+            Note::Leftovers {
+                command_alive: false,
+                grace: Duration::from_millis(340),
+            },
+            "the command has gone and left processes: SIGTERM to all, they have 340ms to go",
+        ),
+        (Note::Killing, "killing what is left"),
+        (
+            Note::Unkillable { pids: vec![7, 8] },
+            "killed, but still there: 7 8; the lock stays held until they go",
+        ),
+        (Note::UnkillableGone, "what could not be killed has gone"),
+        (
+            Note::ProcUnusable { text: text() },
+            "processes cannot be read from /proc: why",
+        ),
+        (
+            outcome(0, Reason::Ended, Some(Exited(0))),
+            "ended after 3s (exit 0)",
+        ),
+        (
+            outcome(139, Reason::Ended, Some(Killed(libc::SIGSEGV))),
+            "killed by SIGSEGV after 3s (exit 139)",
+        ),
+        (
+            outcome(168, Reason::Ended, Some(Killed(40))),
+            "killed by signal 40 after 3s (exit 168)",
+        ),
+        (
+            outcome(124, Reason::Timeout, Some(Killed(libc::SIGKILL))),
+            "ended by timeout after 3s (exit 124)",
+        ),
+        (
+            outcome(124, Reason::IdleTimeout, Some(Exited(0))),
+            "ended by idle_timeout after 3s (exit 124)",
+        ),
+        (
+            outcome(1, Reason::Final { failed: true }, Some(Exited(0))),
+            "ended by final after 3s (exit 1)",
+        ),
+        (
+            outcome(143, Reason::Signal(libc::SIGTERM), None),
+            "ended by SIGTERM after 3s (exit 143)",
+        ),
+        (
+            outcome(0, Reason::GuardLost, Some(Exited(0))),
+            "ended by the death of its guard after 3s (exit 0)",
+        ),
+        (
+            outcome(143, Reason::InitStop, None),
+            "ended by the stop of init after 3s (exit 143)",
+        ),
+        (
+            outcome(75, Reason::WaitExpired, None),
+            "not run, the lock was not obtained in time (exit 75)",
+        ),
+        (
+            outcome(
+                127,
+                Reason::SpawnFailed {
+                    step: SpawnStep::Exec,
+                    errno: 2,
+                },
+                None,
+            ),
+            "not run, the command could not be started (exit 127)",
+        ),
+        (
+            outcome(125, Reason::Failed, None),
+            "lockkeeper failed after 3s (exit 125)",
+        ),
+        (
+            Note::Released {
+                lock: lock(),
+                held: secs(61),
+            },
+            r#"lock "/x" released after 1m 1s"#,
+        ),
+        (
+            Note::GuardCleaned { reaped: 3 },
+            "the monitor died: its guard ended the run, 3 processes reaped",
+        ),
+        (
+            Note::InitStarted {
+                jobs: 1,
+                pid1: true,
+            },
+            "init is at work as PID 1, 1 job",
+        ),
+        (
+            Note::InitStarted {
+                jobs: 4,
+                pid1: false,
+            },
+            "init is at work as a subreaper, 4 jobs",
+        ),
+        (
+            Note::TickSkipped { job: job() },
+            "tick skipped: the last run is still going or waiting",
+        ),
+        (
+            Note::RunStarting {
+                job: job(),
+                run_id: run_id(),
+            },
+            "run r1 starts",
+        ),
+        (
+            Note::RunEnded {
+                job: job(),
+                run_id: run_id(),
+                code: 124,
+                reason: Some(Reason::Timeout),
+            },
+            "run r1 over, exit 124 (timeout)",
+        ),
+        (
+            Note::RunEnded {
+                job: job(),
+                run_id: run_id(),
+                code: 0,
+                reason: None,
+            },
+            "run r1 over, exit 0",
+        ),
+        (
+            Note::GuardFailed {
+                job: job(),
+                text: text(),
+            },
+            "no run started, tried again at the next tick: why",
+        ),
+        (
+            Note::RunFound {
+                job: job(),
+                run_id: run_id(),
+            },
+            "run r1 lives on from an earlier init: it counts as running",
+        ),
+        (
+            Note::StopAsked {
+                signal: libc::SIGTERM,
+                runs: 2,
+                within: secs(9),
+            },
+            "stop asked by SIGTERM: 2 runs to end within 9s",
+        ),
+        (
+            Note::StopOverdue { runs: 1 },
+            "the stop is overdue: 1 run left, killed with init",
+        ),
+        (Note::InitEnded { code: 3 }, "init ends (exit 3)"),
+        (
+            Note::Staying,
+            "no job will run again; init stays, as the file says",
+        ),
+        (
+            Note::NoJournal { text: text() },
+            "no journal, notes go to standard error: why",
+        ),
+        (
+            Note::NotesLost { count: 7 },
+            "lost 7 notes: nobody took them in time",
+        ),
+        (Note::LockFailed { text: text() }, "why"),
+        (Note::ConfigWarning { text: text() }, "configuration: why"),
+    ]
+}
+
+#[test]
+fn every_note_has_its_words() {
+    let context = nobody();
+    for (note, expected) in table() {
+        assert_eq!(render(&note, &context).text, expected, "{note:?}");
+    }
+}
+
+#[test]
+fn every_text_is_one_line_in_lower_case_without_a_final_dot() {
+    let context = nobody();
+    for (note, _) in table() {
+        let text = render(&note, &context).text;
+        let first = text.chars().next().expect("a text");
+        assert!(first.is_lowercase(), "{text}");
+        assert!(!text.ends_with('.') && !text.contains('\n'), "{text}");
+    }
+}
+
+#[test]
+fn each_message_id_belongs_to_one_kind_of_note_and_the_table_above_leaves_none_out() {
+    let context = nobody();
+    let mut variant_of = BTreeMap::new();
+    for (note, _) in &table() {
+        let id = render(note, &context).id;
+        let variant = discriminant(note);
+        let before = variant_of.insert(id.0, variant);
+        assert!(before.is_none_or(|before| before == variant), "{note:?}");
+    }
+    let rendered: BTreeSet<&str> = variant_of.keys().copied().collect();
+    let known: BTreeSet<&str> = MESSAGE_IDS.iter().map(|(_, id)| id.0).collect();
+    assert_eq!(rendered, known);
+    assert_eq!(known.len(), MESSAGE_IDS.len(), "an id is given twice");
+}
+
+#[test]
+fn a_message_id_is_32_hexadecimal_digits_in_lower_case() {
+    for (name, id) in MESSAGE_IDS {
+        let is_hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+        assert!(id.0.len() == 32 && id.0.chars().all(is_hex), "{name}");
+    }
+}
+
+#[test]
+fn the_message_names_the_job_of_the_note_else_that_of_the_process() {
+    let mut context = nobody();
+    let started = Note::Started { pid: 42 };
+    assert_eq!(render(&started, &context).message(), "started (pid 42)");
+    context.job = Some("dev".into());
+    let record = render(&started, &context);
+    assert_eq!(record.message(), "job dev: started (pid 42)");
+    let skipped = Note::TickSkipped { job: "chat".into() };
+    let record = render(&skipped, &context);
+    assert_eq!(
+        record.message(),
+        "job chat: tick skipped: the last run is still going or waiting"
+    );
+}
+
+#[test]
+fn the_facts_of_a_note_are_fields() {
+    let context = nobody();
+    let note = Note::WaitExpired {
+        lock: lock(),
+        waited: secs(600),
+        holder: Some("dev".into()),
+    };
+    let expected = Fields {
+        lock: Some("/x".into()),
+        waited_ms: Some(600_000),
+        holder: Some("dev"),
+        ..Fields::default()
+    };
+    assert_eq!(render(&note, &context).fields, expected);
+
+    let note = outcome(124, Reason::Timeout, Some(Status::Killed(libc::SIGKILL)));
+    let expected = Fields {
+        reason: Some("timeout"),
+        exit_code: Some(124),
+        signal: Some("SIGKILL".into()),
+        waited_ms: Some(1000),
+        held_ms: Some(3000),
+        ..Fields::default()
+    };
+    assert_eq!(render(&note, &context).fields, expected);
+}

@@ -1,0 +1,117 @@
+//! The kernel lock below a claim: an open file description lock on an empty file.
+//!
+//! OFD locks and not flock(2), because they can be *asked* about: `F_OFD_GETLK` through a read-only
+//! descriptor tells whether somebody holds one, and disturbs nobody (fcntl(2), "Open file
+//! description locks"). As with flock(2), the owner is the open file description: it lives across
+//! fork(2) until the last descriptor of it is closed. They see nothing of flock(2) locks.
+
+use std::os::fd::AsFd;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+
+/// The whole file, whatever its length.
+const fn whole(kind: libc::c_int) -> libc::flock {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the kinds and whences are numbers below ten; the kernel's struct has shorts"
+    )]
+    libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        // An OFD lock has no process; anything else is EINVAL.
+        l_pid: 0,
+    }
+}
+
+/// Takes the latch; `false`: somebody else has it. Needs a descriptor open for writing.
+///
+/// # Errors
+/// What fcntl(2) says: `EINVAL` on kernels before 3.15, `ENOLCK` on file systems without locks.
+pub(super) fn try_lock(latch: impl AsFd) -> Result<bool, Errno> {
+    match fcntl(latch, FcntlArg::F_OFD_SETLK(&whole(libc::F_WRLCK))) {
+        Ok(_) => Ok(true),
+        // fcntl(2) allows both.
+        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Frees the latch for every process that shares this open file description.
+pub(super) fn unlock(latch: impl AsFd) -> Result<(), Errno> {
+    fcntl(latch, FcntlArg::F_OFD_SETLK(&whole(libc::F_UNLCK))).map(drop)
+}
+
+/// Whether an owner holds the latch. A read-only descriptor is enough, and nothing is taken.
+///
+/// It is asked as a reader would ask: only a write lock answers, which needs write permission on
+/// the latch, so that nobody who may merely read it can make a dead claim look alive.
+pub(super) fn is_held(latch: impl AsFd) -> Result<bool, Errno> {
+    let mut asked = whole(libc::F_RDLCK);
+    fcntl(latch, FcntlArg::F_OFD_GETLK(&mut asked))?;
+    Ok(libc::c_int::from(asked.l_type) != libc::F_UNLCK)
+}
+
+/// Waits in the kernel until no owner holds the latch, without a time limit: for a thread of its own.
+/// A read lock is asked for, so that a read-only descriptor is enough, and given back at once.
+pub(super) fn await_free(latch: impl AsFd) -> Result<(), Errno> {
+    loop {
+        match fcntl(latch.as_fd(), FcntlArg::F_OFD_SETLKW(&whole(libc::F_RDLCK))) {
+            Ok(_) => return unlock(latch),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{File, OpenOptions};
+
+    use super::super::scratch::Scratch;
+    use super::*;
+
+    #[test]
+    fn asking_takes_nothing_and_two_askers_see_the_same() {
+        let dir = Scratch::new();
+        let path = dir.join("latch");
+        let owner = File::create(&path).unwrap();
+        let asker = File::open(&path).unwrap();
+        let another = File::open(&path).unwrap();
+        assert_eq!(is_held(&asker), Ok(false));
+        assert_eq!(is_held(&another), Ok(false));
+        assert_eq!(try_lock(&owner), Ok(true));
+        assert_eq!(is_held(&asker), Ok(true));
+        assert_eq!(is_held(&another), Ok(true));
+        unlock(&owner).unwrap();
+        assert_eq!(is_held(&asker), Ok(false));
+    }
+
+    #[test]
+    fn the_latch_lives_until_the_last_copy_is_closed() {
+        let dir = Scratch::new();
+        let path = dir.join("latch");
+        let owner = File::create(&path).unwrap();
+        assert_eq!(try_lock(&owner), Ok(true));
+        let copy = owner.try_clone().unwrap();
+        let other = OpenOptions::new().write(true).open(&path).unwrap();
+        // A process lock would be lost here, by the close of any other descriptor of the file.
+        drop(File::open(&path).unwrap());
+        drop(owner);
+        assert_eq!(try_lock(&other), Ok(false));
+        drop(copy);
+        assert_eq!(try_lock(&other), Ok(true));
+    }
+
+    #[test]
+    fn who_may_only_read_cannot_feign_life() {
+        let dir = Scratch::new();
+        let path = dir.join("latch");
+        File::create(&path).unwrap();
+        let reader = File::open(&path).unwrap();
+        fcntl(&reader, FcntlArg::F_OFD_SETLK(&whole(libc::F_RDLCK))).unwrap();
+        assert_eq!(is_held(File::open(&path).unwrap()), Ok(false));
+    }
+}

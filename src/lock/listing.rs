@@ -1,0 +1,157 @@
+//! Reading the claims of others, and clearing away the dead.
+//!
+//! Invariants: reading disturbs nobody, never blocks and is bounded, whatever somebody put into the
+//! folder; a record counts as alive only while the kernel says that its latch is held; only files
+//! whose latch *we* hold are removed, and the latch last.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
+
+use super::claim::{FLAGS, MAX_RECORD, Names, remove, take_latch};
+use super::folders::open_existing;
+use super::latch;
+use super::record::Record;
+
+/// How many entries of a claims folder are looked at.
+pub const MAX_ENTRIES: usize = 4096;
+
+/// What lies in a claims folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// Each record, and whether its owner lives; in the order of `since_unix_ms`.
+    pub claims: Vec<(Record, bool)>,
+    /// How many records were not believed: unreadable, too long, no JSON, of another run, or with a
+    /// latch that we may not ask about.
+    pub ignored: usize,
+    /// Whether there were more than [`MAX_ENTRIES`] entries: the rest was not looked at.
+    pub truncated: bool,
+}
+
+/// Reads all claims in `folder`. A folder that is missing or unreadable has none.
+pub fn list(folder: &Path) -> Listing {
+    let mut listing = Listing::default();
+    let Ok(dir) = open_existing(folder) else {
+        return listing;
+    };
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return listing;
+    };
+    for (number, entry) in entries.flatten().enumerate() {
+        if number >= MAX_ENTRIES {
+            listing.truncated = true;
+            break;
+        }
+        let name = entry.file_name();
+        let Some(run_id) = name.to_str().and_then(|name| name.strip_suffix(".json")) else {
+            continue;
+        };
+        match Names::of(run_id).and_then(|names| read(&dir, &names)) {
+            Some(claim) => listing.claims.push(claim),
+            None => listing.ignored += 1,
+        }
+    }
+    listing
+        .claims
+        .sort_by(|(a, _), (b, _)| (a.since_unix_ms, &a.run_id).cmp(&(b.since_unix_ms, &b.run_id)));
+    listing
+}
+
+/// The record of one run, if its owner lives. `None` also where that cannot be known.
+pub fn lookup(folder: &Path, run_id: &str) -> Option<Record> {
+    let names = Names::of(run_id)?;
+    let dir = open_existing(folder).ok()?;
+    match read(&dir, &names)? {
+        (record, true) => Some(record),
+        _ => None,
+    }
+}
+
+/// Waits in the kernel until the owner of this run's claim has gone, without a time limit: for a
+/// thread of its own. Comes back at once where there is no such claim, or none that we may ask about.
+pub fn await_end(folder: &Path, run_id: &str) {
+    let Some(names) = Names::of(run_id) else {
+        return;
+    };
+    let Ok(dir) = open_existing(folder) else {
+        return;
+    };
+    if let Some(latch) = open_regular(&dir, &names.latch) {
+        let _ = latch::await_free(&latch);
+    }
+}
+
+/// Removes what dead owners left in `folder`, and returns how many claims that were. What is not
+/// ours to remove stays, and nothing is said about it.
+///
+/// Worth its readdir where time does not matter: when a wait begins, when init starts, on demand.
+pub fn clear_dead(folder: &Path) -> usize {
+    let Ok(dir) = open_existing(folder) else {
+        return 0;
+    };
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return 0;
+    };
+    let names = entries.flatten().take(MAX_ENTRIES);
+    let runs: BTreeSet<String> = names
+        .filter_map(|entry| Some(Names::of_file(entry.file_name().to_str()?)?.run_id))
+        .collect();
+    let runs = runs.iter().filter_map(|run_id| Names::of(run_id));
+    runs.filter(|names| clear_one(&dir, names)).count()
+}
+
+fn clear_one(dir: &OwnedFd, names: &Names) -> bool {
+    // Asked first, so that the living are not even opened for writing.
+    if owner_lives(dir, names) != Some(false) {
+        return false;
+    }
+    let Ok((_latch, _)) = take_latch(dir, names) else {
+        return false;
+    };
+    let _ = remove(dir, &names.temporary);
+    let _ = remove(dir, &names.record);
+    // Last: as long as the latch is there, whoever wants the name meets our lock on it.
+    remove(dir, &names.latch).is_ok()
+}
+
+/// The record first and its latch afterwards: an owner that is alive now was alive when we read.
+fn read(dir: &OwnedFd, names: &Names) -> Option<(Record, bool)> {
+    let file = open_regular(dir, &names.record)?;
+    // Room for a usual record, so that it takes two reads.
+    let mut text = Vec::with_capacity(2048);
+    let limit = u64::try_from(MAX_RECORD).ok()?;
+    file.take(limit + 1).read_to_end(&mut text).ok()?;
+    if text.len() > MAX_RECORD {
+        return None;
+    }
+    let record: Record = serde_json::from_slice(&text).ok()?;
+    let alive = owner_lives(dir, names)?;
+    (record.run_id == names.run_id).then_some((record, alive))
+}
+
+/// `None`: it cannot be known.
+fn owner_lives(dir: &OwnedFd, names: &Names) -> Option<bool> {
+    use nix::errno::Errno;
+    match openat(dir, names.latch.as_str(), FLAGS, Mode::empty()) {
+        Ok(latch) => latch::is_held(&latch).ok(),
+        Err(Errno::ENOENT) => Some(false),
+        Err(_) => None,
+    }
+}
+
+/// A FIFO opens at once with `O_NONBLOCK`, and a device is not read.
+fn open_regular(dir: &OwnedFd, name: &str) -> Option<File> {
+    let fd = openat(dir, name, FLAGS | OFlag::O_RDONLY, Mode::empty()).ok()?;
+    let file = File::from(fd);
+    file.metadata()
+        .is_ok_and(|meta| meta.is_file())
+        .then_some(file)
+}
+
+#[cfg(test)]
+mod tests;

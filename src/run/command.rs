@@ -1,0 +1,131 @@
+//! From a plan to a command that can be forked: environment, user, folder, session, streams.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::unistd::{Group, User, getgrouplist};
+
+use super::output::Ends;
+use crate::config::plan::{RunPlan, Stdin};
+use crate::core::outcome::SpawnStep;
+use crate::sys::spawn::{Command, Credentials, Failure, Session, own_env};
+
+/// Makes the command of `plan`, and what must live until it is spawned.
+pub fn prepare(
+    plan: &RunPlan,
+    run_id: &str,
+    session: Session,
+    started_in: Option<&Path>,
+    ends: Option<&Ends>,
+) -> Result<(Command, Option<OwnedFd>), Failure> {
+    let account = account(plan)?;
+    let mut command = Command::new(&plan.command, &environment(plan, run_id, account.as_ref()))?;
+    command.session(session);
+    if let Some(dir) = plan.dir.as_deref().or(started_in) {
+        command.dir(dir)?;
+    }
+    if let Some(account) = account {
+        command.user(account.credentials);
+    }
+    let stdin = match plan.stdin {
+        Stdin::Inherit => None,
+        Stdin::Null => {
+            let null = File::open("/dev/null");
+            let errno =
+                |error: std::io::Error| error.raw_os_error().unwrap_or(Errno::EINVAL as i32);
+            Some(OwnedFd::from(
+                null.map_err(|error| (SpawnStep::Stdio, errno(error)))?,
+            ))
+        }
+    };
+    command.stdio(
+        stdin.as_ref(),
+        ends.map(|ends| &ends.stdout),
+        ends.and_then(|ends| ends.stderr.as_ref()),
+    );
+    Ok((command, stdin))
+}
+
+/// A user's entry in the account database, and who to become.
+struct Account {
+    credentials: Credentials,
+    /// Name and home, where a user was named.
+    login: Option<(String, PathBuf)>,
+}
+
+/// Looks the user and the group up, by name or number, in the files of this container.
+fn account(plan: &RunPlan) -> Result<Option<Account>, Failure> {
+    let missing = (SpawnStep::User, Errno::ENOENT as i32);
+    if plan.user.is_none() && plan.group.is_none() {
+        return Ok(None);
+    }
+    let failed = |errno: Errno| (SpawnStep::User, errno as i32);
+    let user = match &plan.user {
+        Some(name) => Some(
+            match (User::from_name(name).map_err(failed)?, name.parse::<u32>()) {
+                (Some(user), _) => (user.uid.as_raw(), Some(user)),
+                (None, Ok(uid)) => (uid, User::from_uid(uid.into()).map_err(failed)?),
+                (None, Err(_)) => return Err(missing),
+            },
+        ),
+        None => None,
+    };
+    let group = match &plan.group {
+        Some(name) => Some(
+            match (Group::from_name(name).map_err(failed)?, name.parse::<u32>()) {
+                (Some(group), _) => group.gid.as_raw(),
+                (None, Ok(gid)) => gid,
+                (None, Err(_)) => return Err(missing),
+            },
+        ),
+        None => None,
+    };
+    let (uid, entry) = user.unwrap_or_else(|| (nix::unistd::getuid().as_raw(), None));
+    let own_gid = nix::unistd::getgid().as_raw();
+    let gid = group
+        .or(entry.as_ref().map(|user| user.gid.as_raw()))
+        .unwrap_or(own_gid);
+    let groups = match &entry {
+        Some(user) => std::ffi::CString::new(user.name.as_str())
+            .ok()
+            .and_then(|name| getgrouplist(&name, gid.into()).ok())
+            .map_or_else(
+                || vec![gid],
+                |groups| groups.iter().map(|gid| gid.as_raw()).collect(),
+            ),
+        None => vec![gid],
+    };
+    let login = entry.map(|user| (user.name, user.dir));
+    Ok(Some(Account {
+        credentials: Credentials { uid, gid, groups },
+        login,
+    }))
+}
+
+/// What we were started with, then the user's own names, then the plan's, then ours.
+fn environment(
+    plan: &RunPlan,
+    run_id: &str,
+    account: Option<&Account>,
+) -> Vec<(OsString, OsString)> {
+    let mut env = own_env();
+    let mut set = |name: &str, value: OsString| {
+        env.retain(|(other, _)| other != name);
+        env.push((name.into(), value));
+    };
+    if let Some((name, home)) = account.and_then(|account| account.login.as_ref()) {
+        set("HOME", home.into());
+        set("USER", name.into());
+        set("LOGNAME", name.into());
+    }
+    for (name, value) in &plan.env {
+        set(name, value.into());
+    }
+    set("LOCKKEEPER_JOB", (&plan.job).into());
+    set("LOCKKEEPER_CLASS", (&plan.class).into());
+    set("LOCKKEEPER_RUN_ID", run_id.into());
+    env
+}

@@ -1,0 +1,68 @@
+//! What guard, monitor and init say to each other, one JSON text a message.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::outcome::Outcome;
+use crate::sys::fd::{Received, Wire};
+
+/// Downwards: from init to the guard, and from the guard to the monitor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// A signal that reached the process above.
+    Signal(i32),
+    /// Stop, and be over within this time; `None`: the run's own graces.
+    Stop(Option<Duration>),
+}
+
+/// Upwards: from the monitor to the guard, and from the guard to init.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Progress {
+    /// It waits in the queue of its lock.
+    Waiting,
+    /// The command runs, under this number.
+    Running(i32),
+    /// The command was stopped, and the monitor stops with it.
+    Stopped,
+    /// The lock file was replaced: guard and monitor start over with the new one.
+    StartOver,
+    /// The run is over and its locks are free.
+    Ended(Outcome),
+}
+
+/// Sends `message` without waiting. An order that cannot be sent has no receiver any more, or one
+/// that has not read hundreds of them: it is dropped.
+pub fn send(wire: &Wire, message: &impl Serialize) {
+    if let Ok(text) = serde_json::to_vec(message) {
+        let _ = wire.send(&text);
+    }
+}
+
+/// What came, if anything did.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Incoming<T> {
+    /// A message.
+    Message(T),
+    /// Nothing more for now.
+    Nothing,
+    /// The other side has gone.
+    Gone,
+}
+
+/// Receives one message without waiting; what cannot be understood is passed over.
+pub fn receive<T: for<'de> Deserialize<'de>>(wire: &Wire) -> Incoming<T> {
+    loop {
+        match wire.receive() {
+            Received::Nothing => return Incoming::Nothing,
+            Received::Gone => return Incoming::Gone,
+            Received::Message(text) => {
+                if let Ok(message) = serde_json::from_slice(&text) {
+                    return Incoming::Message(message);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,554 @@
+//! The monitor: the life of one run, from the queue of its lock to the empty tree.
+//!
+//! One thread waits ([`poll::wait`]) for signals, orders, the lock, the command's exec, its final
+//! line and the next deadline; turns each into an [`Event`]; and performs the [`Action`]s that the
+//! policy answers with. It is a subreaper, or PID 1: every descendant that loses its parent becomes
+//! its child, whatever it closed, cleared or ignored, and the tree is empty when the kernel says
+//! that no child is left. The job never has the lock's descriptor.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::errno::Errno;
+
+use super::claims::Claims;
+use super::command::prepare;
+use super::event_log::{Entry, EventLog};
+use super::message::{Incoming, Order, Progress, receive, send};
+use super::output::Output;
+use super::waiter::Waiter;
+use crate::config::plan::RunPlan;
+use crate::core::event::{Action, Event, Facts, Target};
+use crate::core::note::Note;
+use crate::core::outcome::{Outcome, Reason, SpawnStep, Status};
+use crate::core::run::Run;
+use crate::core::time::Time;
+use crate::journal::Journal;
+use crate::lock::shared::{Attempt, SharedLock, Watch};
+use crate::sys::fd::{self, Wire};
+use crate::sys::signals::{self, Signals};
+use crate::sys::spawn::{self, Session};
+use crate::sys::wait::{self, Reaped};
+use crate::sys::{clock, poll, process, tree};
+
+/// How long the last notes may take to reach the journal.
+const FLUSH: Duration = Duration::from_millis(200);
+
+/// What a monitor is given.
+#[derive(Debug)]
+pub struct Setup<'a> {
+    /// What to run.
+    pub plan: &'a RunPlan,
+    /// The run's id.
+    pub run_id: &'a str,
+    /// The open lock file; `None`: none is named, or an ancestor run holds it for us.
+    pub lock: Option<Arc<SharedLock>>,
+    /// What tells others of this run.
+    pub claims: Claims,
+    /// The way to the guard, where there is one.
+    pub guard: Option<Wire>,
+    /// Where the command stands among sessions.
+    pub session: Session,
+    /// Whether we stop together with the command.
+    pub job_control: bool,
+    /// Whether we are PID 1, and what is in our PID namespace ends with this run.
+    pub namespace: bool,
+    /// The folder for a command whose plan names none, where we have left it ourselves.
+    pub started_in: Option<PathBuf>,
+    /// Descriptors that we inherited for the command, and let go of once it has them.
+    pub inherited: &'a [RawFd],
+    /// Since when the run queues.
+    pub queued_at: Time,
+    /// Where notes go.
+    pub journal: Journal,
+    /// What the guard found before the fork.
+    pub first_notes: Vec<Note>,
+}
+
+/// How the life of a run ended, for the process that it happened in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It is over.
+    Ended(Outcome),
+    /// The lock file was replaced: begin anew.
+    StartOver,
+}
+
+/// Runs `setup` to its end. Fails only before anything was started.
+pub fn live(setup: Setup<'_>) -> io::Result<End> {
+    // Not inherited over a fork (PR_SET_CHILD_SUBREAPER, prctl(2)): the guard's own does not serve.
+    process::become_subreaper();
+    let signals = Signals::open()?;
+    let own_session = setup.session != Session::Shared;
+    let mut facts = Facts::new(
+        setup.plan,
+        own_session,
+        setup.job_control,
+        signals::started_ignored(),
+    );
+    if setup.lock.is_none() {
+        facts.wait = None;
+    }
+    let log = EventLog::open(setup.run_id, &facts);
+    let queued_at = setup.queued_at;
+    let mut monitor = Monitor {
+        setup,
+        run: Run::new(facts),
+        log,
+        signals,
+        waiter: None,
+        watch: None,
+        replaced_said: false,
+        command: None,
+        progress: None,
+        output: None,
+        asked: tree::Asked::default(),
+        end: None,
+    };
+    for note in std::mem::take(&mut monitor.setup.first_notes) {
+        monitor.setup.journal.note(note);
+    }
+    monitor.step(Event::Begin { queued_at });
+    while monitor.end.is_none() {
+        monitor.turn();
+    }
+    monitor.drain_output();
+    monitor.setup.journal.flush(FLUSH);
+    let end = monitor.end.unwrap_or(End::StartOver);
+    if let Some(guard) = &monitor.setup.guard {
+        let message = match end {
+            End::Ended(outcome) => Progress::Ended(outcome),
+            End::StartOver => Progress::StartOver,
+        };
+        send(guard, &message);
+    }
+    Ok(end)
+}
+
+struct Monitor<'a> {
+    setup: Setup<'a>,
+    run: Run,
+    log: EventLog,
+    signals: Signals,
+    waiter: Option<Waiter>,
+    watch: Option<Watch>,
+    replaced_said: bool,
+    /// The command's process, until it is reaped.
+    command: Option<i32>,
+    /// Between fork and exec: comes to its end when the program runs.
+    progress: Option<OwnedFd>,
+    output: Option<Output>,
+    asked: tree::Asked,
+    end: Option<End>,
+}
+
+impl Monitor<'_> {
+    /// Rests until something happens, and handles all that has happened.
+    fn turn(&mut self) {
+        let [signal, order, exec, lock, news, file] = poll::wait(
+            [
+                Some(self.signals.as_fd()),
+                self.setup.guard.as_ref().map(AsFd::as_fd),
+                self.progress.as_ref().map(AsFd::as_fd),
+                self.waiter.as_ref().map(AsFd::as_fd),
+                self.output.as_ref().map(AsFd::as_fd),
+                self.watch.as_ref().map(AsFd::as_fd),
+            ],
+            self.run.next_deadline(),
+        );
+        if exec {
+            self.exec_ended();
+        }
+        if lock {
+            self.waiter_answered();
+        }
+        if news && let Some(found) = self.output.as_ref().and_then(Output::final_line) {
+            self.step(Event::FinalLine {
+                failed: found.failed,
+            });
+        }
+        if signal {
+            self.read_signals();
+        }
+        if order {
+            self.read_orders();
+        }
+        if file {
+            self.file_changed();
+        }
+        if self
+            .run
+            .next_deadline()
+            .is_some_and(|due| due <= clock::now())
+        {
+            self.step(Event::Tick);
+        }
+    }
+
+    /// Hands `event` to the policy and performs what it answers, and so on with what that brings.
+    fn step(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let at = clock::now();
+            let mut actions = Vec::new();
+            self.run.handle(at, &event, &mut actions);
+            if self.log.is_on() {
+                self.log.record(&Entry {
+                    at,
+                    event,
+                    actions: actions.clone(),
+                });
+            }
+            for action in actions {
+                events.extend(self.perform(action));
+            }
+        }
+    }
+
+    fn perform(&mut self, action: Action) -> Option<Event> {
+        match action {
+            Action::Lock => return Some(self.take_lock()),
+            Action::Spawn => return Some(self.spawn()),
+            Action::Signal { to, signo } => self.signal(to, signo),
+            Action::TermDescendants => self.asked.ask_descendants(),
+            Action::KillChildren if self.setup.namespace => tree::kill_namespace(),
+            Action::KillChildren => tree::kill_children(),
+            Action::AskOutput => {
+                let at = self.output.as_ref().map_or_else(clock::now, Output::last);
+                return Some(Event::LastOutput { at });
+            }
+            Action::AskSurvivors => {
+                return Some(Event::Survivors {
+                    pids: tree::survivors(),
+                });
+            }
+            Action::StopSelf => self.stop_self(),
+            Action::Note(note) => self.setup.journal.note(note),
+            Action::StartOver => self.start_over(),
+            Action::Finish(outcome) => self.finish(outcome),
+        }
+        None
+    }
+
+    fn take_lock(&mut self) -> Event {
+        let Some(lock) = self.setup.lock.clone() else {
+            return Event::LockGot;
+        };
+        match lock.try_lock() {
+            Ok(Attempt::Got) => self.lock_got(),
+            Ok(Attempt::Busy) => {
+                let holder = self.setup.claims.holder();
+                let path = lock.path().to_owned();
+                self.setup
+                    .journal
+                    .note(Note::Waiting { lock: path, holder });
+                self.tell(Progress::Waiting);
+                match Waiter::start(lock) {
+                    Ok(waiter) => self.waiter = Some(waiter),
+                    Err(error) => return self.lock_failed(&error.to_string()),
+                }
+                Event::LockBusy
+            }
+            Err(error) => self.lock_failed(&error.to_string()),
+        }
+    }
+
+    fn waiter_answered(&mut self) {
+        let Some(answer) = self.waiter.as_ref().and_then(Waiter::answer) else {
+            return;
+        };
+        self.waiter = None;
+        let event = match answer {
+            Ok(()) => self.lock_got(),
+            Err(error) => self.lock_failed(&error.to_string()),
+        };
+        self.step(event);
+    }
+
+    /// The kernel gave us a lock; it is *the* lock only while its file still bears the name.
+    fn lock_got(&mut self) -> Event {
+        let Some(lock) = self.setup.lock.clone() else {
+            return Event::LockGot;
+        };
+        match lock.is_current() {
+            Ok(true) => {}
+            Ok(false) => return Event::LockReplaced,
+            Err(error) => return self.lock_failed(&error.to_string()),
+        }
+        match lock.watch() {
+            Ok(watch) => self.watch = Some(watch),
+            Err(errno) => {
+                let path = lock.path().to_owned();
+                self.setup.journal.note(Note::LockUnwatched {
+                    lock: path,
+                    errno: errno as i32,
+                });
+            }
+        }
+        let waited = clock::now().since(self.setup.queued_at);
+        self.setup.journal.note(Note::Obtained {
+            lock: lock.path().to_owned(),
+            waited,
+        });
+        Event::LockGot
+    }
+
+    fn lock_failed(&mut self, text: &str) -> Event {
+        self.setup.journal.note(Note::LockFailed {
+            text: text.to_owned(),
+        });
+        Event::LockFailed
+    }
+
+    fn start_over(&mut self) {
+        if let Some(lock) = &self.setup.lock {
+            let path = lock.path().to_owned();
+            let _ = lock.unlock();
+            self.setup
+                .journal
+                .note(Note::LockReplacedWaiting { lock: path });
+        }
+        self.end = Some(End::StartOver);
+    }
+
+    fn spawn(&mut self) -> Event {
+        match self.try_spawn() {
+            Ok(pid) => {
+                self.command = Some(pid);
+                self.setup.claims.running(pid);
+                self.tell(Progress::Running(pid));
+                Event::Forked { pid }
+            }
+            Err((step, errno)) => {
+                self.spawn_failed(step, errno);
+                Event::SpawnFailed {
+                    step,
+                    errno,
+                    forked: false,
+                }
+            }
+        }
+    }
+
+    fn try_spawn(&mut self) -> Result<i32, spawn::Failure> {
+        let stdio = |error: io::Error| {
+            (
+                SpawnStep::Stdio,
+                error.raw_os_error().unwrap_or(Errno::EAGAIN as i32),
+            )
+        };
+        let (output, ends) = Output::start(&self.setup.plan.limits)
+            .map_err(stdio)?
+            .unzip();
+        self.output = output;
+        let (command, _stdin) = prepare(
+            self.setup.plan,
+            self.setup.run_id,
+            self.setup.session,
+            self.setup.started_in.as_deref(),
+            ends.as_ref(),
+        )?;
+        let spawned = command.spawn()?;
+        self.progress = Some(spawned.progress);
+        fd::close(self.setup.inherited);
+        Ok(spawned.pid)
+    }
+
+    fn exec_ended(&mut self) {
+        let Some(progress) = self.progress.take() else {
+            return;
+        };
+        let event = match spawn::failure(&progress) {
+            None => Event::Executed,
+            Some((step, errno)) => {
+                self.spawn_failed(step, errno);
+                Event::SpawnFailed {
+                    step,
+                    errno,
+                    forked: true,
+                }
+            }
+        };
+        self.step(event);
+    }
+
+    fn spawn_failed(&mut self, step: SpawnStep, errno: i32) {
+        let command = self.setup.plan.command.first();
+        let command = command
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        self.setup.journal.note(Note::SpawnFailed {
+            command,
+            step,
+            errno,
+        });
+    }
+
+    fn read_signals(&mut self) {
+        let mut children = false;
+        while let Ok(Some(signal)) = self.signals.next() {
+            if signal.signo == libc::SIGCHLD {
+                children = true;
+            } else {
+                self.step(Event::Signal {
+                    signo: signal.signo,
+                    kernel: signal.kernel,
+                });
+            }
+        }
+        if children {
+            self.reap();
+        }
+    }
+
+    fn reap(&mut self) {
+        let mut command = None;
+        let mut reaped = false;
+        let empty = loop {
+            match wait::reap() {
+                Reaped::Child(pid, status) => {
+                    reaped = true;
+                    if self.command == Some(pid) {
+                        command = Some(self.command_reaped(status));
+                    }
+                }
+                Reaped::NoneYet => break false,
+                Reaped::NoChild => break true,
+            }
+        };
+        if reaped || empty {
+            self.step(Event::Reaped { command, empty });
+        }
+        if self.command.is_some_and(wait::was_stopped) {
+            self.step(Event::CommandStopped);
+        }
+    }
+
+    /// Its process has gone, so what it told before, it has told by now.
+    fn command_reaped(&mut self, status: Status) -> Status {
+        self.command = None;
+        self.exec_ended();
+        status
+    }
+
+    /// The command is our own unreaped child, so neither its number nor its group's can be a stranger's.
+    fn signal(&self, to: Target, signo: i32) {
+        let Some(pid) = self.command else { return };
+        let whom = match to {
+            Target::Command => pid,
+            Target::Group => -pid,
+        };
+        let _ = process::kill(whom, signo);
+    }
+
+    fn read_orders(&mut self) {
+        while let Some(guard) = &self.setup.guard {
+            match receive(guard) {
+                Incoming::Message(Order::Signal(signo)) => {
+                    self.step(Event::Signal {
+                        signo,
+                        kernel: false,
+                    });
+                }
+                Incoming::Message(Order::Stop(within)) => self.step(Event::StopWithin { within }),
+                Incoming::Nothing => return,
+                Incoming::Gone => {
+                    self.setup.guard = None;
+                    self.step(Event::GuardLost);
+                }
+            }
+        }
+    }
+
+    /// Stops with the command, and goes on with it: a shell continues our group, and the command is
+    /// in it only where it has no session of its own.
+    fn stop_self(&mut self) {
+        self.tell(Progress::Stopped);
+        process::stop_self();
+        let to = if self.setup.session == Session::Shared {
+            Target::Command
+        } else {
+            Target::Group
+        };
+        self.signal(to, libc::SIGCONT);
+    }
+
+    fn file_changed(&mut self) {
+        let changed = self.watch.as_ref().is_some_and(Watch::drain);
+        if changed {
+            self.check_file();
+        }
+    }
+
+    /// Says, once, that others may hold a lock of the same name by now.
+    fn check_file(&mut self) {
+        let Some(lock) = &self.setup.lock else { return };
+        if self.replaced_said || matches!(lock.is_current(), Ok(true)) {
+            return;
+        }
+        self.replaced_said = true;
+        let lock = lock.path().to_owned();
+        self.setup.journal.note(Note::LockReplacedHeld { lock });
+    }
+
+    /// The tree is empty, or nothing was started: frees everything, the lock last.
+    fn finish(&mut self, outcome: Outcome) {
+        if let Some(output) = &self.output {
+            output.finish();
+        }
+        if outcome.reason == Reason::WaitExpired
+            && let Some(lock) = &self.setup.lock
+        {
+            let holder = self.setup.claims.holder();
+            let (lock, waited) = (lock.path().to_owned(), outcome.waited);
+            self.setup.journal.note(Note::WaitExpired {
+                lock,
+                waited,
+                holder,
+            });
+        } else if outcome.status.is_some() {
+            self.check_file();
+        }
+        self.setup.claims.release();
+        if let Some(lock) = self.setup.lock.take()
+            && self.waiter.is_none()
+        {
+            let _ = lock.unlock();
+            let (lock, held) = (lock.path().to_owned(), outcome.held);
+            self.setup.journal.note(Note::Released { lock, held });
+        }
+        self.setup.journal.note(Note::Ended(outcome));
+        self.end = Some(End::Ended(outcome));
+    }
+
+    /// Waits until the last output is written on; only a stop, or the end of our guard, cuts it off.
+    fn drain_output(&mut self) {
+        while let Some(output) = &self.output {
+            if output.is_finished() {
+                return;
+            }
+            let guard = self.setup.guard.as_ref().map(AsFd::as_fd);
+            let [_, signal, gone] = poll::wait(
+                [Some(output.as_fd()), Some(self.signals.as_fd()), guard],
+                None,
+            );
+            let stopped = signal
+                && std::iter::from_fn(|| self.signals.next().ok().flatten()).any(|signal| {
+                    matches!(signal.signo, libc::SIGTERM | libc::SIGINT | libc::SIGHUP)
+                });
+            if stopped || gone {
+                return;
+            }
+        }
+    }
+
+    fn tell(&self, progress: Progress) {
+        if let Some(guard) = &self.setup.guard {
+            send(guard, &progress);
+        }
+    }
+}

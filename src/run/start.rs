@@ -1,0 +1,230 @@
+//! The beginning of a run: what is checked before anything is held, then guard and monitor, or the
+//! monitor alone where there is nothing to guard.
+
+use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::claims::{Claims, ancestor_with};
+use super::guard::{self, Watched};
+use super::message::{Progress, send};
+use super::monitor::{self, End, Setup};
+use super::report;
+use crate::config::plan::{Kind, LockPlan, RunPlan};
+use crate::core::note::Note;
+use crate::core::outcome::{Outcome, Reason};
+use crate::exit;
+use crate::journal::{Context, Journal, Verbosity};
+use crate::lock::placement::{self, Severity};
+use crate::lock::shared::SharedLock;
+use crate::sys::fd::Wire;
+use crate::sys::spawn::Session;
+use crate::sys::{clock, process, tty};
+
+/// How long the last notes may take to reach the journal.
+const FLUSH: Duration = Duration::from_millis(200);
+
+/// Who starts a run, and from where.
+#[derive(Debug)]
+pub struct Caller {
+    /// The run's id.
+    pub run_id: String,
+    /// Whose notes these are.
+    pub context: Context,
+    /// How much of them standard error is told.
+    pub verbosity: Verbosity,
+    /// Where to write the report.
+    pub report: Option<OwnedFd>,
+    /// The wire to the init that starts this run.
+    pub init: Option<Wire>,
+    /// Whether the run has the terminal of standard input for its own, as PID 1's main command has.
+    pub terminal: bool,
+    /// The folder that the command starts in, where its plan names none and we have left it.
+    pub started_in: Option<PathBuf>,
+    /// The folder of this container's runs, for a run with a name.
+    pub runtime: Option<PathBuf>,
+    /// Descriptors that we inherited for the job.
+    pub inherited: Vec<RawFd>,
+}
+
+/// A run that ended before anything was started: the text for the caller, and the exit code.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The exit code.
+    pub code: u8,
+    /// What was attempted, on what, why it failed, and what to do.
+    pub text: String,
+}
+
+/// Runs `plan` in the foreground, under a guard; says the exit code.
+pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
+    process::become_subreaper();
+    let queued_at = clock::now();
+    // The log thread must not exist when the monitor is forked, so the monitor says these.
+    let mut notes = Vec::new();
+    let needed = plan.kind.lock().filter(|lock| !nested_in(lock, &mut notes));
+    if let Some(lock) = needed {
+        place(lock, &mut notes)?;
+    }
+    loop {
+        let lock = needed.map(open).transpose()?.map(Arc::new);
+        let container = caller.context.container_name.clone();
+        let runtime = caller.runtime.as_deref();
+        let claims = Claims::make(plan, &caller.run_id, container, runtime, &mut notes);
+        let held = lock.clone();
+        let first_notes = std::mem::take(&mut notes);
+        let watched = guard::watch(caller.init.as_ref(), &caller.inherited, |wire| {
+            let setup = Setup {
+                plan,
+                run_id: &caller.run_id,
+                lock,
+                claims,
+                guard: Some(wire),
+                session: session(plan, caller),
+                job_control: job_control(caller),
+                namespace: false,
+                started_in: caller.started_in.clone(),
+                inherited: &caller.inherited,
+                queued_at,
+                journal: caller.journal(),
+                first_notes,
+            };
+            match monitor::live(setup) {
+                Ok(End::Ended(outcome)) => outcome.code,
+                Ok(End::StartOver) => exit::OK,
+                Err(_) => exit::FAILED,
+            }
+        });
+        match watched {
+            Ok(Watched::StartOver) => {}
+            Ok(Watched::Ended(outcome)) => return Ok(ended(plan, caller, outcome)),
+            Ok(Watched::Died { reaped }) => {
+                if let Some(lock) = held {
+                    let _ = lock.unlock();
+                }
+                let journal = caller.journal();
+                journal.note(Note::GuardCleaned { reaped });
+                journal.flush(FLUSH);
+                return Ok(ended(plan, caller, lost()));
+            }
+            Err(error) => {
+                return Err(Refused {
+                    code: exit::FAILED,
+                    text: format!("starting the monitor of job \"{}\": {error}", plan.job),
+                });
+            }
+        }
+    }
+}
+
+/// Runs `plan` in this very process: for a command without a lock. As PID 1, all that lives in the
+/// namespace ends with it.
+pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
+    let namespace = process::own_pid() == 1;
+    let setup = Setup {
+        plan,
+        run_id: &caller.run_id,
+        lock: None,
+        claims: Claims::none(plan, &caller.run_id),
+        guard: None,
+        session: session(plan, caller),
+        job_control: job_control(caller),
+        namespace,
+        started_in: caller.started_in.clone(),
+        inherited: &caller.inherited,
+        queued_at: clock::now(),
+        journal: caller.journal(),
+        first_notes: Vec::new(),
+    };
+    match monitor::live(setup) {
+        Ok(End::Ended(outcome)) => Ok(ended(plan, caller, outcome)),
+        Ok(End::StartOver) => Ok(exit::FAILED),
+        Err(error) => Err(Refused {
+            code: exit::FAILED,
+            text: format!("starting job \"{}\": {error}", plan.job),
+        }),
+    }
+}
+
+impl Caller {
+    fn journal(&self) -> Journal {
+        Journal::new(self.context.clone(), self.verbosity)
+    }
+}
+
+/// Whether a run that we are a part of holds `lock` for us.
+fn nested_in(lock: &LockPlan, notes: &mut Vec<Note>) -> bool {
+    let Some(holder) = ancestor_with(&lock.path) else {
+        return false;
+    };
+    notes.push(Note::Nested {
+        lock: lock.path.clone(),
+        holder,
+    });
+    true
+}
+
+/// Refuses a lock that would exclude nobody.
+fn place(lock: &LockPlan, notes: &mut Vec<Note>) -> Result<(), Refused> {
+    let verdict = placement::check(&lock.path, lock.shared_mount).map_err(|refusal| Refused {
+        code: exit::CONFIG,
+        text: refusal.to_string(),
+    })?;
+    for remark in verdict.remarks {
+        notes.push(Note::Placement {
+            lock: lock.path.clone(),
+            text: remark.text,
+            warning: remark.severity == Severity::Warning,
+        });
+    }
+    Ok(())
+}
+
+fn open(lock: &LockPlan) -> Result<SharedLock, Refused> {
+    SharedLock::open(&lock.path).map_err(|error| Refused {
+        code: exit::CONFIG,
+        text: error.to_string(),
+    })
+}
+
+/// A batch command leads a session of its own. An interactive one shares the caller's group, so
+/// that the shell's job control works; behind init or as PID 1 there is no shell.
+fn session(plan: &RunPlan, caller: &Caller) -> Session {
+    let behind_shell = caller.init.is_none() && process::own_pid() != 1;
+    let interactive = plan.kind == Kind::Interactive;
+    if interactive && behind_shell {
+        Session::Shared
+    } else if interactive && caller.terminal && tty::is_terminal(std::io::stdin().as_fd()) {
+        Session::OwnWithTerminal
+    } else {
+        Session::Own
+    }
+}
+
+/// Only a shell that gave us a terminal can continue what stops.
+fn job_control(caller: &Caller) -> bool {
+    caller.init.is_none() && process::own_pid() != 1 && tty::has_controlling_terminal()
+}
+
+/// What is known of a run whose monitor died.
+const fn lost() -> Outcome {
+    Outcome {
+        code: exit::FAILED,
+        reason: Reason::Failed,
+        status: None,
+        waited: Duration::ZERO,
+        held: Duration::ZERO,
+        ran: Duration::ZERO,
+    }
+}
+
+fn ended(plan: &RunPlan, caller: &Caller, outcome: Outcome) -> u8 {
+    if let Some(init) = &caller.init {
+        send(init, &Progress::Ended(outcome));
+    }
+    if let Some(report) = caller.report.as_ref().and_then(|fd| fd.try_clone().ok()) {
+        report::write(report, &caller.run_id, &plan.job, &outcome);
+    }
+    outcome.code
+}

@@ -1,0 +1,112 @@
+//! When the program itself panics or faults: an end in order, from a handler that calls nothing but
+//! the kernel.
+//!
+//! All descriptors are closed first: the guards see the end of their wires and stop their runs by
+//! the ladder. What ends is reaped for as long as an orderly stop may take; then the rest is killed
+//! and the process exits 125. Without this, a PID 1 that faults takes the whole namespace down with
+//! SIGKILL in the same instant, and a panic that aborts ends as 139, as the kernel ignores SIGABRT for
+//! init.
+
+use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use super::process::{exit_now, kill, own_pid};
+
+/// Seconds that the runs have for their end; zero: not armed.
+static WITHIN: AtomicU32 = AtomicU32::new(0);
+static CRASHED: AtomicBool = AtomicBool::new(false);
+
+/// The signals of a fault in our own code.
+const FAULTS: [libc::c_int; 5] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGILL,
+    libc::SIGFPE,
+    libc::SIGABRT,
+];
+
+/// Arms the handlers and the panic hook: from here on a crash ends in order, in `within` seconds.
+pub fn arm(within: u32) {
+    WITHIN.store(within.max(1), Ordering::Relaxed);
+    for signo in FAULTS {
+        // SAFETY: all zeros is a valid sigaction; the handler calls only the kernel and statics, and
+        // runs on the alternate stack that the runtime made for stack overflows, where there is one.
+        unsafe {
+            let mut action: libc::sigaction = MaybeUninit::zeroed().assume_init();
+            action.sa_sigaction = fault as *const () as libc::sighandler_t;
+            action.sa_flags = libc::SA_ONSTACK;
+            libc::sigaction(signo, &raw const action, std::ptr::null_mut());
+        }
+    }
+    std::panic::set_hook(Box::new(|info| {
+        let place = info
+            .location()
+            .map_or(("?", 0), |place| (place.file(), place.line()));
+        let text = format!(
+            "lockkeeper: internal error at {}:{}: ending in order\n",
+            place.0, place.1
+        );
+        write_stderr(text.as_bytes());
+        end_in_order();
+    }));
+}
+
+extern "C" fn fault(_signo: libc::c_int) {
+    write_stderr(b"lockkeeper: internal fault: ending in order\n");
+    end_in_order();
+}
+
+fn write_stderr(text: &[u8]) {
+    // SAFETY: `text` is valid for reading its length.
+    unsafe { libc::write(2, text.as_ptr().cast(), text.len()) };
+}
+
+/// Never comes back. A second crash on the way ends at once.
+fn end_in_order() -> ! {
+    if CRASHED.swap(true, Ordering::Relaxed) {
+        exit_now(crate::exit::FAILED);
+    }
+    // SAFETY: no value that owns a descriptor is used from here on.
+    unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
+    let mut children: libc::sigset_t = zeroed_set();
+    // SAFETY: the set is valid for writing and then for reading.
+    unsafe { libc::sigaddset(&raw mut children, libc::SIGCHLD) };
+    for _ in 0..WITHIN.load(Ordering::Relaxed).saturating_mul(4) {
+        if !reap_all() {
+            exit_now(crate::exit::FAILED);
+        }
+        let quarter = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 250_000_000,
+        };
+        // SAFETY: the set and the time are valid for reading; SIGCHLD is blocked in every thread.
+        unsafe {
+            libc::sigtimedwait(
+                &raw const children,
+                std::ptr::null_mut(),
+                &raw const quarter,
+            )
+        };
+    }
+    if own_pid() == 1 {
+        let _ = kill(-1, libc::SIGKILL);
+    }
+    exit_now(crate::exit::FAILED)
+}
+
+fn zeroed_set() -> libc::sigset_t {
+    // SAFETY: all zeros is the empty set.
+    unsafe { MaybeUninit::zeroed().assume_init() }
+}
+
+/// Whether a child is left.
+fn reap_all() -> bool {
+    loop {
+        // SAFETY: a null status is not written.
+        match unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) } {
+            0 => return true,
+            -1 => return false,
+            _ => {}
+        }
+    }
+}

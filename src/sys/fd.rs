@@ -1,0 +1,107 @@
+//! Descriptors: message sockets between our own processes, and letting go of inherited ones.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
+
+/// The longest message between two of our processes; an outcome with all its numbers is far below.
+const LONGEST: usize = 4096;
+
+/// What a read from a [`Wire`] gave.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Received {
+    /// One whole message.
+    Message(Vec<u8>),
+    /// Nothing is there yet.
+    Nothing,
+    /// The other side has gone, and nothing more will come.
+    Gone,
+}
+
+/// One end of a pair of sockets that keep messages apart (`SOCK_SEQPACKET`, unix(7)); close-on-exec.
+/// When the process at the other end dies, the kernel tells this end.
+#[derive(Debug)]
+pub struct Wire(OwnedFd);
+
+impl Wire {
+    /// Two ends.
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let (one, other) = socketpair(
+            AddressFamily::Unix,
+            SockType::SeqPacket,
+            None,
+            SockFlag::SOCK_CLOEXEC,
+        )?;
+        Ok((Self(one), Self(other)))
+    }
+
+    /// An end that was inherited under a known number.
+    pub const fn from_fd(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+
+    /// Sends one message, without ever waiting: `EAGAIN` where the other side does not read,
+    /// `EPIPE` where it has gone.
+    pub fn send(&self, message: &[u8]) -> Result<(), Errno> {
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        send(self.0.as_raw_fd(), message, flags).map(drop)
+    }
+
+    /// Receives one message, without waiting.
+    pub fn receive(&self) -> Received {
+        let mut buffer = [0_u8; LONGEST];
+        match recv(self.0.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
+            Ok(0) => Received::Gone,
+            Ok(length) => Received::Message(buffer.get(..length).unwrap_or_default().to_vec()),
+            Err(Errno::EAGAIN | Errno::EINTR) => Received::Nothing,
+            Err(_) => Received::Gone,
+        }
+    }
+}
+
+impl std::os::fd::AsFd for Wire {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// The descriptors above standard error that are open now, as numbers. Asked before anything of our
+/// own is opened, they are what we inherited, for the job. Without /proc nothing is known of them.
+pub fn inherited() -> Vec<RawFd> {
+    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else {
+        return Vec::new();
+    };
+    let numbers = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let mut open: Vec<RawFd> = numbers.filter(|fd| *fd > 2).collect();
+    // The folder that was just read is among them, and closed by now.
+    open.retain(|fd| fcntl(*fd, libc::F_GETFD).is_ok());
+    open
+}
+
+/// Lets go of inherited descriptors, so that a process of ours pins no pipe, lock or mount that the
+/// job was given. Nothing in this process owns them.
+pub fn close(inherited: &[RawFd]) {
+    for fd in inherited {
+        // SAFETY: these were open before we opened anything, and no value owns them.
+        unsafe { libc::close(*fd) };
+    }
+}
+
+/// Makes an inherited descriptor ours, and close-on-exec: the job does not get it. `EBADF`: it is
+/// not open.
+pub fn adopt(fd: RawFd) -> Result<OwnedFd, Errno> {
+    let flags = fcntl(fd, libc::F_GETFD)?;
+    // SAFETY: takes numbers only.
+    Errno::result(unsafe { libc::fcntl(fd, libc::F_SETFD, flags | libc::FD_CLOEXEC) })?;
+    // SAFETY: it is open, and was handed to us under this number to be ours.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn fcntl(fd: RawFd, command: libc::c_int) -> Result<libc::c_int, Errno> {
+    // SAFETY: a command without an argument takes numbers only.
+    Errno::result(unsafe { libc::fcntl(fd, command) })
+}

@@ -1,0 +1,144 @@
+//! /proc: who is whose child, and what state a process is in.
+//!
+//! A number read here is a hint. It may be signalled only while it is our own unreaped child, or
+//! through a [`super::pidfd::PidFd`] whose owner was checked after it was opened.
+
+use std::fs;
+use std::path::Path;
+
+use super::process::own_pid;
+
+/// What `proc_pid_stat(5)` tells of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// The state letter: `Z` is a zombie.
+    pub state: u8,
+    /// The parent.
+    pub parent: i32,
+    /// Clock ticks after boot at which it started: with its number, it names one process for ever.
+    pub start_time: u64,
+}
+
+/// Whether /proc is that of our own PID namespace and shows us ourselves. A number read from
+/// another one would mean a stranger.
+pub fn is_ours() -> bool {
+    fs::read_link("/proc/self").is_ok_and(|link| link.as_os_str() == own_pid().to_string().as_str())
+}
+
+/// What /proc says of `pid`; `None`: it has gone, or is hidden.
+pub fn stat(pid: i32) -> Option<Stat> {
+    parse_stat(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The command's name stands in parentheses and may contain any byte: the last `)` ends it.
+fn parse_stat(text: &[u8]) -> Option<Stat> {
+    let end = text.iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(text.get(end + 1..)?).ok()?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = *fields.next()?.as_bytes().first()?;
+    let parent = fields.next()?.parse().ok()?;
+    // Field 22; the state was field 3, the parent 4.
+    let start_time = fields.nth(17)?.parse().ok()?;
+    Some(Stat {
+        state,
+        parent,
+        start_time,
+    })
+}
+
+/// Whether `pid` can never run again: a zombie none of whose threads is left. A zombie whose other
+/// threads live is a living process.
+pub fn is_dead_for_ever(pid: i32) -> bool {
+    let Some(stat) = stat(pid) else { return true };
+    stat.state == b'Z'
+        && fs::read_dir(format!("/proc/{pid}/task")).map_or(true, |tasks| {
+            tasks.flatten().all(|task| {
+                task.file_name() == *pid.to_string()
+                    || fs::read(task.path().join("stat"))
+                        .ok()
+                        .and_then(|text| parse_stat(&text))
+                        .is_none_or(|stat| matches!(stat.state, b'Z' | b'X'))
+            })
+        })
+}
+
+/// The children of `pid`. A child that comes or goes while the list is read may be missing
+/// (`proc_pid_task(5)`, `children`): who needs all of them looks again.
+pub fn children(pid: i32) -> Vec<i32> {
+    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for task in tasks.flatten() {
+        match fs::read_to_string(task.path().join("children")) {
+            Ok(list) => found.extend(list.split_ascii_whitespace().flat_map(str::parse::<i32>)),
+            // A kernel without CONFIG_PROC_CHILDREN; a task that has gone has no children either.
+            Err(_)
+                if !Path::new("/proc/self/task")
+                    .join(pid_name())
+                    .join("children")
+                    .exists() =>
+            {
+                return children_by_scan(pid);
+            }
+            Err(_) => {}
+        }
+    }
+    found
+}
+
+fn pid_name() -> String {
+    own_pid().to_string()
+}
+
+fn children_by_scan(parent: i32) -> Vec<i32> {
+    all()
+        .filter(|pid| stat(*pid).is_some_and(|stat| stat.parent == parent))
+        .collect()
+}
+
+/// Every process that /proc shows.
+pub fn all() -> impl Iterator<Item = i32> {
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// One more than the highest number that a process here can have (`proc_sys_kernel(5)`, `pid_max`).
+pub fn pid_limit() -> i32 {
+    fs::read_to_string("/proc/sys/kernel/pid_max")
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(4_194_304)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_and_spaces_does_not_shift_the_fields() {
+        let mut text = b"7 (a) R 1 (b) Z 42".to_vec();
+        for field in 5..=21 {
+            text.extend_from_slice(format!(" {field}").as_bytes());
+        }
+        text.extend_from_slice(b" 987654 0 0\n");
+        assert_eq!(
+            parse_stat(&text),
+            Some(Stat {
+                state: b'Z',
+                parent: 42,
+                start_time: 987_654
+            })
+        );
+    }
+
+    #[test]
+    fn our_own_parent_and_start_time_are_read() {
+        let own = stat(own_pid()).unwrap();
+        assert!(own.start_time > 0);
+        assert!(children(own.parent).contains(&own_pid()));
+    }
+}

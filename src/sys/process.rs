@@ -1,0 +1,70 @@
+//! Facts about, and calls on, processes: our own first of all.
+
+use std::io;
+
+use nix::errno::Errno;
+
+/// Which side of a fork this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forked {
+    /// The process that called; the child's number.
+    Parent(i32),
+    /// The new process.
+    Child,
+}
+
+/// Makes a copy of this process, which must have no second thread: a lock that one held would stay
+/// locked for ever in the copy (fork(2)).
+pub fn fork() -> io::Result<Forked> {
+    // SAFETY: the caller has one thread, so the copy is whole.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Forked::Child),
+        pid => Ok(Forked::Parent(pid)),
+    }
+}
+
+/// Ends this process here: no destructor runs, and every thread ends with it (`exit_group`, `_exit(2)`).
+pub fn exit_now(code: u8) -> ! {
+    // SAFETY: ends the process; nothing of it runs on.
+    unsafe { libc::_exit(i32::from(code)) }
+}
+
+/// Our process id, as our PID namespace numbers us.
+pub fn own_pid() -> i32 {
+    // SAFETY: getpid(2) cannot fail.
+    unsafe { libc::getpid() }
+}
+
+/// Makes orphans among our descendants our children (`PR_SET_CHILD_SUBREAPER`, prctl(2), Linux 3.4).
+pub fn become_subreaper() {
+    // SAFETY: takes numbers only. It cannot fail with these arguments.
+    unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
+}
+
+/// Sends `signo` to `pid`: as kill(2), a negative number is a process group, -1 everything we may.
+/// The caller knows that the number still means whom it meant.
+pub fn kill(pid: i32, signo: i32) -> Result<(), Errno> {
+    // SAFETY: takes numbers only.
+    Errno::result(unsafe { libc::kill(pid, signo) }).map(drop)
+}
+
+/// Stops this process, and comes back when it is continued (`SIGSTOP` cannot be blocked).
+pub fn stop_self() {
+    // SAFETY: takes numbers only; raise would signal the thread, kill stops the process.
+    unsafe { libc::kill(libc::getpid(), libc::SIGSTOP) };
+}
+
+/// Random bytes from the kernel (`getrandom(2)`), as lower-case hexadecimal digits: a name that no
+/// other run has.
+pub fn random_hex<const BYTES: usize>() -> String {
+    let mut bytes = [0_u8; BYTES];
+    // SAFETY: `bytes` is valid for writing its length. Once the kernel has started up, so few bytes
+    // are always there.
+    unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
+}

@@ -12,7 +12,7 @@ use lockkeeper::lock::listing::{clear_dead, list};
 use super::campaign::Program;
 use super::lane::{Lane, SPACES};
 use super::phase::{Phase, Tracker};
-use super::plan::{Aim, PLAIN, Plan, SUBJECT};
+use super::plan::{Aim, Init, PLAIN, Plan, SUBJECT};
 use super::replay::{entries, log_in, replay};
 use super::rng::Rng;
 use super::space::{Handle, Space, hold};
@@ -67,7 +67,7 @@ pub(crate) fn play(lane: &mut Lane<'_>, number: u32, tally: &mut Tally) {
     let mut rng = Rng::of(options.seed, number);
     let traced = matches!(options.program, Program::Lockkeeper(_));
     let plan = Plan::draw(&mut rng, traced);
-    let (overlaps, _) = lane.page.overlaps();
+    let before = (lane.page.overlaps().0, lane.page.beating());
     lane.slot.fired.store(false, SeqCst);
     lane.slot.set(Some(Instant::now()));
     let mut trace = Trace::default();
@@ -89,7 +89,7 @@ pub(crate) fn play(lane: &mut Lane<'_>, number: u32, tally: &mut Tally) {
     round.start();
     round.strike();
     round.pump(|round| !round.is_over());
-    round.judge(overlaps);
+    round.judge(before);
 }
 
 impl Round<'_, '_> {
@@ -110,12 +110,13 @@ impl Round<'_, '_> {
 
     fn begin(&mut self, who: usize, traced: bool) {
         let run = self.lane.new_run();
-        let own_init = who == SUBJECT && matches!(self.plan.aim, Aim::Init { own: true, .. });
+        let own_init = who == SUBJECT && self.has_own_init();
+        let as_init = who == SUBJECT && self.plan.aim.is_own();
         let space = if own_init { SPACES } else { who };
         let work = self.plan.work[who];
         let mut command = self
             .lane
-            .contender(self.number, who, space, &work, run, own_init);
+            .contender(self.number, who, space, &work, run, as_init);
         let pid = if own_init {
             let space = Space::open(command, &self.lane.bind(space));
             let space = space.expect("root may make a namespace");
@@ -158,18 +159,38 @@ impl Round<'_, '_> {
                     self.tally.plain_kills += 1;
                 }
             }
-            Aim::Init { own, delay } => {
+            Aim::Init { kind, delay } => {
                 sleep(delay);
-                let pid = match &self.own_init {
-                    Some(space) => space.pid1,
-                    None => self.lane.spaces[SUBJECT].pid1,
-                };
-                kill(Some(pid));
-                if own {
-                    self.tally.init_kills += 1;
-                } else {
-                    self.tally.space_kills += 1;
-                }
+                self.kill_init(kind);
+            }
+        }
+    }
+
+    fn has_own_init(&self) -> bool {
+        matches!(
+            self.plan.aim,
+            Aim::Init {
+                kind: Init::Own,
+                ..
+            }
+        )
+    }
+
+    fn kill_init(&mut self, kind: Init) {
+        let pid = match kind {
+            Init::Own => self.pid_of(SUBJECT),
+            Init::Stranger => Some(self.lane.spaces[SUBJECT].pid1),
+            // Its guard is like a monitor without a guard: somebody else's child from now on.
+            Init::Subreaper => {
+                let found = self.find(Victim::Guard).is_some();
+                self.pid_of(SUBJECT).filter(|_| found)
+            }
+        };
+        if kill(pid) {
+            match kind {
+                Init::Own => self.tally.init_kills += 1,
+                Init::Stranger => self.tally.space_kills += 1,
+                Init::Subreaper => self.tally.subreaper_kills += 1,
             }
         }
     }
@@ -362,18 +383,18 @@ impl Round<'_, '_> {
         self.trace.live.remove(&pid);
         self.trace.early.remove(&pid);
         let Some(contender) = self.contenders.iter_mut().find(|it| it.pid == pid) else {
+            if self.lane.spaces.iter().any(|space| space.pid1 == pid) {
+                self.lane.reaped.insert(pid);
+            }
             return;
         };
         contender.ended = true;
         let (who, run) = (contender.who, contender.run.get());
-        let undisturbed = !matches!(self.plan.aim, Aim::Init { .. });
-        if self.lane.slot.fired.load(SeqCst) || !undisturbed && who == SUBJECT {
+        let init_dies = self.plan.aim.is_init() && who == SUBJECT;
+        if self.lane.slot.fired.load(SeqCst) || init_dies || who == PLAIN {
             return;
         }
         let victim = self.victim.filter(|_| who == SUBJECT);
-        if who == PLAIN {
-            return;
-        }
         let left = self.lane.page.alive().get(&run).copied().unwrap_or(0);
         if victim != Some(Victim::Guard) && left > 0 {
             self.tally.survivors += 1;
@@ -401,14 +422,20 @@ impl Round<'_, '_> {
     }
 
     /// What must be true when all have ended.
-    fn judge(mut self, overlaps_before: u32) {
+    fn judge(mut self, (overlaps_before, beating_before): (u32, u32)) {
         if let Some(orphan) = &self.orphan {
             orphan.await_end();
         }
         let held = hold(&self.lane.lock()).expect("the lock can be waited for");
         let stuck = self.lane.slot.fired.load(SeqCst);
         self.lane.slot.set(None);
-        let alive = self.lane.page.alive();
+        let mut alive = self.lane.page.alive();
+        if !alive.is_empty() && self.plan.aim.is_pid1() {
+            // The kernel is still at it: PID 1 can be reaped when all below it have gone.
+            self.tally.late_deaths += 1;
+            self.await_inits(false);
+            alive = self.lane.page.alive();
+        }
         let left = !alive.is_empty();
         if stuck {
             self.tally.stuck += 1;
@@ -422,13 +449,17 @@ impl Round<'_, '_> {
         let new = overlaps - overlaps_before;
         if new > 0 {
             let longest = self.lane.page.take_longest();
-            match self.plan.aim {
-                Aim::Init { own: true, .. } => self.tally.init_overlaps += 1,
-                Aim::Init { own: false, .. } => self.tally.space_overlaps += 1,
-                _ => self.tally.overlaps += 1,
-            }
-            if matches!(self.plan.aim, Aim::Init { .. }) {
+            if self.plan.aim.is_pid1() {
+                let beating = self.lane.page.beating() - beating_before;
+                self.tally.beating += beating;
                 self.tally.longest = self.tally.longest.max(longest);
+                if self.has_own_init() {
+                    self.tally.init_overlaps += 1;
+                } else {
+                    self.tally.space_overlaps += 1;
+                }
+            } else {
+                self.tally.overlaps += 1;
             }
             let last = pairs.last().copied();
             let runs = self.contenders.iter().map(|it| (it.who, it.run.get()));
@@ -436,6 +467,9 @@ impl Round<'_, '_> {
             self.tell(&format!(
                 "{new} overlaps, up to {longest:?}, the last kept is {last:?} of {runs:?}"
             ));
+        }
+        if self.plan.aim.is_pid1() {
+            self.await_inits(false);
         }
         self.judge_claims(stuck);
         self.tidy(stuck || left);
@@ -469,7 +503,7 @@ impl Round<'_, '_> {
         if afresh {
             self.lane.slot.kill();
         }
-        if afresh || matches!(self.plan.aim, Aim::Init { .. }) {
+        if afresh || self.plan.aim.is_pid1() {
             self.own_init = None;
             self.await_inits(afresh);
             self.lane.reopen();
@@ -479,17 +513,18 @@ impl Round<'_, '_> {
     /// PID 1s that were killed are reaped before their numbers are looked at.
     fn await_inits(&mut self, all: bool) {
         let spaces = self.lane.spaces.iter().enumerate();
-        let own = matches!(self.plan.aim, Aim::Init { own: true, .. });
+        let own = self.has_own_init();
         let mut dying: BTreeSet<i32> = spaces
             .filter(|(index, _)| all || *index == SUBJECT && !own)
             .map(|(_, space)| space.pid1)
             .collect();
-        dying.retain(|pid| Handle::of(*pid, 0).is_some());
+        dying.retain(|pid| !self.lane.reaped.contains(pid));
         while !dying.is_empty() {
             let Some((pid, _)) = tracer::wait() else {
                 return;
             };
             dying.remove(&pid);
+            self.lane.reaped.insert(pid);
         }
     }
 }

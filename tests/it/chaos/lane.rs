@@ -201,8 +201,8 @@ impl<'a> Lane<'a> {
                 let config = self.dir.join(format!("config{space}.toml"));
                 command.args(if as_init { &["-q"][..] } else { &["run", "-q"] });
                 command.arg("-c").arg(config).args(["--class", "batch"]);
-                if let Some(timeout) = work.timeout().filter(|_| !as_init) {
-                    command.args(["--timeout", &format!("{}ms", timeout.as_millis())]);
+                if !as_init {
+                    command.args(work.limits());
                 }
                 command.arg("--");
             }

@@ -58,6 +58,8 @@ pub(crate) struct Work {
     pub(crate) job: Job,
     pub(crate) millis: u32,
     pub(crate) code: i32,
+    /// Whether its silence is watched, and so its output goes through the monitor.
+    pub(crate) watched: bool,
 }
 
 /// One round.
@@ -68,12 +70,16 @@ pub(crate) struct Plan {
     pub(crate) work: [Work; 3],
     /// In which order they begin: indices of `work`.
     pub(crate) order: [usize; 3],
+    /// Whether the other run is asked to stop after this time.
+    pub(crate) ask_other: Option<Duration>,
     /// Where in the phase: scaled by how many stops a phase has.
     pub(crate) place: u32,
 }
 
 /// The subject's index: the contender whose processes are killed.
 pub(crate) const SUBJECT: usize = 0;
+/// The other run's.
+pub(crate) const OTHER: usize = 1;
 /// The plain `flock(1)` user's.
 pub(crate) const PLAIN: usize = 2;
 
@@ -112,6 +118,8 @@ impl Plan {
             aim,
             work,
             order,
+            ask_other: (traced && rng.below(100) < 15)
+                .then(|| Duration::from_micros(rng.below(20_000).into())),
             place: rng.below(1 << 16),
         }
     }
@@ -182,6 +190,7 @@ fn work(rng: &mut Rng) -> Work {
         },
         millis: rng.below(6),
         code: rng.pick(&[0, 0, 7, 75, 124]),
+        watched: rng.below(4) == 0,
     }
 }
 
@@ -195,10 +204,15 @@ impl Work {
         }
     }
 
-    /// How long the job may run, where it does not end by itself.
-    pub(crate) fn timeout(&self) -> Option<Duration> {
-        matches!(self.job, Job::Deaf | Job::Busy)
-            .then_some(Duration::from_millis((2 + self.millis).into()))
+    /// The options of lockkeeper that limit the job.
+    pub(crate) fn limits(&self) -> Vec<String> {
+        let short = format!("{}ms", 2 + self.millis);
+        match (self.job, self.watched) {
+            (Job::Deaf, true) => vec!["--idle-timeout".into(), short],
+            (Job::Deaf | Job::Busy, _) => vec!["--timeout".into(), short],
+            (_, true) => vec!["--idle-timeout".into(), "10m".into()],
+            (_, false) => Vec::new(),
+        }
     }
 
     /// The puppet's words.
@@ -207,6 +221,9 @@ impl Work {
         let Self { millis, code, .. } = self;
         let mark = format!("mark {page} {run}");
         let text = match self.job {
+            Job::Simple if self.watched => {
+                format!("{mark} , lines 3 1 , sleep {millis} , exit {code}")
+            }
             Job::Simple => format!("{mark} , sleep {millis} , exit {code}"),
             Job::Keeper => format!("{mark} daemon setsid ignore=TERM,INT,HUP , hang"),
             Job::Daemon => format!("{mark} daemon {DEAF} , hang"),

@@ -12,7 +12,7 @@ use lockkeeper::lock::listing::{clear_dead, list};
 use super::campaign::Program;
 use super::lane::{Lane, SPACES};
 use super::phase::{Phase, Tracker};
-use super::plan::{Aim, Init, PLAIN, Plan, SUBJECT};
+use super::plan::{Aim, Init, OTHER, PLAIN, Plan, SUBJECT};
 use super::replay::{entries, log_in, replay};
 use super::rng::Rng;
 use super::space::{Handle, Space, hold};
@@ -147,6 +147,13 @@ impl Round<'_, '_> {
 
     /// The kills that come by the clock.
     fn strike(&mut self) {
+        if let Some(delay) = self.plan.ask_other {
+            sleep(delay);
+            let other = self.pid_of(OTHER).and_then(|pid| Handle::of(pid, 0));
+            if other.is_some_and(|other| other.signal(libc::SIGTERM)) {
+                self.tally.asked += 1;
+            }
+        }
         match self.plan.aim {
             Aim::Nobody | Aim::At { .. } => {}
             Aim::After { victim, delay } => {
@@ -221,7 +228,7 @@ impl Round<'_, '_> {
             self.orphan = monitor.and_then(|pid| Handle::of(pid, guard));
             return Some((Victim::Guard, handle));
         }
-        let monitor = children(guard).first().copied()?;
+        let monitor = child_of(guard)?;
         if victim == Victim::Command
             && let Some(command) = children(monitor).first()
         {
@@ -406,8 +413,11 @@ impl Round<'_, '_> {
             Some(Victim::Guard | Victim::Command) => 137,
             Some(Victim::Monitor) => 125,
         };
+        // Deaf, or too slow for its grace of 10 ms: KILL.
+        let asked = who == OTHER && self.plan.ask_other.is_some();
+        let stopped = asked && [128 + libc::SIGTERM, 128 + libc::SIGKILL].contains(&code);
         self.tally.statuses += 1;
-        if code != own && code != other {
+        if code != own && code != other && !stopped {
             self.tally.wrong_statuses += 1;
             self.tell(&format!("exit {code} in place of {own} or {other}"));
         }
@@ -494,7 +504,7 @@ impl Round<'_, '_> {
             let stops = &self.lane.shared.stops[phase as usize];
             stops.fetch_max(self.trace.stops.min(300), SeqCst);
         }
-        for who in [SUBJECT, 1] {
+        for who in [SUBJECT, OTHER] {
             let logs = self.lane.logs(self.number, who);
             replay(&logs, &mut self.tally.replayed);
             drop(fs::remove_dir_all(logs));
@@ -533,6 +543,17 @@ impl Round<'_, '_> {
 fn kill(pid: Option<i32>) -> bool {
     pid.and_then(|pid| Handle::of(pid, 0))
         .is_some_and(|handle| handle.signal(libc::SIGKILL))
+}
+
+/// The first child of `parent`: it may be about to come, or may never come.
+fn child_of(parent: i32) -> Option<i32> {
+    (0..30).find_map(|_| {
+        let child = children(parent).first().copied();
+        if child.is_none() {
+            sleep(Duration::from_millis(1));
+        }
+        child
+    })
 }
 
 fn until_stopped(pid: i32) {

@@ -30,6 +30,8 @@ pub(crate) struct Tally {
     pub(crate) init_kills: u32,
     pub(crate) space_kills: u32,
     pub(crate) subreaper_kills: u32,
+    /// Runs that were asked to stop by TERM.
+    pub(crate) asked: u32,
     /// Rounds whose kill found nobody any more.
     pub(crate) missed: u32,
 
@@ -96,6 +98,7 @@ impl Tally {
         self.init_kills += other.init_kills;
         self.space_kills += other.space_kills;
         self.subreaper_kills += other.subreaper_kills;
+        self.asked += other.asked;
         self.late_deaths += other.late_deaths;
         self.beating += other.beating;
         self.missed += other.missed;
@@ -148,6 +151,7 @@ impl fmt::Display for Tally {
                 "kills of lockkeeper, a subreaper",
                 self.subreaper_kills.into(),
             ),
+            ("runs asked to stop by TERM", self.asked.into()),
             ("kills that came too late", self.missed.into()),
             ("processes marked", self.marks),
             ("exit statuses compared", self.statuses.into()),

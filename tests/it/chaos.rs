@@ -16,6 +16,7 @@
 )]
 
 mod campaign;
+mod judge;
 mod lane;
 mod phase;
 mod plan;
@@ -23,6 +24,7 @@ mod replay;
 mod rng;
 mod round;
 mod space;
+mod stepping;
 mod tally;
 mod tracer;
 

@@ -49,6 +49,8 @@ pub(crate) struct Tally {
     /// The longest overlap of those.
     pub(crate) longest: Duration,
     pub(crate) stuck: u32,
+    /// The longest wait of the last in the queue, `flock(1)`'s way, once all contenders have ended.
+    pub(crate) longest_wait: Duration,
     pub(crate) survivors: u32,
     pub(crate) statuses: u32,
     pub(crate) wrong_statuses: u32,
@@ -108,6 +110,7 @@ impl Tally {
         self.space_overlaps += other.space_overlaps;
         self.longest = self.longest.max(other.longest);
         self.stuck += other.stuck;
+        self.longest_wait = self.longest_wait.max(other.longest_wait);
         self.survivors += other.survivors;
         self.statuses += other.statuses;
         self.wrong_statuses += other.wrong_statuses;
@@ -142,6 +145,7 @@ impl fmt::Display for Tally {
             writeln!(f, "  = {}", self.in_phase(phase))?;
         }
         let longest = u64::try_from(self.longest.as_micros()).unwrap_or(u64::MAX);
+        let wait = u64::try_from(self.longest_wait.as_micros()).unwrap_or(u64::MAX);
         let rows = [
             ("rounds", u64::from(self.rounds)),
             ("kills of flock(1)", self.plain_kills.into()),
@@ -171,6 +175,7 @@ impl fmt::Display for Tally {
                 self.late_deaths.into(),
             ),
             ("STUCK LOCKS", self.stuck.into()),
+            ("  longest wait for a free lock, µs", wait),
             ("SURVIVORS", self.survivors.into()),
             ("WRONG EXIT STATUSES", self.wrong_statuses.into()),
             ("CLAIMS LOST", self.claims_lost.into()),

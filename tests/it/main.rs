@@ -14,4 +14,5 @@
 mod check;
 mod config;
 mod parts;
+mod readme;
 mod support;

@@ -74,7 +74,7 @@ fn a_file_without_faults_is_told_fact_by_fact_and_exits_0() {
     assert_eq!(code, Some(0), "{text}");
     for fact in [
         "can be read: jobs dev (batch)",
-        "is here",
+        "the login ",
         "session.lock\" does not exist yet: the first run makes it",
         "ok: the commands, folders and users of 1 job are here",
         "ok: stop_within = \"9s\" is below the 10s",
@@ -185,6 +185,16 @@ fn what_a_job_lacks_before_its_command_runs_is_an_error_each() {
     let output = check(&["--json", "-c", &file]);
     assert_eq!(output.status.code(), Some(78));
     let errors = facts(&json(&output), "error", "job");
+    let by_class = config(
+        &dir,
+        "[classes.batch]\nuser = \"nobody-here\"\nidentity = \"env:X\"\n",
+    );
+    let report = json(&check(&["--json", "-c", &by_class]));
+    let expected = "class \"batch\": there is no user \"nobody-here\"";
+    assert!(
+        facts(&report, "error", "job")[0].starts_with(expected),
+        "{report}"
+    );
     for (number, expected) in [
         "job \"user\": there is no user \"nobody-here\"",
         "job \"group\": there is no group \"nobody-here\"",
@@ -328,6 +338,31 @@ fn two_spellings_of_one_login_are_found_out_and_an_interactive_one_is_shown_its_
 }
 
 #[test]
+fn an_interactive_class_on_a_login_that_batch_jobs_elsewhere_use_is_warned_about() {
+    let dir = Dir::new();
+    let login = dir.join("login");
+    fs::create_dir(&login).unwrap();
+    let toml = format!(
+        "[classes.interactive]\nidentity = \"{}\"\n\
+         [jobs.chat]\nclass = \"interactive\"\ncommand = [\"true\"]\n",
+        login.display()
+    );
+    let file = config(&dir, &toml);
+    let told = || {
+        let warnings = facts(&json(&check(&["--json", "-c", &file])), "warning", "login");
+        warnings
+            .iter()
+            .any(|text| text.contains("on which batch jobs take turns"))
+    };
+    assert!(!told());
+    fs::write(login.join("session.lock"), "").unwrap();
+    assert!(told());
+    // With a batch class of its own beside it, the file itself shows that, and once is enough.
+    fs::write(&file, toml + &batch(&login)).unwrap();
+    assert!(!told());
+}
+
+#[test]
 fn one_login_with_two_locks_takes_no_turns_and_is_warned_about() {
     let dir = Dir::new();
     let login = dir.join("login");
@@ -340,10 +375,8 @@ fn one_login_with_two_locks_takes_no_turns_and_is_warned_about() {
     );
     let report = json(&check(&["--json", "-c", &config(&dir, &toml)]));
     let warnings = facts(&report, "warning", "login");
-    assert!(
-        warnings[0].contains("take turns on two locks"),
-        "{warnings:?}"
-    );
+    let told = |text: &String| text.contains("take turns on two locks");
+    assert!(warnings.iter().any(told), "{warnings:?}");
 }
 
 #[test]

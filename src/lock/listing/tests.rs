@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::ScopedJoinHandle;
 
 use super::super::claim::Claim;
 use super::super::claim::tests::{files, record};
@@ -136,10 +137,9 @@ fn owners_come_and_go_beside_those_who_clear_and_no_living_claim_is_lost() {
                 })
             })
             .into();
-        for owner in owners {
-            owner.join().unwrap();
-        }
+        let ended: Vec<_> = owners.into_iter().map(ScopedJoinHandle::join).collect();
         done.store(true, Ordering::Relaxed);
+        assert!(ended.iter().all(Result::is_ok));
         for cleaner in cleaners {
             cleaner.join().unwrap();
         }

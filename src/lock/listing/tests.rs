@@ -41,7 +41,9 @@ fn garbage_is_counted_and_neither_believed_nor_waited_for() {
     let other = serde_json::to_string(&record("good")).unwrap();
     fs::write(dir.join("other.json"), other).unwrap();
     nix::unistd::mkfifo(&dir.join("fifo.json"), Mode::S_IRWXU).unwrap();
-    symlink(dir.join("good.json"), dir.join("link.json")).unwrap();
+    let target = serde_json::to_string(&record("link")).unwrap();
+    fs::write(dir.join("target"), target).unwrap();
+    symlink(dir.join("target"), dir.join("link.json")).unwrap();
     fs::create_dir(dir.join("folder.json")).unwrap();
     fs::write(dir.join("unrelated"), "").unwrap();
     let listing = list(&dir);

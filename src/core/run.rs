@@ -324,6 +324,7 @@ impl Run {
             SIGCHLD => {}
             SIGTERM | SIGINT | SIGHUP if self.facts.ignored.contains(&signo) => {}
             SIGINT if command_has_it => {}
+            SIGHUP if !self.facts.hup_stops => self.pass(signo, out),
             SIGTERM | SIGINT | SIGHUP => self.stop_asked(now, Reason::Signal(signo), out),
             _ if command_has_it => {}
             // The command's session has no shell that could continue it: its group is orphaned, and

@@ -16,7 +16,7 @@ use crate::journal::Journal;
 use crate::run::message::Order;
 use crate::sys::signals::Signals;
 use crate::sys::wait::{self, Reaped};
-use crate::sys::{clock, fd, poll, process, tty};
+use crate::sys::{clock, poll, process, tty};
 
 /// How long the last notes may take to reach the journal.
 const FLUSH: Duration = Duration::from_millis(200);
@@ -216,9 +216,4 @@ impl Shell {
             });
         }
     }
-}
-
-/// Lets go of what init inherited above standard error; jobs of a file get none of it.
-pub fn let_go_of_inherited() {
-    fd::close(&fd::inherited());
 }

@@ -11,6 +11,7 @@
     reason = "a test that cannot go on says where, and fails"
 )]
 
+mod check;
 mod config;
 mod parts;
 mod support;

@@ -12,5 +12,7 @@
 )]
 
 mod config;
+mod invariants;
 mod parts;
 mod support;
+mod tree;

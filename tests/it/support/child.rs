@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Output, Stdio};
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 
 /// A running child with pipes on its stdin and stdout. Killed and reaped when dropped.
@@ -15,16 +15,18 @@ pub(crate) struct Tied {
 }
 
 /// Has the kernel kill what `command` starts when the calling *thread* ends (prctl(2),
-/// `PR_SET_PDEATHSIG`): start such children from the test's own thread.
+/// `PR_SET_PDEATHSIG`): start such children from the test's own thread. What is started has no
+/// signal blocked: the program's library blocks them in whatever it is linked into, tests as well.
 pub(crate) fn tie(command: &mut Command) -> &mut Command {
     #[expect(
         unsafe_code,
         reason = "the request must be made by the child, between fork and exec"
     )]
-    // SAFETY: one system call, allowed after fork.
+    // SAFETY: two system calls, allowed after fork.
     unsafe {
         command.pre_exec(|| {
             nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+            SigSet::empty().thread_set_mask()?;
             Ok(())
         })
     }

@@ -117,8 +117,9 @@ impl Scene {
                     toml += &format!("command = {command:?}\n");
                 }
                 None => {
-                    toml +=
-                        &line.replace("LOCK", &folder.join("session.lock").display().to_string());
+                    let line =
+                        line.replace("LOCK", &folder.join("session.lock").display().to_string());
+                    toml += &line.replace("DIR", &folder.display().to_string());
                     toml.push('\n');
                 }
             }

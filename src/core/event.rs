@@ -133,6 +133,8 @@ pub enum Target {
 pub enum Action {
     /// Take the lock, or queue for it.
     Lock,
+    /// Watch the lock's file from here on: it may be replaced while we hold it.
+    WatchLock,
     /// Start the command.
     Spawn,
     /// Send a signal.

@@ -39,7 +39,7 @@ use super::record::Record;
 /// The longest record that is written or believed, in bytes.
 pub const MAX_RECORD: usize = 64 * 1024;
 /// How often a latch is tried that others create and clear away at the same time.
-const ROUNDS: u32 = 64;
+const ROUNDS: u32 = 256;
 /// Others read it; only the owner writes.
 const MODE: Mode = Mode::from_bits_truncate(0o644);
 /// Nothing in a claims folder is followed, waited for or inherited.
@@ -221,16 +221,19 @@ pub(super) fn take_latch(folder: &OwnedFd, names: &Names) -> Result<(OwnedFd, Fi
     let create = FLAGS | OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL;
     let mut made_by_us = false;
     for _ in 0..ROUNDS {
-        let opened = match openat(folder, name, create, MODE) {
-            Err(Errno::EEXIST) => openat(folder, name, FLAGS | OFlag::O_RDWR, Mode::empty()),
-            answer => {
+        let latch = match openat(folder, name, create, MODE) {
+            Ok(latch) => {
                 made_by_us = true;
-                answer
+                latch
             }
-        };
-        let latch = match opened {
-            Ok(latch) => latch,
-            Err(Errno::ENOENT) if !made_by_us => continue,
+            Err(Errno::EEXIST) => {
+                match openat(folder, name, FLAGS | OFlag::O_RDWR, Mode::empty()) {
+                    Ok(latch) => latch,
+                    // Cleared away between the two calls.
+                    Err(Errno::ENOENT) => continue,
+                    Err(errno) => return Err(Trouble::Kernel(Step::Create, errno)),
+                }
+            }
             Err(errno) => return Err(Trouble::Kernel(Step::Create, errno)),
         };
         match latch::try_lock(&latch) {

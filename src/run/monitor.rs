@@ -212,6 +212,7 @@ impl Monitor<'_> {
     fn perform(&mut self, action: Action) -> Option<Event> {
         match action {
             Action::Lock => return Some(self.take_lock()),
+            Action::WatchLock => self.watch_lock(),
             Action::Spawn => return Some(self.spawn()),
             Action::Signal { to, signo } => self.signal(to, signo),
             Action::TermDescendants => self.asked.ask_descendants(),
@@ -279,6 +280,18 @@ impl Monitor<'_> {
             Ok(false) => return Event::LockReplaced,
             Err(error) => return self.lock_failed(&error.to_string()),
         }
+        let waited = clock::now().since(self.setup.queued_at);
+        self.setup.journal.note(Note::Obtained {
+            lock: lock.path().to_owned(),
+            waited,
+        });
+        Event::LockGot
+    }
+
+    fn watch_lock(&mut self) {
+        let Some(lock) = self.setup.lock.clone() else {
+            return;
+        };
         match lock.watch() {
             Ok(watch) => self.watch = Some(watch),
             Err(errno) => {
@@ -289,12 +302,8 @@ impl Monitor<'_> {
                 });
             }
         }
-        let waited = clock::now().since(self.setup.queued_at);
-        self.setup.journal.note(Note::Obtained {
-            lock: lock.path().to_owned(),
-            waited,
-        });
-        Event::LockGot
+        // What happened before the watch began.
+        self.check_file();
     }
 
     fn lock_failed(&mut self, text: &str) -> Event {

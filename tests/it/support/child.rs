@@ -15,14 +15,17 @@ pub(crate) struct Tied {
 }
 
 /// Has the kernel kill what `command` starts when the calling *thread* ends (prctl(2),
-/// `PR_SET_PDEATHSIG`): start such children from the test's own thread. What is started has no
-/// signal blocked: the program's library blocks them in whatever it is linked into, tests as well.
+/// `PR_SET_PDEATHSIG`): start such children from the test's own thread.
+///
+/// They start with no signal blocked, as from a shell. The test itself has all blocked: the
+/// program's library does that before `main` in whatever is linked with it, and children inherit a
+/// mask. So *every* child of a test starts through here.
 pub(crate) fn tie(command: &mut Command) -> &mut Command {
     #[expect(
         unsafe_code,
-        reason = "the request must be made by the child, between fork and exec"
+        reason = "the requests must be made by the child, between fork and exec"
     )]
-    // SAFETY: two system calls, allowed after fork.
+    // SAFETY: two system calls, both allowed after fork.
     unsafe {
         command.pre_exec(|| {
             nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;

@@ -13,5 +13,7 @@
 
 mod check;
 mod config;
+mod invariants;
 mod parts;
 mod support;
+mod tree;

@@ -26,8 +26,9 @@ fn config(dir: &Dir, toml: &str) -> String {
 /// One batch job with its login in `folder`. The machine that tests may itself be a container.
 fn batch(folder: &Path) -> String {
     format!(
-        "[classes.batch]\nidentity = {folder:?}\nshared_mount = \"off\"\n\
-         [jobs.dev]\nclass = \"batch\"\ncommand = [\"true\"]\n"
+        "[classes.batch]\nidentity = \"{}\"\nshared_mount = \"off\"\n\
+         [jobs.dev]\nclass = \"batch\"\ncommand = [\"true\"]\n",
+        folder.display()
     )
 }
 
@@ -269,6 +270,27 @@ fn the_holder_of_a_lock_and_its_queue_are_named() {
         text.contains("can be opened, and no run claims it"),
         "{text}"
     );
+}
+
+#[test]
+fn a_claim_whose_owner_is_gone_names_nobody() {
+    let dir = Dir::new();
+    let login = dir.join("login");
+    let claims = login.join("session.lock.d");
+    fs::create_dir_all(&claims).unwrap();
+    let record =
+        r#"{"v":1,"run_id":"0123456789abcdef","job":"dead","kind":"batch","state":"running"}"#;
+    fs::write(claims.join("0123456789abcdef.json"), record).unwrap();
+    fs::write(claims.join("rubbish.json"), "{").unwrap();
+    let output = check(&["--json", "-c", &config(&dir, &batch(&login))]);
+    let report = json(&output);
+    assert_eq!(
+        report["locks"][0]["holders"].as_array().unwrap().len(),
+        0,
+        "{report}"
+    );
+    let warnings = facts(&report, "warning", "lock");
+    assert!(warnings[0].contains("1 file in"), "{report}");
 }
 
 #[test]

@@ -16,5 +16,6 @@ mod check;
 mod config;
 mod invariants;
 mod parts;
+mod readme;
 mod support;
 mod tree;

@@ -1,5 +1,8 @@
 //! lockkeeper: parse, dispatch, exit code.
 
+#[path = "sys/first.rs"]
+mod first;
+
 use std::env;
 use std::process::ExitCode;
 

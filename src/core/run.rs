@@ -47,6 +47,9 @@ const LATE: Duration = Duration::from_secs(5);
 const SECOND_STOP: Duration = Duration::from_secs(1);
 /// How often new descendants are looked for while leftovers have their grace.
 const RESCAN: Duration = Duration::from_millis(100);
+/// The lock's file is watched from here on. A run that is over sooner compares it once, at its end:
+/// the kernel takes milliseconds to end a watch, in which nobody could act on what it says anyway.
+const WATCH_AFTER: Duration = Duration::from_secs(1);
 /// When survivors of KILL are named, and how often KILL is sent anew.
 const KILL_RETRY: Duration = Duration::from_secs(2);
 
@@ -70,6 +73,8 @@ enum Command {
     Forked,
     /// Its program runs.
     Executed,
+    /// Its program never ran; what it exits with is our own doing.
+    Failed,
 }
 
 /// One run.
@@ -130,7 +135,7 @@ impl Run {
             Event::LockBusy => self.lock_busy(),
             Event::LockGot => self.lock_got(now, out),
             Event::LockReplaced => self.lock_replaced(out),
-            Event::LockFailed => self.finish(now, Reason::Failed, out),
+            Event::LockFailed => self.lock_failed(now, out),
             Event::Forked { pid } => self.forked(now, pid, out),
             Event::Executed => self.executed(out),
             Event::SpawnFailed {
@@ -153,6 +158,9 @@ impl Run {
     }
 
     fn begin(&mut self, queued_at: Time, out: &mut Vec<Action>) {
+        if self.state != State::New {
+            return;
+        }
         self.queued_at = queued_at;
         if self.facts.wait.is_some() {
             self.state = State::Queued;
@@ -179,6 +187,7 @@ impl Run {
         if self.state == State::Queued {
             self.locked_at = Some(now);
             self.timers.disarm(Timer::LockWait);
+            self.timers.arm(Timer::Watch, now + WATCH_AFTER);
             self.spawn(out);
         }
     }
@@ -188,6 +197,12 @@ impl Run {
             self.state = State::Over;
             self.timers.clear();
             out.push(Action::StartOver);
+        }
+    }
+
+    fn lock_failed(&mut self, now: Time, out: &mut Vec<Action>) {
+        if self.state == State::Queued {
+            self.finish(now, Reason::Failed, out);
         }
     }
 
@@ -209,7 +224,8 @@ impl Run {
     fn spawn_failed(&mut self, now: Time, reason: Reason, forked: bool, out: &mut Vec<Action>) {
         if forked {
             // Its process exits by itself; the reaping ends the run.
-            self.reason = Some(reason);
+            self.command = Command::Failed;
+            self.reason.get_or_insert(reason);
         } else {
             self.finish(now, reason, out);
         }
@@ -320,6 +336,7 @@ impl Run {
             SIGCHLD => {}
             SIGTERM | SIGINT | SIGHUP if self.facts.ignored.contains(&signo) => {}
             SIGINT if command_has_it => {}
+            SIGHUP if !self.facts.hup_stops => self.pass(signo, out),
             SIGTERM | SIGINT | SIGHUP => self.stop_asked(now, Reason::Signal(signo), out),
             _ if command_has_it => {}
             // The command's session has no shell that could continue it: its group is orphaned, and
@@ -361,7 +378,8 @@ impl Run {
             return;
         }
         let leftover = (within / 4).min(self.facts.stop.leftover_grace);
-        self.leftover_cap = Some(leftover);
+        let cap = self.leftover_cap.map_or(leftover, |cap| cap.min(leftover));
+        self.leftover_cap = Some(cap);
         match self.state {
             State::Stopping => {
                 self.timers
@@ -428,6 +446,7 @@ impl Run {
             };
             match timer {
                 Timer::LockWait => self.finish(now, Reason::WaitExpired, out),
+                Timer::Watch => out.push(Action::WatchLock),
                 Timer::Timeout => self.stop(now, Reason::Timeout, out),
                 Timer::Idle => self.idle_due(now, due, out),
                 Timer::FinalGrace => {
@@ -477,10 +496,11 @@ impl Run {
             Some(_) => self.locked_at.unwrap_or(now).since(self.queued_at),
             None => Duration::ZERO,
         };
+        let status = self.status.filter(|_| self.command != Command::Failed);
         out.push(Action::Finish(Outcome {
-            code: code(reason, self.status),
+            code: code(reason, status),
             reason,
-            status: self.status,
+            status,
             waited,
             held: self.locked_at.map_or(Duration::ZERO, |at| now.since(at)),
             ran: self.started_at.map_or(Duration::ZERO, |at| now.since(at)),

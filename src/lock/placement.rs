@@ -429,7 +429,8 @@ impl fmt::Display for Refusal {
             }
             (_, Remedy::Mount { mount, lock }) if *lock == self.lock => write!(
                 f,
-                "; mount a folder of the host into every container: -v HOST_FOLDER:{}",
+                "; put it into a folder that every container mounts, or mount its own: \
+                 -v HOST_FOLDER:{}",
                 mount.display()
             ),
             (_, Remedy::Mount { mount, lock }) => write!(

@@ -501,3 +501,6 @@ impl Run {
         }));
     }
 }
+
+#[cfg(test)]
+mod tests;

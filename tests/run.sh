@@ -11,7 +11,13 @@ if [ -d "$(rustc --print sysroot)/lib/rustlib/$musl" ]; then
     cargo build --locked --quiet --release --target "$musl" --bin lockkeeper --example puppet
 fi
 
+# Every test that was skipped writes here what it lacked.
+skipped=${CARGO_TARGET_DIR:-target}/skipped
+rm -f "$skipped"
 if command -v cargo-nextest >/dev/null; then
-    exec cargo nextest run --locked "$@"
+    cargo nextest run --locked "$@" && status=0 || status=$?
+else
+    cargo test --locked "$@" && status=0 || status=$?
 fi
-exec cargo test --locked "$@"
+[ ! -s "$skipped" ] || cat "$skipped" >&2
+exit "$status"

@@ -47,6 +47,9 @@ const LATE: Duration = Duration::from_secs(5);
 const SECOND_STOP: Duration = Duration::from_secs(1);
 /// How often new descendants are looked for while leftovers have their grace.
 const RESCAN: Duration = Duration::from_millis(100);
+/// The lock's file is watched from here on. A run that is over sooner compares it once, at its end:
+/// the kernel takes milliseconds to end a watch, in which nobody could act on what it says anyway.
+const WATCH_AFTER: Duration = Duration::from_secs(1);
 /// When survivors of KILL are named, and how often KILL is sent anew.
 const KILL_RETRY: Duration = Duration::from_secs(2);
 
@@ -184,6 +187,7 @@ impl Run {
         if self.state == State::Queued {
             self.locked_at = Some(now);
             self.timers.disarm(Timer::LockWait);
+            self.timers.arm(Timer::Watch, now + WATCH_AFTER);
             self.spawn(out);
         }
     }
@@ -332,6 +336,7 @@ impl Run {
             SIGCHLD => {}
             SIGTERM | SIGINT | SIGHUP if self.facts.ignored.contains(&signo) => {}
             SIGINT if command_has_it => {}
+            SIGHUP if !self.facts.hup_stops => self.pass(signo, out),
             SIGTERM | SIGINT | SIGHUP => self.stop_asked(now, Reason::Signal(signo), out),
             _ if command_has_it => {}
             // The command's session has no shell that could continue it: its group is orphaned, and
@@ -441,6 +446,7 @@ impl Run {
             };
             match timer {
                 Timer::LockWait => self.finish(now, Reason::WaitExpired, out),
+                Timer::Watch => out.push(Action::WatchLock),
                 Timer::Timeout => self.stop(now, Reason::Timeout, out),
                 Timer::Idle => self.idle_due(now, due, out),
                 Timer::FinalGrace => {

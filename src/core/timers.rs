@@ -10,6 +10,8 @@ use super::time::Time;
 pub enum Timer {
     /// The time in the queue of the lock is over.
     LockWait,
+    /// The lock has been held long enough for its file to be worth watching.
+    Watch,
     /// The command has run for `timeout`.
     Timeout,
     /// Nothing has been heard of the command for `idle_timeout`, unless the shell knows better.
@@ -27,8 +29,9 @@ pub enum Timer {
 }
 
 /// Every timer, in the order in which those that fall due together are handled.
-pub const ALL: [Timer; 8] = [
+pub const ALL: [Timer; 9] = [
     Timer::LockWait,
+    Timer::Watch,
     Timer::Timeout,
     Timer::Idle,
     Timer::FinalGrace,

@@ -19,8 +19,8 @@ use crate::journal::{Context, Speaker, Verbosity};
 use crate::run::message::{Incoming, Order, Progress, receive, send};
 use crate::run::start::{Caller, Refused, guarded};
 use crate::sys::fd::{self, Wire};
-use crate::sys::spawn::{Command, Session, own_env};
-use crate::sys::{memfd, program};
+use crate::sys::spawn::{Command, Session};
+use crate::sys::{memfd, process, program};
 
 /// The word that makes the program a guard; no verb, as nobody types it.
 pub const WORD: &str = "@guard";
@@ -126,7 +126,7 @@ impl Guards {
             wire.to_string().into(),
             charge.to_string().into(),
         ];
-        let mut command = Command::new(&words, &own_env())?;
+        let mut command = Command::new(&words, &[])?;
         command
             .program(&self.program)
             .pass(&[wire, charge])
@@ -147,7 +147,7 @@ impl Guard {
         while !self.silent {
             match receive(&self.wire) {
                 Incoming::Message(Progress::Ended(outcome)) => self.reason = Some(outcome.reason),
-                Incoming::Message(_) => {}
+                Incoming::Message(Progress::Stopped | Progress::StartOver) => {}
                 Incoming::Nothing => return,
                 Incoming::Gone => self.silent = true,
             }
@@ -174,6 +174,7 @@ fn written(charge: &Charge) -> io::Result<OwnedFd> {
 
 /// Is the guard of the run that `words` (the two numbers behind [`WORD`]) hand over.
 pub fn be_one(words: &[std::ffi::OsString]) -> Result<u8, Refused> {
+    process::set_name(c"lockkeeper");
     let refused = |text: String| Refused {
         code: crate::exit::FAILED,
         text,
@@ -210,7 +211,6 @@ pub fn be_one(words: &[std::ffi::OsString]) -> Result<u8, Refused> {
         terminal: charge.terminal,
         started_in: charge.started_in,
         runtime: charge.runtime,
-        inherited: Vec::new(),
     };
     guarded(&plan, &caller)
 }

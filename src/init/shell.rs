@@ -16,7 +16,7 @@ use crate::journal::Journal;
 use crate::run::message::Order;
 use crate::sys::signals::Signals;
 use crate::sys::wait::{self, Reaped};
-use crate::sys::{clock, fd, poll, process, tty};
+use crate::sys::{clock, poll, process, tty};
 
 /// How long the last notes may take to reach the journal.
 const FLUSH: Duration = Duration::from_millis(200);
@@ -44,9 +44,8 @@ pub fn run(setup: Setup) -> io::Result<u8> {
     let pid1 = process::own_pid() == 1;
     // Neither the folder that we were started in nor what we inherited is ours to pin.
     let _ = std::env::set_current_dir("/");
-    if wants_terminal(&setup.plan) && pid1 && tty::give_up_terminal() {
-        // HUP and CONT for that came in this very call.
-        while let Ok(Some(_)) = signals.next() {}
+    if wants_terminal(&setup.plan) && pid1 {
+        tty::give_up_terminal();
     }
     for note in setup.first_notes {
         setup.journal.note(note);
@@ -216,9 +215,4 @@ impl Shell {
             });
         }
     }
-}
-
-/// Lets go of what init inherited above standard error; jobs of a file get none of it.
-pub fn let_go_of_inherited() {
-    fd::close(&fd::inherited());
 }

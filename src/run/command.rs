@@ -11,7 +11,7 @@ use nix::unistd::{Group, User, getgrouplist};
 use super::output::Ends;
 use crate::config::plan::{RunPlan, Stdin};
 use crate::core::outcome::SpawnStep;
-use crate::sys::spawn::{Command, Credentials, Failure, Session, own_env};
+use crate::sys::spawn::{Command, Credentials, Failure, Session};
 
 /// Makes the command of `plan`, and what must live until it is spawned.
 pub fn prepare(
@@ -22,7 +22,7 @@ pub fn prepare(
     ends: Option<&Ends>,
 ) -> Result<(Command, Option<OwnedFd>), Failure> {
     let account = account(plan)?;
-    let mut command = Command::new(&plan.command, &environment(plan, run_id, account.as_ref()))?;
+    let mut command = Command::new(&plan.command, &changes(plan, run_id, account.as_ref()))?;
     command.session(session);
     if let Some(dir) = plan.dir.as_deref().or(started_in) {
         command.dir(dir)?;
@@ -105,16 +105,13 @@ fn account(plan: &RunPlan) -> Result<Option<Account>, Failure> {
     }))
 }
 
-/// What we were started with, then the user's own names, then the plan's, then ours.
-fn environment(
-    plan: &RunPlan,
-    run_id: &str,
-    account: Option<&Account>,
-) -> Vec<(OsString, OsString)> {
-    let mut env = own_env();
+/// What differs from the environment that we were started with: the user's own names, then the
+/// plan's variables, then ours. Of two of the same name the later one counts.
+fn changes(plan: &RunPlan, run_id: &str, account: Option<&Account>) -> Vec<(OsString, OsString)> {
+    let mut changes: Vec<(OsString, OsString)> = Vec::new();
     let mut set = |name: &str, value: OsString| {
-        env.retain(|(other, _)| other != name);
-        env.push((name.into(), value));
+        changes.retain(|(other, _)| other != name);
+        changes.push((name.into(), value));
     };
     if let Some((name, home)) = account.and_then(|account| account.login.as_ref()) {
         set("HOME", home.into());
@@ -127,5 +124,5 @@ fn environment(
     set("LOCKKEEPER_JOB", (&plan.job).into());
     set("LOCKKEEPER_CLASS", (&plan.class).into());
     set("LOCKKEEPER_RUN_ID", run_id.into());
-    env
+    changes
 }

@@ -8,14 +8,14 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::errno::Errno;
 
-use super::claims::Claims;
+use super::claims::{Claims, Owner};
 use super::command::prepare;
 use super::event_log::{Entry, EventLog};
 use super::message::{Incoming, Order, Progress, receive, send};
@@ -45,6 +45,8 @@ pub struct Setup<'a> {
     pub plan: &'a RunPlan,
     /// The run's id.
     pub run_id: &'a str,
+    /// `CONTAINER_NAME`.
+    pub container: Option<&'a str>,
     /// The open lock file; `None`: none is named, or an ancestor run holds it for us.
     pub lock: Option<Arc<SharedLock>>,
     /// What tells others of this run.
@@ -55,12 +57,12 @@ pub struct Setup<'a> {
     pub session: Session,
     /// Whether we stop together with the command.
     pub job_control: bool,
+    /// Whether HUP asks for the stop.
+    pub hup_stops: bool,
     /// Whether we are PID 1, and what is in our PID namespace ends with this run.
     pub namespace: bool,
     /// The folder for a command whose plan names none, where we have left it ourselves.
     pub started_in: Option<PathBuf>,
-    /// Descriptors that we inherited for the command, and let go of once it has them.
-    pub inherited: &'a [RawFd],
     /// Since when the run queues.
     pub queued_at: Time,
     /// Where notes go.
@@ -83,13 +85,13 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
     // Not inherited over a fork (PR_SET_CHILD_SUBREAPER, prctl(2)): the guard's own does not serve.
     process::become_subreaper();
     let signals = Signals::open()?;
-    let own_session = setup.session != Session::Shared;
-    let mut facts = Facts::new(
-        setup.plan,
-        own_session,
-        setup.job_control,
-        signals::started_ignored(),
-    );
+    let mut facts = Facts {
+        own_session: setup.session != Session::Shared,
+        job_control: setup.job_control,
+        hup_stops: setup.hup_stops,
+        ignored: signals::started_ignored(),
+        ..Facts::new(setup.plan)
+    };
     if setup.lock.is_none() {
         facts.wait = None;
     }
@@ -109,9 +111,8 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         asked: tree::Asked::default(),
         end: None,
     };
-    for note in std::mem::take(&mut monitor.setup.first_notes) {
-        monitor.setup.journal.note(note);
-    }
+    let first_notes = std::mem::take(&mut monitor.setup.first_notes);
+    monitor.note_all(first_notes);
     monitor.step(Event::Begin { queued_at });
     while monitor.end.is_none() {
         monitor.turn();
@@ -212,6 +213,7 @@ impl Monitor<'_> {
     fn perform(&mut self, action: Action) -> Option<Event> {
         match action {
             Action::Lock => return Some(self.take_lock()),
+            Action::WatchLock => self.watch_lock(),
             Action::Spawn => return Some(self.spawn()),
             Action::Signal { to, signo } => self.signal(to, signo),
             Action::TermDescendants => self.asked.ask_descendants(),
@@ -241,12 +243,12 @@ impl Monitor<'_> {
         match lock.try_lock() {
             Ok(Attempt::Got) => self.lock_got(),
             Ok(Attempt::Busy) => {
-                let holder = self.setup.claims.holder();
+                let (holder, trouble) = self.setup.claims.waiting(self.owner());
                 let path = lock.path().to_owned();
                 self.setup
                     .journal
                     .note(Note::Waiting { lock: path, holder });
-                self.tell(Progress::Waiting);
+                self.note_all(trouble);
                 match Waiter::start(lock) {
                     Ok(waiter) => self.waiter = Some(waiter),
                     Err(error) => return self.lock_failed(&error.to_string()),
@@ -279,6 +281,18 @@ impl Monitor<'_> {
             Ok(false) => return Event::LockReplaced,
             Err(error) => return self.lock_failed(&error.to_string()),
         }
+        let waited = clock::now().since(self.setup.queued_at);
+        self.setup.journal.note(Note::Obtained {
+            lock: lock.path().to_owned(),
+            waited,
+        });
+        Event::LockGot
+    }
+
+    fn watch_lock(&mut self) {
+        let Some(lock) = self.setup.lock.clone() else {
+            return;
+        };
         match lock.watch() {
             Ok(watch) => self.watch = Some(watch),
             Err(errno) => {
@@ -289,12 +303,8 @@ impl Monitor<'_> {
                 });
             }
         }
-        let waited = clock::now().since(self.setup.queued_at);
-        self.setup.journal.note(Note::Obtained {
-            lock: lock.path().to_owned(),
-            waited,
-        });
-        Event::LockGot
+        // What happened before the watch began.
+        self.check_file();
     }
 
     fn lock_failed(&mut self, text: &str) -> Event {
@@ -319,8 +329,8 @@ impl Monitor<'_> {
         match self.try_spawn() {
             Ok(pid) => {
                 self.command = Some(pid);
-                self.setup.claims.running(pid);
-                self.tell(Progress::Running(pid));
+                let trouble = self.setup.claims.running(self.owner(), pid);
+                self.note_all(trouble);
                 Event::Forked { pid }
             }
             Err((step, errno)) => {
@@ -354,7 +364,7 @@ impl Monitor<'_> {
         )?;
         let spawned = command.spawn()?;
         self.progress = Some(spawned.progress);
-        fd::close(self.setup.inherited);
+        fd::close_inherited();
         Ok(spawned.pid)
     }
 
@@ -503,7 +513,7 @@ impl Monitor<'_> {
         if outcome.reason == Reason::WaitExpired
             && let Some(lock) = &self.setup.lock
         {
-            let holder = self.setup.claims.holder();
+            let holder = self.setup.claims.holder(self.setup.run_id);
             let (lock, waited) = (lock.path().to_owned(), outcome.waited);
             self.setup.journal.note(Note::WaitExpired {
                 lock,
@@ -513,7 +523,6 @@ impl Monitor<'_> {
         } else if outcome.status.is_some() {
             self.check_file();
         }
-        self.setup.claims.release();
         if let Some(lock) = self.setup.lock.take()
             && self.waiter.is_none()
         {
@@ -521,6 +530,7 @@ impl Monitor<'_> {
             let (lock, held) = (lock.path().to_owned(), outcome.held);
             self.setup.journal.note(Note::Released { lock, held });
         }
+        self.setup.claims.release();
         self.setup.journal.note(Note::Ended(outcome));
         self.end = Some(End::Ended(outcome));
     }
@@ -543,6 +553,26 @@ impl Monitor<'_> {
             if stopped || gone {
                 return;
             }
+        }
+    }
+
+    fn owner(&self) -> Owner<'_> {
+        let Setup {
+            plan,
+            run_id,
+            container,
+            ..
+        } = self.setup;
+        Owner {
+            plan,
+            run_id,
+            container,
+        }
+    }
+
+    fn note_all(&self, notes: impl IntoIterator<Item = Note>) {
+        for note in notes {
+            self.setup.journal.note(note);
         }
     }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::Signal::{SIGCONT, SIGKILL, SIGSTOP, SIGTERM};
@@ -281,12 +282,21 @@ fn a_program_is_pid_1_without_privileges_and_its_status_comes_back() {
 }
 
 #[test]
-fn nothing_of_a_namespace_outlives_its_test() {
+fn nothing_of_a_namespace_outlives_a_test_that_was_killed() {
+    need!("root");
     let dir = Dir::new();
     let (page, path) = page_in(&dir);
-    need!("root");
-    let inside = Ns::root().start(&bin::puppet(), &["mark", &path, "1", "daemon", ",", "hang"]);
-    drop(inside);
+    // A thread stands for the test: it ends, and drops nothing.
+    let test = thread::spawn(move || {
+        let script = [
+            "child", "{", "mark", &path, "1", "daemon", ",", "hang", "}", ",", "hang",
+        ];
+        let inside = Ns::root().start(&bin::puppet(), &script);
+        until("the daemon lives", || page.alive().get(&1) == Some(&1));
+        std::mem::forget(inside);
+        page
+    });
+    let page = test.join().unwrap();
     until("all are gone", || page.alive().is_empty());
 }
 
@@ -425,10 +435,19 @@ fn agent_inside(net: &Net, api: &Api, home: &Dir) -> Inside {
 #[test]
 fn the_real_agent_hangs_on_an_answer_without_an_end() {
     need!("root", "agent");
-    let (net, home) = (Net::new(), Dir::new());
-    let api = Api::serve(net.listen(), |_| Answer::Endless);
+    let (net, home, other) = (Net::new(), Dir::new(), Dir::new());
+    let api = Api::serve(net.listen(), |who| match who {
+        "key-1" => Answer::Endless,
+        _ => Answer::Now,
+    });
     let mut inside = agent_inside(&net, &api, &home);
     api.until("it asks", |asked| !asked.is_empty());
+    // In the time in which another one begins and ends, it has not gone on.
+    assert!(
+        output(&mut agent::command(&net, &api, "key-2", &other))
+            .status
+            .success()
+    );
     assert_eq!(inside.process.try_wait(), None);
     assert_eq!(api.requests()[0].ended, None);
     drop(inside);
@@ -440,18 +459,23 @@ fn the_real_agent_hangs_on_an_answer_without_an_end() {
 #[test]
 fn the_real_agent_hangs_after_its_result() {
     need!("root", "agent");
-    let (net, home) = (Net::new(), Dir::new());
+    let (net, home, other) = (Net::new(), Dir::new(), Dir::new());
     let api = Api::serve(net.listen(), |_| Answer::Now);
     agent::hang_after_result(&home);
     let mut inside = agent_inside(&net, &api, &home);
-    while let Some(line) = inside.process.line() {
-        if line.contains(r#""type":"result","subtype":"success""#) {
-            until("its hook sleeps", || !children(inside.pid1()).is_empty());
-            assert_eq!(inside.process.try_wait(), None);
-            return;
-        }
-    }
-    panic!("it ended without a result");
+    let result = r#""type":"result","subtype":"success""#;
+    while !inside
+        .process
+        .line()
+        .expect("a result comes")
+        .contains(result)
+    {}
+    assert!(
+        output(&mut agent::command(&net, &api, "key-2", &other))
+            .status
+            .success()
+    );
+    assert_eq!(inside.process.try_wait(), None);
 }
 
 // Containers.

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Output, Stdio};
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 
 /// A running child with pipes on its stdin and stdout. Killed and reaped when dropped.
@@ -16,15 +16,20 @@ pub(crate) struct Tied {
 
 /// Has the kernel kill what `command` starts when the calling *thread* ends (prctl(2),
 /// `PR_SET_PDEATHSIG`): start such children from the test's own thread.
+///
+/// They start with no signal blocked, as from a shell. The test itself has all blocked: the
+/// program's library does that before `main` in whatever is linked with it, and children inherit a
+/// mask. So *every* child of a test starts through here.
 pub(crate) fn tie(command: &mut Command) -> &mut Command {
     #[expect(
         unsafe_code,
-        reason = "the request must be made by the child, between fork and exec"
+        reason = "the requests must be made by the child, between fork and exec"
     )]
-    // SAFETY: one system call, allowed after fork.
+    // SAFETY: two system calls, both allowed after fork.
     unsafe {
         command.pre_exec(|| {
             nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+            SigSet::empty().thread_set_mask()?;
             Ok(())
         })
     }

@@ -1,0 +1,64 @@
+//! The benchmarks: ratios within one run, against what people use today. Never a test: no figure
+//! here makes anything pass or fail, the table says which targets are met and which are missed.
+//!
+//! `cargo build --release --target x86_64-unknown-linux-musl && cargo run --release --example bench`
+//! (as root: PID namespaces). `bench start hand-off` runs only those parts.
+#![allow(
+    unsafe_code,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
+    unreachable_pub,
+    reason = "a benchmark is the outside world: it has a clock, starts programs, prints, and may fail"
+)]
+
+mod bench {
+    pub mod handoff;
+    pub mod idle;
+    pub mod start;
+    pub mod table;
+}
+
+use std::path::PathBuf;
+
+use bench::table::Table;
+
+/// The static build that is measured.
+fn binary() -> PathBuf {
+    let own = std::env::current_exe().expect("our own path");
+    let target = own
+        .ancestors()
+        .find(|path| path.ends_with("target"))
+        .expect("a target folder");
+    let arch = std::env::consts::ARCH;
+    let built = target.join(format!("{arch}-unknown-linux-musl/release/lockkeeper"));
+    assert!(
+        built.exists(),
+        "build it first: cargo build --release --target {arch}-unknown-linux-musl"
+    );
+    built
+}
+
+fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let is_wanted = |part: &str| wanted.is_empty() || wanted.iter().any(|word| word == part);
+    let binary = binary();
+    let mut table = Table::default();
+    if is_wanted("start") {
+        bench::start::measure(&binary, &mut table);
+    }
+    if is_wanted("hand-off") {
+        bench::handoff::measure(&binary, &mut table);
+    }
+    if is_wanted("idle") {
+        bench::idle::measure(&binary, &mut table);
+    }
+    let size = std::fs::metadata(&binary).expect("the binary").len();
+    table.row("static binary, bytes", size as f64, Some(1_200_000.0));
+    print!("{table}");
+}

@@ -147,7 +147,7 @@ impl Guard {
         while !self.silent {
             match receive(&self.wire) {
                 Incoming::Message(Progress::Ended(outcome)) => self.reason = Some(outcome.reason),
-                Incoming::Message(Progress::Stopped | Progress::StartOver) => {}
+                Incoming::Message(Progress::Spawned | Progress::Stopped | Progress::StartOver) => {}
                 Incoming::Nothing => return,
                 Incoming::Gone => self.silent = true,
             }

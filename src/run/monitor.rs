@@ -364,7 +364,9 @@ impl Monitor<'_> {
         )?;
         let spawned = command.spawn()?;
         self.progress = Some(spawned.progress);
-        fd::close_inherited();
+        if fd::close_inherited() {
+            self.tell(Progress::Spawned);
+        }
         Ok(spawned.pid)
     }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::unistd::{Group, User, getgrouplist};
 
+use super::claims;
 use super::output::Ends;
 use crate::config::plan::{RunPlan, Stdin};
 use crate::core::outcome::SpawnStep;
@@ -123,6 +124,10 @@ fn changes(plan: &RunPlan, run_id: &str, account: Option<&Account>) -> Vec<(OsSt
     }
     set("LOCKKEEPER_JOB", (&plan.job).into());
     set("LOCKKEEPER_CLASS", (&plan.class).into());
-    set("LOCKKEEPER_RUN_ID", run_id.into());
+    let outer = claims::ancestors();
+    if !outer.is_empty() {
+        set(claims::OUTER_RUNS, outer.into());
+    }
+    set(claims::RUN_ID, run_id.into());
     changes
 }

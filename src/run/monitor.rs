@@ -53,6 +53,9 @@ pub struct Setup<'a> {
     pub claims: Claims,
     /// The way to the guard, where there is one.
     pub guard: Option<Wire>,
+    /// The guard's way to the init that started this run: ours, when the guard has died. Init takes
+    /// the run for over when nobody holds this end any more.
+    pub init: Option<&'a Wire>,
     /// Where the command stands among sessions.
     pub session: Session,
     /// Whether we stop together with the command.
@@ -120,12 +123,12 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
     monitor.drain_output();
     monitor.setup.journal.flush(FLUSH);
     let end = monitor.end.unwrap_or(End::StartOver);
-    if let Some(guard) = &monitor.setup.guard {
+    if let Some(above) = monitor.above() {
         let message = match end {
             End::Ended(outcome) => Progress::Ended(outcome),
             End::StartOver => Progress::StartOver,
         };
-        send(guard, &message);
+        send(above, &message);
     }
     Ok(end)
 }
@@ -153,7 +156,7 @@ impl Monitor<'_> {
         let [signal, order, exec, lock, news, file] = poll::wait(
             [
                 Some(self.signals.as_fd()),
-                self.setup.guard.as_ref().map(AsFd::as_fd),
+                self.above().map(AsFd::as_fd),
                 self.progress.as_ref().map(AsFd::as_fd),
                 self.waiter.as_ref().map(AsFd::as_fd),
                 self.output.as_ref().map(AsFd::as_fd),
@@ -457,9 +460,14 @@ impl Monitor<'_> {
         let _ = process::kill(whom, signo);
     }
 
+    /// Whose orders count: the guard's, and when it has died those of the init above it.
+    fn above(&self) -> Option<&Wire> {
+        self.setup.guard.as_ref().or(self.setup.init)
+    }
+
     fn read_orders(&mut self) {
-        while let Some(guard) = &self.setup.guard {
-            match receive(guard) {
+        while let Some(above) = self.above() {
+            match receive(above) {
                 Incoming::Message(Order::Signal(signo)) => {
                     self.step(Event::Signal {
                         signo,
@@ -469,7 +477,9 @@ impl Monitor<'_> {
                 Incoming::Message(Order::Stop(within)) => self.step(Event::StopWithin { within }),
                 Incoming::Nothing => return,
                 Incoming::Gone => {
-                    self.setup.guard = None;
+                    if self.setup.guard.take().is_none() {
+                        self.setup.init = None;
+                    }
                     self.step(Event::GuardLost);
                 }
             }
@@ -544,16 +554,16 @@ impl Monitor<'_> {
             if output.is_finished() {
                 return;
             }
-            let guard = self.setup.guard.as_ref();
+            let above = self.above();
             let [_, signal, order] = poll::wait(
                 [
                     Some(output.as_fd()),
                     Some(self.signals.as_fd()),
-                    guard.map(AsFd::as_fd),
+                    above.map(AsFd::as_fd),
                 ],
                 None,
             );
-            if (signal && self.stop_is_pending()) || (order && guard.is_some_and(stop_is_ordered)) {
+            if (signal && self.stop_is_pending()) || (order && above.is_some_and(stop_is_ordered)) {
                 return;
             }
         }
@@ -592,10 +602,10 @@ impl Monitor<'_> {
     }
 }
 
-/// Whether `guard` has gone, or one of the orders that have come is to stop.
-fn stop_is_ordered(guard: &Wire) -> bool {
+/// Whether `above` has gone, or one of the orders that have come is to stop.
+fn stop_is_ordered(above: &Wire) -> bool {
     loop {
-        match receive(guard) {
+        match receive(above) {
             Incoming::Message(Order::Signal(signo)) if !asks(signo) => {}
             Incoming::Nothing => return false,
             Incoming::Message(_) | Incoming::Gone => return true,

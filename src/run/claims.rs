@@ -86,6 +86,14 @@ impl Claims {
     }
 }
 
+/// Removes what the dead left where a run of `plan` claims.
+pub fn clear(plan: &RunPlan, runtime: Option<&Path>) {
+    let beside = plan.kind.lock().map(|lock| claims_folder(&lock.path));
+    for folder in beside.as_deref().into_iter().chain(runtime) {
+        clear_dead(folder);
+    }
+}
+
 /// The variable that names the run a command belongs to.
 pub const RUN_ID: &str = "LOCKKEEPER_RUN_ID";
 /// The variable that names the runs round that one, the outermost first, with blanks in between.

@@ -15,6 +15,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use crate::config::plan::Plan;
 use crate::core::table::JobIndex;
 use crate::lock::listing::{await_end, list};
+use crate::lock::record::Origin;
 
 const STACK: usize = 32 * 1024;
 
@@ -36,7 +37,11 @@ impl Found {
             gone,
         };
         let Some(folder) = folder else { return found };
-        for (record, _) in list(folder).claims.into_iter().filter(|(_, lives)| *lives) {
+        let origin = Origin::read();
+        let claims = list(folder).claims.into_iter();
+        // The folder may be shared with other containers, whose jobs bear the same names.
+        let here = claims.filter(|(record, lives)| *lives && record.shares_pids_with(&origin));
+        for (record, _) in here {
             let Some(index) = plan.jobs.iter().position(|job| job.run.job == record.job) else {
                 continue;
             };

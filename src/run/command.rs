@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::unistd::{Group, User, getgrouplist};
 
+use super::claims;
 use super::output::Ends;
 use crate::config::plan::{RunPlan, Stdin};
 use crate::core::outcome::SpawnStep;
@@ -27,8 +28,8 @@ pub fn prepare(
     if let Some(dir) = plan.dir.as_deref().or(started_in) {
         command.dir(dir)?;
     }
-    if let Some(account) = account {
-        command.user(account.credentials);
+    if let Some(credentials) = account.and_then(|account| account.credentials) {
+        command.user(credentials);
     }
     let stdin = match plan.stdin {
         Stdin::Inherit => None,
@@ -51,7 +52,8 @@ pub fn prepare(
 
 /// A user's entry in the account database, and who to become.
 struct Account {
-    credentials: Credentials,
+    /// `None`: we are that user.
+    credentials: Option<Credentials>,
     /// Name and home, where a user was named.
     login: Option<(String, PathBuf)>,
 }
@@ -99,10 +101,10 @@ fn account(plan: &RunPlan) -> Result<Option<Account>, Failure> {
         None => vec![gid],
     };
     let login = entry.map(|user| (user.name, user.dir));
-    Ok(Some(Account {
-        credentials: Credentials { uid, gid, groups },
-        login,
-    }))
+    // Who is no root may not even become who he is already (setgroups(2)).
+    let already = (uid, gid) == (nix::unistd::geteuid().as_raw(), own_gid) && uid != 0;
+    let credentials = (!already).then_some(Credentials { uid, gid, groups });
+    Ok(Some(Account { credentials, login }))
 }
 
 /// What differs from the environment that we were started with: the user's own names, then the
@@ -123,6 +125,10 @@ fn changes(plan: &RunPlan, run_id: &str, account: Option<&Account>) -> Vec<(OsSt
     }
     set("LOCKKEEPER_JOB", (&plan.job).into());
     set("LOCKKEEPER_CLASS", (&plan.class).into());
-    set("LOCKKEEPER_RUN_ID", run_id.into());
+    let outer = claims::ancestors();
+    if !outer.is_empty() {
+        set(claims::OUTER_RUNS, outer.into());
+    }
+    set(claims::RUN_ID, run_id.into());
     changes
 }

@@ -53,6 +53,9 @@ pub struct Setup<'a> {
     pub claims: Claims,
     /// The way to the guard, where there is one.
     pub guard: Option<Wire>,
+    /// The guard's way to the init that started this run: ours, when the guard has died. Init takes
+    /// the run for over when nobody holds this end any more.
+    pub init: Option<&'a Wire>,
     /// Where the command stands among sessions.
     pub session: Session,
     /// Whether we stop together with the command.
@@ -120,12 +123,12 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
     monitor.drain_output();
     monitor.setup.journal.flush(FLUSH);
     let end = monitor.end.unwrap_or(End::StartOver);
-    if let Some(guard) = &monitor.setup.guard {
+    if let Some(above) = monitor.above() {
         let message = match end {
             End::Ended(outcome) => Progress::Ended(outcome),
             End::StartOver => Progress::StartOver,
         };
-        send(guard, &message);
+        send(above, &message);
     }
     Ok(end)
 }
@@ -153,7 +156,7 @@ impl Monitor<'_> {
         let [signal, order, exec, lock, news, file] = poll::wait(
             [
                 Some(self.signals.as_fd()),
-                self.setup.guard.as_ref().map(AsFd::as_fd),
+                self.above().map(AsFd::as_fd),
                 self.progress.as_ref().map(AsFd::as_fd),
                 self.waiter.as_ref().map(AsFd::as_fd),
                 self.output.as_ref().map(AsFd::as_fd),
@@ -364,7 +367,9 @@ impl Monitor<'_> {
         )?;
         let spawned = command.spawn()?;
         self.progress = Some(spawned.progress);
-        fd::close_inherited();
+        if fd::close_inherited() {
+            self.tell(Progress::Spawned);
+        }
         Ok(spawned.pid)
     }
 
@@ -455,9 +460,14 @@ impl Monitor<'_> {
         let _ = process::kill(whom, signo);
     }
 
+    /// Whose orders count: the guard's, and when it has died those of the init above it.
+    fn above(&self) -> Option<&Wire> {
+        self.setup.guard.as_ref().or(self.setup.init)
+    }
+
     fn read_orders(&mut self) {
-        while let Some(guard) = &self.setup.guard {
-            match receive(guard) {
+        while let Some(above) = self.above() {
+            match receive(above) {
                 Incoming::Message(Order::Signal(signo)) => {
                     self.step(Event::Signal {
                         signo,
@@ -467,7 +477,9 @@ impl Monitor<'_> {
                 Incoming::Message(Order::Stop(within)) => self.step(Event::StopWithin { within }),
                 Incoming::Nothing => return,
                 Incoming::Gone => {
-                    self.setup.guard = None;
+                    if self.setup.guard.take().is_none() {
+                        self.setup.init = None;
+                    }
                     self.step(Event::GuardLost);
                 }
             }
@@ -535,25 +547,32 @@ impl Monitor<'_> {
         self.end = Some(End::Ended(outcome));
     }
 
-    /// Waits until the last output is written on; only a stop, or the end of our guard, cuts it off.
+    /// Waits until the last output is written on; only a request to stop, or the end of our guard,
+    /// cuts it off.
     fn drain_output(&mut self) {
         while let Some(output) = &self.output {
             if output.is_finished() {
                 return;
             }
-            let guard = self.setup.guard.as_ref().map(AsFd::as_fd);
-            let [_, signal, gone] = poll::wait(
-                [Some(output.as_fd()), Some(self.signals.as_fd()), guard],
+            let above = self.above();
+            let [_, signal, order] = poll::wait(
+                [
+                    Some(output.as_fd()),
+                    Some(self.signals.as_fd()),
+                    above.map(AsFd::as_fd),
+                ],
                 None,
             );
-            let stopped = signal
-                && std::iter::from_fn(|| self.signals.next().ok().flatten()).any(|signal| {
-                    matches!(signal.signo, libc::SIGTERM | libc::SIGINT | libc::SIGHUP)
-                });
-            if stopped || gone {
+            if (signal && self.stop_is_pending()) || (order && above.is_some_and(stop_is_ordered)) {
                 return;
             }
         }
+    }
+
+    /// Whether a request to stop is among the signals that have come; the others have no addressee
+    /// any more.
+    fn stop_is_pending(&self) -> bool {
+        std::iter::from_fn(|| self.signals.next().ok().flatten()).any(|signal| asks(signal.signo))
     }
 
     fn owner(&self) -> Owner<'_> {
@@ -581,4 +600,20 @@ impl Monitor<'_> {
             send(guard, &progress);
         }
     }
+}
+
+/// Whether `above` has gone, or one of the orders that have come is to stop.
+fn stop_is_ordered(above: &Wire) -> bool {
+    loop {
+        match receive(above) {
+            Incoming::Message(Order::Signal(signo)) if !asks(signo) => {}
+            Incoming::Nothing => return false,
+            Incoming::Message(_) | Incoming::Gone => return true,
+        }
+    }
+}
+
+fn asks(signo: i32) -> bool {
+    matches!(signo, libc::SIGTERM | libc::SIGINT | libc::SIGHUP)
+        && !signals::started_ignored().contains(&signo)
 }

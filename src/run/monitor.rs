@@ -167,9 +167,6 @@ impl Monitor<'_> {
         if exec {
             self.exec_ended();
         }
-        if lock {
-            self.waiter_answered();
-        }
         if news && let Some(found) = self.output.as_ref().and_then(Output::final_line) {
             self.step(Event::FinalLine {
                 failed: found.failed,
@@ -180,6 +177,10 @@ impl Monitor<'_> {
         }
         if order {
             self.read_orders();
+        }
+        // After what may have stopped the run: it would start for nothing.
+        if lock {
+            self.waiter_answered();
         }
         if file {
             self.file_changed();

@@ -507,3 +507,6 @@ impl Run {
         }));
     }
 }
+
+#[cfg(test)]
+mod tests;

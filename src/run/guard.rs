@@ -48,10 +48,14 @@ pub fn watch(init: Option<&Wire>, monitor: impl FnOnce(Wire) -> u8) -> io::Resul
         }
         Forked::Parent(pid) => {
             drop(its_end);
-            fd::close_inherited();
+            let keeps_inherited = fd::has_inherited();
+            if !keeps_inherited {
+                fd::close_inherited();
+            }
             let guard = Guard {
                 pid,
                 monitor: own_end,
+                keeps_inherited,
                 init,
                 init_gone: false,
                 signals,
@@ -66,8 +70,11 @@ struct Guard<'a> {
     /// The monitor's process.
     pid: i32,
     /// Read when the kernel says that something has become of the monitor, so that its words wake
-    /// nobody.
+    /// nobody; with one exception, the next field.
     monitor: Wire,
+    /// We still have what was inherited for the command, as the next monitor needs it if this one
+    /// starts over; until the command is there.
+    keeps_inherited: bool,
     init: Option<&'a Wire>,
     init_gone: bool,
     signals: Signals,
@@ -79,7 +86,12 @@ impl Guard<'_> {
     fn watch(mut self) -> Watched {
         loop {
             let init = self.init.filter(|_| !self.init_gone).map(AsFd::as_fd);
-            let [signal, ordered] = poll::wait([Some(self.signals.as_fd()), init], None);
+            let monitor = self.keeps_inherited.then(|| self.monitor.as_fd());
+            let [signal, ordered, told] =
+                poll::wait([Some(self.signals.as_fd()), init, monitor], None);
+            if told {
+                self.read_monitor();
+            }
             if ordered {
                 self.read_init();
             }
@@ -90,12 +102,27 @@ impl Guard<'_> {
     }
 
     fn read_monitor(&mut self) {
-        while let Incoming::Message(progress) = receive(&self.monitor) {
-            match progress {
-                Progress::Ended(outcome) => self.last = Some(Watched::Ended(outcome)),
-                Progress::StartOver => self.last = Some(Watched::StartOver),
-                Progress::Stopped => self.stop_with_it(),
+        loop {
+            match receive(&self.monitor) {
+                Incoming::Message(Progress::Spawned) => self.let_go_of_inherited(),
+                Incoming::Message(Progress::Ended(outcome)) => {
+                    self.last = Some(Watched::Ended(outcome));
+                }
+                Incoming::Message(Progress::StartOver) => self.last = Some(Watched::StartOver),
+                Incoming::Message(Progress::Stopped) => self.stop_with_it(),
+                Incoming::Nothing => return,
+                // It exits, or was killed: the kernel says so next.
+                Incoming::Gone => {
+                    self.keeps_inherited = false;
+                    return;
+                }
             }
+        }
+    }
+
+    fn let_go_of_inherited(&mut self) {
+        if std::mem::take(&mut self.keeps_inherited) {
+            fd::close_inherited();
         }
     }
 

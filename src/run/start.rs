@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::claims::{Claims, Owner, ancestor_with};
+use super::claims::{self, Claims, Owner, ancestor_with};
 use super::guard::{self, Watched};
 use super::message::{Progress, send};
 use super::monitor::{self, End, Setup};
@@ -83,6 +83,7 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                 lock,
                 claims,
                 guard: Some(wire),
+                init: caller.init.as_ref(),
                 session: session(plan, caller),
                 job_control: job_control(caller),
                 hup_stops: caller.init.is_none(),
@@ -105,6 +106,8 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                 if let Some(lock) = held {
                     let _ = lock.unlock();
                 }
+                // The latches were the fork's, and are closed by now: what is left of our claims is dead.
+                claims::clear(plan, caller.runtime.as_deref());
                 let journal = caller.journal();
                 journal.note(Note::GuardCleaned { reaped });
                 journal.flush(FLUSH);
@@ -131,6 +134,7 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         lock: None,
         claims: Claims::default(),
         guard: None,
+        init: None,
         session: session(plan, caller),
         job_control: job_control(caller),
         hup_stops: !namespace,

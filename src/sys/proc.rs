@@ -46,12 +46,12 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     })
 }
 
-/// Whether `pid` can never run again: a zombie none of whose threads is left. A zombie whose other
-/// threads live is a living process.
+/// Whether `pid`, an unreaped child of ours, can never run again: a zombie none of whose threads is
+/// left. A zombie whose other threads live is a living process, and what /proc does not show (it
+/// hides other users' processes under `hidepid`, proc(5)) is not known to be dead.
 pub fn is_dead_for_ever(pid: i32) -> bool {
-    let Some(stat) = stat(pid) else { return true };
-    stat.state == b'Z'
-        && fs::read_dir(format!("/proc/{pid}/task")).map_or(true, |tasks| {
+    stat(pid).is_some_and(|stat| stat.state == b'Z')
+        && fs::read_dir(format!("/proc/{pid}/task")).is_ok_and(|tasks| {
             tasks.flatten().all(|task| {
                 task.file_name() == *pid.to_string()
                     || fs::read(task.path().join("stat"))

@@ -48,10 +48,15 @@ impl Slot {
         if since.is_some_and(|since| since.elapsed() > options.limit)
             && !self.fired.swap(true, SeqCst)
         {
-            let inits = self.inits.lock().unwrap_or_else(PoisonError::into_inner);
-            for init in inits.iter() {
-                init.signal(libc::SIGKILL);
-            }
+            self.kill();
+        }
+    }
+
+    /// Kills all that is in the lane's namespaces.
+    pub(crate) fn kill(&self) {
+        let inits = self.inits.lock().unwrap_or_else(PoisonError::into_inner);
+        for init in inits.iter() {
+            init.signal(libc::SIGKILL);
         }
     }
 }

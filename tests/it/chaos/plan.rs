@@ -29,7 +29,9 @@ pub(crate) enum Job {
     Simple,
     /// Leaves a daemon that closed everything, cleared its environment and hears no signal.
     Daemon,
-    /// Leaves a child that does the same, and works a while.
+    /// Leaves a daemon that keeps all descriptors that it was given.
+    Keeper,
+    /// Leaves a child that does the same as the daemon, and works a while.
     Family,
     /// Leaves a storm of processes that fork and exit for ever.
     Storm,
@@ -124,7 +126,8 @@ fn work(rng: &mut Rng) -> Work {
     Work {
         job: match rng.below(100) {
             0..50 => Job::Simple,
-            50..65 => Job::Daemon,
+            50..62 => Job::Daemon,
+            62..65 => Job::Keeper,
             65..85 => Job::Family,
             85..95 => Job::Storm,
             _ => Job::Deaf,
@@ -139,7 +142,7 @@ impl Work {
     pub(crate) fn status(&self) -> i32 {
         match self.job {
             Job::Simple | Job::Family | Job::Storm => self.code,
-            Job::Daemon => 0,
+            Job::Daemon | Job::Keeper => 0,
             Job::Deaf => 124,
         }
     }
@@ -156,6 +159,7 @@ impl Work {
         let mark = format!("mark {page} {run}");
         let text = match self.job {
             Job::Simple => format!("{mark} , sleep {millis} , exit {code}"),
+            Job::Keeper => format!("{mark} daemon setsid ignore=TERM,INT,HUP , hang"),
             Job::Daemon => format!("{mark} daemon {DEAF} , hang"),
             Job::Family => {
                 format!("{mark} , child {{ {mark} {DEAF} , hang }} , sleep {millis} , exit {code}")

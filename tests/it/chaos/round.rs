@@ -408,12 +408,12 @@ impl Round<'_, '_> {
         let held = hold(&self.lane.lock()).expect("the lock can be waited for");
         let stuck = self.lane.slot.fired.load(SeqCst);
         self.lane.slot.set(None);
+        let alive = self.lane.page.alive();
+        let left = !alive.is_empty();
         if stuck {
             self.tally.stuck += 1;
             self.tell("the lock did not become free, or a contender did not end");
-        } else if let alive = self.lane.page.alive()
-            && !alive.is_empty()
-        {
+        } else if left {
             self.tally.survivors += 1;
             self.tell(&format!("the lock is free and these live: {alive:?}"));
         }
@@ -421,16 +421,24 @@ impl Round<'_, '_> {
         let (overlaps, pairs) = self.lane.page.overlaps();
         let new = overlaps - overlaps_before;
         if new > 0 {
+            let longest = self.lane.page.take_longest();
+            match self.plan.aim {
+                Aim::Init { own: true, .. } => self.tally.init_overlaps += 1,
+                Aim::Init { own: false, .. } => self.tally.space_overlaps += 1,
+                _ => self.tally.overlaps += 1,
+            }
             if matches!(self.plan.aim, Aim::Init { .. }) {
-                self.tally.init_overlaps += 1;
-            } else {
-                self.tally.overlaps += 1;
+                self.tally.longest = self.tally.longest.max(longest);
             }
             let last = pairs.last().copied();
-            self.tell(&format!("{new} overlaps, the last kept is {last:?}"));
+            let runs = self.contenders.iter().map(|it| (it.who, it.run.get()));
+            let runs: Vec<_> = runs.collect();
+            self.tell(&format!(
+                "{new} overlaps, up to {longest:?}, the last kept is {last:?} of {runs:?}"
+            ));
         }
         self.judge_claims(stuck);
-        self.tidy(stuck);
+        self.tidy(stuck || left);
     }
 
     fn judge_claims(&mut self, stuck: bool) {
@@ -443,7 +451,8 @@ impl Round<'_, '_> {
         clear_dead(&folder);
     }
 
-    fn tidy(mut self, stuck: bool) {
+    /// `afresh`: with new namespaces, as something is left in them.
+    fn tidy(mut self, afresh: bool) {
         if let Aim::At { phase, .. } = self.plan.aim
             && self.trace.killed.is_none()
         {
@@ -457,9 +466,12 @@ impl Round<'_, '_> {
             drop(fs::remove_dir_all(logs));
         }
         self.tally.rounds += 1;
-        if stuck || matches!(self.plan.aim, Aim::Init { .. }) {
+        if afresh {
+            self.lane.slot.kill();
+        }
+        if afresh || matches!(self.plan.aim, Aim::Init { .. }) {
             self.own_init = None;
-            self.await_inits(stuck);
+            self.await_inits(afresh);
             self.lane.reopen();
         }
     }

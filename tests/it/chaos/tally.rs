@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use super::phase::{PHASES, Phase};
 use super::replay::Replayed;
@@ -32,8 +33,12 @@ pub(crate) struct Tally {
 
     pub(crate) marks: u64,
     pub(crate) overlaps: u32,
-    /// Overlaps in rounds in which a PID 1 was killed, and with it guard and monitor at once.
+    /// Rounds with overlaps in which a PID 1 was killed, and with it guard and monitor at once:
+    /// lockkeeper's own, another one.
     pub(crate) init_overlaps: u32,
+    pub(crate) space_overlaps: u32,
+    /// The longest overlap of those.
+    pub(crate) longest: Duration,
     pub(crate) stuck: u32,
     pub(crate) survivors: u32,
     pub(crate) statuses: u32,
@@ -87,6 +92,8 @@ impl Tally {
         self.marks += other.marks;
         self.overlaps += other.overlaps;
         self.init_overlaps += other.init_overlaps;
+        self.space_overlaps += other.space_overlaps;
+        self.longest = self.longest.max(other.longest);
         self.stuck += other.stuck;
         self.survivors += other.survivors;
         self.statuses += other.statuses;
@@ -107,11 +114,11 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{:28} {:>7} {:>7} {:>7}   placed, by chance: {:>6} {:>7} {:>7}",
+            "{:36} {:>7} {:>7} {:>7}   placed, by chance: {:>6} {:>7} {:>7}",
             "kills in phase", "guard", "monitor", "command", "guard", "monitor", "command"
         )?;
         for phase in PHASES {
-            write!(f, "{:28}", phase.name())?;
+            write!(f, "{:36}", phase.name())?;
             for placed in [true, false] {
                 for victim in [Victim::Guard, Victim::Monitor, Victim::Command] {
                     let count = self.kills.get(&(phase, victim, placed)).unwrap_or(&0);
@@ -121,6 +128,7 @@ impl fmt::Display for Tally {
             }
             writeln!(f, "  = {}", self.in_phase(phase))?;
         }
+        let longest = u64::try_from(self.longest.as_micros()).unwrap_or(u64::MAX);
         let rows = [
             ("rounds", u64::from(self.rounds)),
             ("kills of flock(1)", self.plain_kills.into()),
@@ -133,7 +141,12 @@ impl fmt::Display for Tally {
             ("event logs replayed", self.replayed.runs.into()),
             ("events replayed", self.replayed.events.into()),
             ("OVERLAPS", self.overlaps.into()),
-            ("OVERLAPS as PID 1 dies", self.init_overlaps.into()),
+            (
+                "OVERLAPS as lockkeeper's PID 1 dies",
+                self.init_overlaps.into(),
+            ),
+            ("OVERLAPS as another PID 1 dies", self.space_overlaps.into()),
+            ("  the longest of these, µs", longest),
             ("STUCK LOCKS", self.stuck.into()),
             ("SURVIVORS", self.survivors.into()),
             ("WRONG EXIT STATUSES", self.wrong_statuses.into()),
@@ -142,7 +155,7 @@ impl fmt::Display for Tally {
             ("REPLAYS DIFFERENT", self.replayed.different.len() as u64),
         ];
         for (name, count) in rows {
-            writeln!(f, "{name:28} {count:>7}")?;
+            writeln!(f, "{name:36} {count:>7}")?;
         }
         for story in self.stories.iter().chain(&self.replayed.different) {
             writeln!(f, "  {story}")?;

@@ -89,6 +89,7 @@ fn no_survivors_of_a_run_without_a_lock() {
 
 /// Two batch jobs with a lock each, and an interactive one.
 const CONFIG: &str = "[init]
+    name = \"DIR\"
     stop_within = \"4s\"
     [classes.one]
     kind = \"batch\"

@@ -46,20 +46,20 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     })
 }
 
-/// Whether `pid` can never run again: a zombie none of whose threads is left. A zombie whose other
-/// threads live is a living process.
+/// Whether `pid`, which was sent KILL a while ago, can never run again: each of its threads is a
+/// zombie or rests in a tracer's stop. KILL ends every such stop but the last, on the way out
+/// (`PTRACE_EVENT_EXIT`, ptrace(2)), and there a tracer that is itself stopped may keep it for ever.
+/// A zombie whose other threads live is a living process.
 pub fn is_dead_for_ever(pid: i32) -> bool {
-    let Some(stat) = stat(pid) else { return true };
-    stat.state == b'Z'
-        && fs::read_dir(format!("/proc/{pid}/task")).map_or(true, |tasks| {
-            tasks.flatten().all(|task| {
-                task.file_name() == *pid.to_string()
-                    || fs::read(task.path().join("stat"))
-                        .ok()
-                        .and_then(|text| parse_stat(&text))
-                        .is_none_or(|stat| matches!(stat.state, b'Z' | b'X'))
-            })
-        })
+    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return true;
+    };
+    tasks.flatten().all(|task| {
+        fs::read(task.path().join("stat"))
+            .ok()
+            .and_then(|text| parse_stat(&text))
+            .is_none_or(|stat| matches!(stat.state, b'Z' | b'X' | b't'))
+    })
 }
 
 /// The children of `pid`. A child that comes or goes while the list is read may be missing

@@ -191,7 +191,7 @@ fn empty_the_tree(signals: &Signals) -> u32 {
     let mut count = 0;
     let mut retried = false;
     loop {
-        tree::kill_children();
+        // First: in a storm most are dead already, and need nothing but this.
         loop {
             match wait::reap() {
                 Reaped::Child(..) => count += 1,
@@ -202,6 +202,7 @@ fn empty_the_tree(signals: &Signals) -> u32 {
         if retried && tree::survivors().is_empty() {
             return count;
         }
+        tree::kill_children();
         let until = clock::now() + KILL_RETRY;
         let [signal] = poll::wait([Some(signals.as_fd())], Some(until));
         while let Ok(Some(_)) = signals.next() {}

@@ -11,6 +11,7 @@
     reason = "a test that cannot go on says where, and fails"
 )]
 
+mod bad_input;
 mod chaos;
 mod check;
 mod config;

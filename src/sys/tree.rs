@@ -74,8 +74,15 @@ impl Asked {
 /// Sends KILL to each of our children. Their own children become ours as they die, so it is called
 /// again after each reaping, until no child is left.
 pub fn kill_children() {
+    kill_children_but(&[]);
+}
+
+/// The same, but for `strangers`, which are children, too.
+pub fn kill_children_but(strangers: &[i32]) {
     for child in children() {
-        let _ = process::kill(child, libc::SIGKILL);
+        if !strangers.contains(&child) {
+            let _ = process::kill(child, libc::SIGKILL);
+        }
     }
 }
 

@@ -16,5 +16,6 @@ mod check;
 mod config;
 mod invariants;
 mod parts;
+mod regression;
 mod support;
 mod tree;

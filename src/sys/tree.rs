@@ -75,8 +75,15 @@ impl Asked {
 /// Sends KILL to each of our children. Their own children become ours as they die, so it is called
 /// again after each reaping, until no child is left.
 pub fn kill_children() {
+    kill_children_but(&[]);
+}
+
+/// The same, but for `strangers`, which are children, too.
+pub fn kill_children_but(strangers: &[i32]) {
     for child in children() {
-        let _ = process::kill(child, libc::SIGKILL);
+        if !strangers.contains(&child) {
+            let _ = process::kill(child, libc::SIGKILL);
+        }
     }
 }
 
@@ -108,8 +115,14 @@ pub fn children() -> Vec<i32> {
 /// but its children are not ours before it has gone, so they are sent KILL and counted here. Where
 /// /proc is not usable, every child counts.
 pub fn survivors() -> Vec<i32> {
+    survivors_but(&[])
+}
+
+/// The same, but for `strangers`, which are children, too.
+pub fn survivors_but(strangers: &[i32]) -> Vec<i32> {
     let mut living = Vec::new();
     let mut queue = children();
+    queue.retain(|child| !strangers.contains(child));
     if !proc::is_ours() {
         return queue;
     }

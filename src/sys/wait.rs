@@ -48,6 +48,12 @@ pub fn was_stopped(pid: i32) -> bool {
     )
 }
 
+/// Whether this process has any child, alive or not yet reaped.
+pub fn has_child() -> bool {
+    let asked = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
+    waitid(libc::P_ALL, 0, asked).is_ok()
+}
+
 /// Whether `pid` is a child of this process, alive or not yet reaped. While nobody else reaps, such
 /// a number cannot come to mean another process.
 pub fn is_child(pid: i32) -> bool {

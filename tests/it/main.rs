@@ -18,5 +18,6 @@ mod config;
 mod invariants;
 mod parts;
 mod readme;
+mod regression;
 mod support;
 mod tree;

@@ -39,7 +39,7 @@ use super::record::Record;
 /// The longest record that is written or believed, in bytes.
 pub const MAX_RECORD: usize = 64 * 1024;
 /// How often a latch is tried that others create and clear away at the same time.
-const ROUNDS: u32 = 64;
+const ROUNDS: u32 = 256;
 /// Others read it; only the owner writes.
 const MODE: Mode = Mode::from_bits_truncate(0o644);
 /// Nothing in a claims folder is followed, waited for or inherited.
@@ -63,17 +63,26 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Makes the claim of run `run_id` in `folder`, which is created where it is missing.
+    /// Takes the latch of run `run_id` in `folder`, which is created where it is missing. The claim
+    /// says nothing yet, but that its run lives.
     ///
     /// # Errors
     /// A [`ClaimError`]; nothing of the claim is left then.
-    pub fn create(folder: &Path, run_id: &str, record: &Record) -> Result<Self, ClaimError> {
+    pub fn open(folder: &Path, run_id: &str) -> Result<Self, ClaimError> {
         let wrong = |trouble| ClaimError::new(folder, trouble);
         let names = Names::of(run_id).ok_or_else(|| wrong(Trouble::BadRunId))?;
         let dir = open_folder(folder, folders::SHARED)
             .map_err(|errno| wrong(Trouble::Kernel(Step::Folder, errno)))?;
         let (latch, stat) = take_latch(&dir, &names).map_err(wrong)?;
-        let claim = Self::new(folder, dir, latch, names, &stat);
+        Ok(Self::new(folder, dir, latch, names, &stat))
+    }
+
+    /// [`Claim::open`] and the first [`Claim::update`] in one.
+    ///
+    /// # Errors
+    /// A [`ClaimError`]; nothing of the claim is left then.
+    pub fn create(folder: &Path, run_id: &str, record: &Record) -> Result<Self, ClaimError> {
+        let claim = Self::open(folder, run_id)?;
         match claim.update(record) {
             Ok(()) => Ok(claim),
             Err(error) => {
@@ -221,16 +230,19 @@ pub(super) fn take_latch(folder: &OwnedFd, names: &Names) -> Result<(OwnedFd, Fi
     let create = FLAGS | OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL;
     let mut made_by_us = false;
     for _ in 0..ROUNDS {
-        let opened = match openat(folder, name, create, MODE) {
-            Err(Errno::EEXIST) => openat(folder, name, FLAGS | OFlag::O_RDWR, Mode::empty()),
-            answer => {
+        let latch = match openat(folder, name, create, MODE) {
+            Ok(latch) => {
                 made_by_us = true;
-                answer
+                latch
             }
-        };
-        let latch = match opened {
-            Ok(latch) => latch,
-            Err(Errno::ENOENT) if !made_by_us => continue,
+            Err(Errno::EEXIST) => {
+                match openat(folder, name, FLAGS | OFlag::O_RDWR, Mode::empty()) {
+                    Ok(latch) => latch,
+                    // Cleared away between the two calls.
+                    Err(Errno::ENOENT) => continue,
+                    Err(errno) => return Err(Trouble::Kernel(Step::Create, errno)),
+                }
+            }
             Err(errno) => return Err(Trouble::Kernel(Step::Create, errno)),
         };
         match latch::try_lock(&latch) {

@@ -17,6 +17,7 @@ use crate::lock::folders::runtime_folder;
 use crate::lock::listing::clear_dead;
 use crate::run::start::{Caller, Refused, alone};
 use crate::sys::{fd, process, tty};
+use crate::trouble;
 
 /// What a main command's ladder leaves of `stop_within` for the last rungs.
 const RESERVE: Duration = Duration::from_secs(2);
@@ -89,7 +90,6 @@ fn single(plan: &RunPlan, verbosity: Verbosity) -> Result<u8, Refused> {
         terminal,
         started_in: None,
         runtime: None,
-        inherited: fd::inherited(),
     };
     alone(plan, &caller)
 }
@@ -101,13 +101,18 @@ fn table(
     hup_passes: bool,
     first_notes: Vec<Note>,
 ) -> Result<u8, Refused> {
-    shell::let_go_of_inherited();
+    fd::close_inherited();
     let runtime = runtime_folder();
     if let Some(folder) = &runtime {
         clear_dead(folder);
     }
     let container = Some(plan.init.name.clone());
-    let failed = |error| refused(exit::FAILED, format!("starting init: {error}"));
+    let failed = |error: std::io::Error| {
+        refused(
+            exit::FAILED,
+            format!("starting init: {}", trouble::text_of(&error)),
+        )
+    };
     let guards = Guards::new(
         container.clone(),
         env::current_dir().ok(),

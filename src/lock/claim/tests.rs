@@ -85,13 +85,23 @@ fn a_claim_lives_as_long_as_one_of_those_who_share_it() {
 fn a_release_counts_for_all_who_share_the_claim() {
     let dir = Scratch::new();
     let claim = Claim::create(&dir, "r1", &record("r1")).unwrap();
-    let copy = claim.as_fd().try_clone_to_owned().unwrap();
+    let _guards_copy = claim.as_fd().try_clone_to_owned().unwrap();
+    let asker = File::open(dir.join("r1.latch")).unwrap();
+    assert_eq!(latch::is_held(&asker), Ok(true));
     claim.release();
-    assert_eq!(
-        latch::try_lock(File::create(dir.join("r1.latch")).unwrap()),
-        Ok(true)
-    );
-    assert_eq!(latch::is_held(&copy), Ok(false));
+    assert_eq!(latch::is_held(&asker), Ok(false));
+}
+
+#[test]
+fn a_latch_that_is_no_longer_at_its_name_is_not_taken_over() {
+    let dir = Scratch::new();
+    let claim = Claim::create(&dir, "r1", &record("r1")).unwrap();
+    let copy = claim.as_fd().try_clone_to_owned().unwrap();
+    // The old one stays, so that its inode number cannot be given to the new one.
+    fs::rename(dir.join("r1.latch"), dir.join("old")).unwrap();
+    fs::write(dir.join("r1.latch"), "").unwrap();
+    let error = Claim::from_fd(&dir, "r1", copy).unwrap_err();
+    assert_eq!(error.trouble, Trouble::Restless);
 }
 
 #[test]
@@ -136,25 +146,40 @@ fn a_release_spares_the_latch_of_somebody_else() {
     assert_eq!(files(&dir), ["r1.latch"]);
 }
 
+/// A umask belongs to the whole process, so the test runs itself once more, under a strict one.
 #[test]
-fn others_can_read_a_claim_and_ask_about_it() {
-    let dir = Scratch::new();
-    let claim = Claim::create(&dir, "r1", &record("r1")).unwrap();
-    for name in ["r1.latch", "r1.json"] {
-        let mode = fs::metadata(dir.join(name)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o644, "{name}");
+fn others_can_read_a_claim_and_ask_about_it_whatever_our_umask() {
+    const INNER: &str = "LOCKKEEPER_TEST_UMASK_077";
+    const NAME: &str = concat!(
+        "lock::claim::tests::",
+        "others_can_read_a_claim_and_ask_about_it_whatever_our_umask"
+    );
+    if std::env::var_os(INNER).is_none() {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a test process reaps only the child that it waits for"
+        )]
+        let output = std::process::Command::new("sh")
+            .args(["-c", "umask 077; exec \"$@\"", "sh"])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", NAME])
+            .env(INNER, "1")
+            .output();
+        let output = String::from_utf8(output.unwrap().stdout).unwrap();
+        assert!(output.contains("1 passed"), "{output}");
+        return;
     }
-    // As under umask 077.
-    let claim = Claim {
-        masked: true,
-        ..claim
-    };
-    claim.update(&record("r1")).unwrap();
-    let mode = fs::metadata(dir.join("r1.json"))
-        .unwrap()
-        .permissions()
-        .mode();
-    assert_eq!(mode & 0o777, 0o644);
+    let dir = Scratch::new();
+    let folder = dir.join("lock.d");
+    let claim = Claim::create(&folder, "r1", &record("r1")).unwrap();
+    for (name, expected) in [("", 0o1777), ("r1.latch", 0o644), ("r1.json", 0o644)] {
+        let mode = fs::metadata(folder.join(name))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o7777, expected, "{name:?}");
+    }
+    claim.release();
 }
 
 #[test]

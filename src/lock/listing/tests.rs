@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::ScopedJoinHandle;
 
 use super::super::claim::Claim;
 use super::super::claim::tests::{files, record};
@@ -40,7 +41,9 @@ fn garbage_is_counted_and_neither_believed_nor_waited_for() {
     let other = serde_json::to_string(&record("good")).unwrap();
     fs::write(dir.join("other.json"), other).unwrap();
     nix::unistd::mkfifo(&dir.join("fifo.json"), Mode::S_IRWXU).unwrap();
-    symlink(dir.join("good.json"), dir.join("link.json")).unwrap();
+    let target = serde_json::to_string(&record("link")).unwrap();
+    fs::write(dir.join("target"), target).unwrap();
+    symlink(dir.join("target"), dir.join("link.json")).unwrap();
     fs::create_dir(dir.join("folder.json")).unwrap();
     fs::write(dir.join("unrelated"), "").unwrap();
     let listing = list(&dir);
@@ -136,10 +139,9 @@ fn owners_come_and_go_beside_those_who_clear_and_no_living_claim_is_lost() {
                 })
             })
             .into();
-        for owner in owners {
-            owner.join().unwrap();
-        }
+        let ended: Vec<_> = owners.into_iter().map(ScopedJoinHandle::join).collect();
         done.store(true, Ordering::Relaxed);
+        assert!(ended.iter().all(Result::is_ok));
         for cleaner in cleaners {
             cleaner.join().unwrap();
         }

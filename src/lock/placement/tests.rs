@@ -91,7 +91,7 @@ fn where_nothing_is_mounted_the_mount_to_add_is_named() {
     for (lock, expected) in [
         (
             "/home/agent/.codex/session.lock",
-            "into every container: -v HOST_FOLDER:/home/agent/.codex",
+            "or mount its own: -v HOST_FOLDER:/home/agent/.codex",
         ),
         (
             "/home/agent/.codex.lock",

@@ -12,4 +12,5 @@ pub(crate) mod ns;
 #[expect(dead_code, reason = "marking is the puppet's half of this file")]
 pub(crate) mod page;
 pub(crate) mod podman;
+pub(crate) mod scene;
 pub(crate) mod wait;

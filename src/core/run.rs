@@ -235,14 +235,6 @@ impl Run {
         if let Some(status) = command {
             self.status = Some(status);
             self.reason.get_or_insert(Reason::Ended);
-            for timer in [
-                Timer::Timeout,
-                Timer::Idle,
-                Timer::FinalGrace,
-                Timer::StopGrace,
-            ] {
-                self.timers.disarm(timer);
-            }
         }
         if empty && self.command != Command::Absent {
             self.over(now, out);

@@ -145,13 +145,14 @@ mod tests {
             // Exhaustive, so that a new one is missed by the compiler and not by a user.
             let place = match timer {
                 Timer::LockWait => 0,
-                Timer::Timeout => 1,
-                Timer::Idle => 2,
-                Timer::FinalGrace => 3,
-                Timer::StopGrace => 4,
-                Timer::Rescan => 5,
-                Timer::LeftoverGrace => 6,
-                Timer::KillRetry => 7,
+                Timer::Watch => 1,
+                Timer::Timeout => 2,
+                Timer::Idle => 3,
+                Timer::FinalGrace => 4,
+                Timer::StopGrace => 5,
+                Timer::Rescan => 6,
+                Timer::LeftoverGrace => 7,
+                Timer::KillRetry => 8,
             };
             assert_eq!(n, place);
         }

@@ -36,6 +36,7 @@ fn facts() -> Facts {
         },
         own_session: true,
         job_control: false,
+        hup_stops: true,
         ignored: Vec::new(),
     }
 }
@@ -168,6 +169,7 @@ impl Desk {
 fn word(action: &Action) -> Option<String> {
     Some(match action {
         Action::Lock => "lock".to_owned(),
+        Action::WatchLock => "watch".to_owned(),
         Action::Spawn => "spawn".to_owned(),
         Action::Signal {
             to: Target::Group,

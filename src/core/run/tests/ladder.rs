@@ -174,6 +174,7 @@ fn an_order_shortens_the_grace_of_leftovers() {
     let mut desk = Desk::running(facts());
     desk.at(0, &gone(Status::Exited(0)));
     desk.at(100, &within(400));
+    desk.at(150, &within(9000));
     assert_eq!(desk.at(199, &Event::Tick), ["term"]);
     assert_eq!(desk.at(200, &Event::Tick), ["kill"]);
 }

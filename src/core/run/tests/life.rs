@@ -27,7 +27,6 @@ fn a_run_with_a_lock_spawns_when_it_has_it_and_not_before() {
     assert_eq!(desk.deadline(), Some(5000));
     assert_eq!(desk.at(4999, &Event::Tick), NOTHING);
     assert_eq!(desk.at(4999, &Event::LockGot), ["spawn"]);
-    assert_eq!(desk.deadline(), None);
     desk.at(5001, &Event::Forked { pid: LEADER });
     assert_eq!(desk.at(6000, &last(Status::Exited(0))), ["finish 0"]);
     let outcome = desk.outcome();
@@ -35,6 +34,16 @@ fn a_run_with_a_lock_spawns_when_it_has_it_and_not_before() {
         (outcome.waited, outcome.held, outcome.ran),
         (ms(4999), ms(1001), ms(999))
     );
+}
+
+#[test]
+fn a_lock_held_for_a_second_has_its_file_watched_and_one_held_shorter_has_not() {
+    let mut desk = Desk::running(locked(Wait::Forever));
+    assert_eq!(desk.tick(), (1000, vec!["watch".to_owned()]));
+    assert_eq!(desk.deadline(), None);
+    let mut desk = Desk::running(locked(Wait::Forever));
+    assert_eq!(desk.at(999, &last(Status::Exited(0))), ["finish 0"]);
+    assert_eq!(desk.deadline(), None);
 }
 
 #[test]

@@ -22,13 +22,14 @@ prop_compose! {
         leftover_grace in prop_oneof![1 => Just(0), 6 => 1..3_000_u64],
         own_session in any::<bool>(),
         job_control in any::<bool>(),
+        hup_stops in any::<bool>(),
         ignored in prop_oneof![4 => Just(vec![]), 1 => Just(vec![SIGHUP]), 1 => Just(vec![SIGINT])],
     ) -> Facts {
         let mut limits = grace_of_final.map(with_final).unwrap_or_default();
         limits.timeout = timeout.map(ms);
         limits.idle_timeout = idle.map(ms);
         let stop = StopPlan { signal, grace: ms(grace), leftover_grace: ms(leftover_grace) };
-        Facts { wait, limits, stop, own_session, job_control, ignored }
+        Facts { wait, limits, stop, own_session, job_control, hup_stops, ignored }
     }
 }
 

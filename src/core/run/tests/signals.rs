@@ -85,6 +85,19 @@ fn a_stop_signal_that_we_were_started_ignoring_stays_ignored() {
 }
 
 #[test]
+fn hup_is_the_commands_own_business_where_it_does_not_ask_for_the_stop() {
+    let hup_stops = false;
+    let mut desk = Desk::running(Facts {
+        hup_stops,
+        ..facts()
+    });
+    assert_eq!(desk.at(1, &term(SIGHUP)), ["group 1"]);
+    assert_eq!(desk.deadline(), None);
+    let mut desk = Desk::running(facts());
+    assert_eq!(desk.at(1, &term(SIGHUP)), ["group 15", "group 18"]);
+}
+
+#[test]
 fn no_signal_is_sent_to_a_command_that_has_gone() {
     let mut desk = Desk::running(facts());
     desk.at(1, &gone(Status::Exited(0)));

@@ -23,6 +23,7 @@ fn a_timeout_counts_from_the_commands_start() {
     desk.at(60_000, &Event::LockGot);
     desk.at(60_010, &Event::Forked { pid: LEADER });
     desk.at(60_020, &Event::Executed);
+    assert_eq!(desk.tick(), (61_000, vec!["watch".to_owned()]));
     let stop = vec!["group 15".to_owned(), "group 18".to_owned()];
     assert_eq!(desk.tick(), (65_010, stop));
     assert_eq!(desk.at(65_011, &last(Status::Exited(0))), ["finish 124"]);

@@ -100,6 +100,7 @@ pub(super) struct World {
     locked_at: Option<Time>,
     started_at: Option<Time>,
     spawned: bool,
+    watched: bool,
     told_empty: bool,
     told_status: Option<Status>,
     stop_told: bool,
@@ -133,6 +134,7 @@ impl World {
             locked_at: None,
             started_at: None,
             spawned: false,
+            watched: false,
             told_empty: false,
             told_status: None,
             stop_told: false,
@@ -264,7 +266,8 @@ impl World {
             Event::Survivors { pids } => self.told_empty |= pids.is_empty(),
             Event::Signal { signo, kernel } => {
                 let passed_by = self.facts.ignored.contains(signo)
-                    || (*kernel && !self.facts.own_session && *signo == SIGINT);
+                    || (*kernel && !self.facts.own_session && *signo == SIGINT)
+                    || (!self.facts.hup_stops && *signo == SIGHUP);
                 self.stop_told |= [SIGTERM, SIGINT, SIGHUP].contains(signo) && !passed_by;
             }
             Event::StopWithin { within } => {
@@ -298,6 +301,10 @@ impl World {
                 assert!(self.facts.wait.is_some() && !self.queued);
                 self.queued = true;
                 return Some(self.queue());
+            }
+            Action::WatchLock => {
+                assert!(!std::mem::replace(&mut self.watched, true), "watched twice");
+                assert!(self.locked_at.is_some_and(|at| at < self.now));
             }
             Action::Spawn => {
                 assert!(!self.spawned, "spawned twice");

@@ -95,6 +95,9 @@ pub struct Run {
     status: Option<Status>,
     /// init's order left this much for descendants.
     leftover_cap: Option<Duration>,
+    /// A stop of job control went to the command's session, and the command's own stop has not
+    /// answered it yet.
+    stop_passed: bool,
     stop_asked_at: Option<Time>,
     named: bool,
 }
@@ -115,6 +118,7 @@ impl Run {
             reason: None,
             status: None,
             leftover_cap: None,
+            stop_passed: false,
             stop_asked_at: None,
             named: false,
         }
@@ -254,8 +258,11 @@ impl Run {
         }
     }
 
-    fn command_stopped(&self, out: &mut Vec<Action>) {
-        if self.facts.job_control && self.state == State::Running {
+    /// Whoever stops a command in a session of its own behind our back continues it there, too, and
+    /// nobody would continue us: the lock would stay held by two stopped processes for ever.
+    fn command_stopped(&mut self, out: &mut Vec<Action>) {
+        let through_us = std::mem::take(&mut self.stop_passed) || !self.facts.own_session;
+        if through_us && self.facts.job_control && self.state == State::Running {
             out.push(Action::StopSelf);
         }
     }
@@ -333,7 +340,10 @@ impl Run {
             _ if command_has_it => {}
             // The command's session has no shell that could continue it: its group is orphaned, and
             // only SIGSTOP stops an orphaned group.
-            SIGTSTP | SIGTTIN | SIGTTOU if self.facts.own_session => self.pass(SIGSTOP, out),
+            SIGTSTP | SIGTTIN | SIGTTOU if self.facts.own_session => {
+                self.stop_passed = true;
+                self.pass(SIGSTOP, out);
+            }
             _ => self.pass(signo, out),
         }
     }

@@ -34,6 +34,7 @@ use crate::sys::signals::{self, Signals};
 use crate::sys::spawn::{self, Session};
 use crate::sys::wait::{self, Reaped};
 use crate::sys::{clock, poll, process, tree};
+use crate::trouble;
 
 /// How long the last notes may take to reach the journal.
 const FLUSH: Duration = Duration::from_millis(200);
@@ -258,7 +259,13 @@ impl Monitor<'_> {
                 self.note_all(trouble);
                 match Waiter::start(lock) {
                     Ok(waiter) => self.waiter = Some(waiter),
-                    Err(error) => return self.lock_failed(&error.to_string()),
+                    Err(error) => {
+                        let path = self.setup.lock.as_ref().map(|lock| lock.path().to_owned());
+                        let path = path.unwrap_or_default();
+                        let why = trouble::text_of(&error);
+                        return self
+                            .lock_failed(&format!("cannot wait for the lock {path:?}: {why}"));
+                    }
                 }
                 self.prepared = Some(self.prepare());
                 Event::LockBusy
@@ -406,8 +413,21 @@ impl Monitor<'_> {
         let command = command
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default();
+        let plan = self.setup.plan;
+        let on = match step {
+            SpawnStep::Dir => {
+                let dir = plan.dir.as_ref().or(self.setup.started_in.as_ref());
+                dir.map(|dir| dir.display().to_string())
+            }
+            SpawnStep::User => {
+                let both = [plan.user.as_deref(), plan.group.as_deref()];
+                Some(both.into_iter().flatten().collect::<Vec<_>>().join(":"))
+            }
+            SpawnStep::Fork | SpawnStep::Stdio | SpawnStep::Session | SpawnStep::Exec => None,
+        };
         self.setup.journal.note(Note::SpawnFailed {
             command,
+            on,
             step,
             errno,
         });

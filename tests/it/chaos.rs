@@ -16,6 +16,7 @@
 )]
 
 mod campaign;
+mod judge;
 mod lane;
 mod phase;
 mod plan;
@@ -23,6 +24,7 @@ mod replay;
 mod rng;
 mod round;
 mod space;
+mod stepping;
 mod tally;
 mod tracer;
 
@@ -38,7 +40,7 @@ use crate::support::bin::lockkeeper;
 use crate::support::need::need;
 
 /// A round that takes longer is stuck: on a machine however busy, it takes milliseconds.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// A setting of the long campaigns: `LOCKKEEPER_CHAOS_name`.
 fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {

@@ -6,7 +6,7 @@
 //! the lock. It has one thread and rests in one poll; what reaches it is passed on.
 
 use std::io;
-use std::os::fd::{AsFd, RawFd};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use super::message::{Incoming, Order, Progress, receive, send};
@@ -35,15 +35,10 @@ pub enum Watched {
 }
 
 /// Forks a monitor, which runs `monitor` with its end of a wire and exits with the code that comes
-/// back, and watches it to its end. `init` is the wire to the init that started this run; `inherited`
-/// are the descriptors that are the job's and not ours.
+/// back, and watches it to its end. `init` is the wire to the init that started this run.
 ///
 /// Must be called while the process has one thread. Fails where nothing could be forked.
-pub fn watch(
-    init: Option<&Wire>,
-    inherited: &[RawFd],
-    monitor: impl FnOnce(Wire) -> u8,
-) -> io::Result<Watched> {
+pub fn watch(init: Option<&Wire>, monitor: impl FnOnce(Wire) -> u8) -> io::Result<Watched> {
     let signals = Signals::open()?;
     let (own_end, its_end) = Wire::pair()?;
     match process::fork()? {
@@ -53,11 +48,14 @@ pub fn watch(
         }
         Forked::Parent(pid) => {
             drop(its_end);
-            fd::close(inherited);
+            let keeps_inherited = fd::has_inherited();
+            if !keeps_inherited {
+                fd::close_inherited();
+            }
             let guard = Guard {
                 pid,
                 monitor: own_end,
-                monitor_silent: false,
+                keeps_inherited,
                 init,
                 init_gone: false,
                 signals,
@@ -71,9 +69,12 @@ pub fn watch(
 struct Guard<'a> {
     /// The monitor's process.
     pid: i32,
+    /// Read when the kernel says that something has become of the monitor, so that its words wake
+    /// nobody; with one exception, the next field.
     monitor: Wire,
-    /// Nothing more will come from it.
-    monitor_silent: bool,
+    /// We still have what was inherited for the command, as the next monitor needs it if this one
+    /// starts over; until the command is there.
+    keeps_inherited: bool,
     init: Option<&'a Wire>,
     init_gone: bool,
     signals: Signals,
@@ -85,9 +86,9 @@ impl Guard<'_> {
     fn watch(mut self) -> Watched {
         loop {
             let init = self.init.filter(|_| !self.init_gone).map(AsFd::as_fd);
-            let monitor = (!self.monitor_silent).then(|| self.monitor.as_fd());
-            let fds = [monitor, Some(self.signals.as_fd()), init];
-            let [told, signal, ordered] = poll::wait(fds, None);
+            let monitor = self.keeps_inherited.then(|| self.monitor.as_fd());
+            let [signal, ordered, told] =
+                poll::wait([Some(self.signals.as_fd()), init, monitor], None);
             if told {
                 self.read_monitor();
             }
@@ -103,23 +104,25 @@ impl Guard<'_> {
     fn read_monitor(&mut self) {
         loop {
             match receive(&self.monitor) {
+                Incoming::Message(Progress::Spawned) => self.let_go_of_inherited(),
                 Incoming::Message(Progress::Ended(outcome)) => {
                     self.last = Some(Watched::Ended(outcome));
                 }
                 Incoming::Message(Progress::StartOver) => self.last = Some(Watched::StartOver),
                 Incoming::Message(Progress::Stopped) => self.stop_with_it(),
-                Incoming::Message(progress @ (Progress::Waiting | Progress::Running(_))) => {
-                    if let Some(init) = self.init {
-                        send(init, &progress);
-                    }
-                }
                 Incoming::Nothing => return,
-                // It exits, or was killed: the kernel says so next, by SIGCHLD.
+                // It exits, or was killed: the kernel says so next.
                 Incoming::Gone => {
-                    self.monitor_silent = true;
+                    self.keeps_inherited = false;
                     return;
                 }
             }
+        }
+    }
+
+    fn let_go_of_inherited(&mut self) {
+        if std::mem::take(&mut self.keeps_inherited) {
+            fd::close_inherited();
         }
     }
 
@@ -149,7 +152,11 @@ impl Guard<'_> {
         let mut ended = false;
         while let Ok(Some(Signal { signo, kernel })) = self.signals.next() {
             match signo {
-                libc::SIGCHLD => ended |= self.reap(),
+                // It has ended, or was stopped (SIGCHLD, signal(7)).
+                libc::SIGCHLD => {
+                    ended |= self.reap();
+                    self.read_monitor();
+                }
                 libc::SIGCONT => {
                     let _ = process::kill(self.pid, signo);
                     send(&self.monitor, &Order::Signal(signo));

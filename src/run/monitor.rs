@@ -8,15 +8,15 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::errno::Errno;
 
-use super::claims::Claims;
-use super::command::prepare;
+use super::claims::{Claims, Owner};
+use super::command::{Prepared, prepare};
 use super::event_log::{Entry, EventLog};
 use super::message::{Incoming, Order, Progress, receive, send};
 use super::output::Output;
@@ -45,22 +45,27 @@ pub struct Setup<'a> {
     pub plan: &'a RunPlan,
     /// The run's id.
     pub run_id: &'a str,
+    /// `CONTAINER_NAME`.
+    pub container: Option<&'a str>,
     /// The open lock file; `None`: none is named, or an ancestor run holds it for us.
     pub lock: Option<Arc<SharedLock>>,
     /// What tells others of this run.
     pub claims: Claims,
     /// The way to the guard, where there is one.
     pub guard: Option<Wire>,
+    /// The guard's way to the init that started this run: ours, when the guard has died. Init takes
+    /// the run for over when nobody holds this end any more.
+    pub init: Option<&'a Wire>,
     /// Where the command stands among sessions.
     pub session: Session,
     /// Whether we stop together with the command.
     pub job_control: bool,
+    /// Whether HUP asks for the stop.
+    pub hup_stops: bool,
     /// Whether we are PID 1, and what is in our PID namespace ends with this run.
     pub namespace: bool,
     /// The folder for a command whose plan names none, where we have left it ourselves.
     pub started_in: Option<PathBuf>,
-    /// Descriptors that we inherited for the command, and let go of once it has them.
-    pub inherited: &'a [RawFd],
     /// Since when the run queues.
     pub queued_at: Time,
     /// Where notes go.
@@ -83,13 +88,13 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
     // Not inherited over a fork (PR_SET_CHILD_SUBREAPER, prctl(2)): the guard's own does not serve.
     process::become_subreaper();
     let signals = Signals::open()?;
-    let own_session = setup.session != Session::Shared;
-    let mut facts = Facts::new(
-        setup.plan,
-        own_session,
-        setup.job_control,
-        signals::started_ignored(),
-    );
+    let mut facts = Facts {
+        own_session: setup.session != Session::Shared,
+        job_control: setup.job_control,
+        hup_stops: setup.hup_stops,
+        ignored: signals::started_ignored(),
+        ..Facts::new(setup.plan)
+    };
     if setup.lock.is_none() {
         facts.wait = None;
     }
@@ -101,6 +106,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         log,
         signals,
         waiter: None,
+        prepared: None,
         watch: None,
         replaced_said: false,
         command: None,
@@ -109,9 +115,8 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         asked: tree::Asked::default(),
         end: None,
     };
-    for note in std::mem::take(&mut monitor.setup.first_notes) {
-        monitor.setup.journal.note(note);
-    }
+    let first_notes = std::mem::take(&mut monitor.setup.first_notes);
+    monitor.note_all(first_notes);
     monitor.step(Event::Begin { queued_at });
     while monitor.end.is_none() {
         monitor.turn();
@@ -119,12 +124,12 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
     monitor.drain_output();
     monitor.setup.journal.flush(FLUSH);
     let end = monitor.end.unwrap_or(End::StartOver);
-    if let Some(guard) = &monitor.setup.guard {
+    if let Some(above) = monitor.above() {
         let message = match end {
             End::Ended(outcome) => Progress::Ended(outcome),
             End::StartOver => Progress::StartOver,
         };
-        send(guard, &message);
+        send(above, &message);
     }
     Ok(end)
 }
@@ -135,6 +140,8 @@ struct Monitor<'a> {
     log: EventLog,
     signals: Signals,
     waiter: Option<Waiter>,
+    /// The command, made ready while we wait for the lock.
+    prepared: Option<Result<Prepared, spawn::Failure>>,
     watch: Option<Watch>,
     replaced_said: bool,
     /// The command's process, until it is reaped.
@@ -152,7 +159,7 @@ impl Monitor<'_> {
         let [signal, order, exec, lock, news, file] = poll::wait(
             [
                 Some(self.signals.as_fd()),
-                self.setup.guard.as_ref().map(AsFd::as_fd),
+                self.above().map(AsFd::as_fd),
                 self.progress.as_ref().map(AsFd::as_fd),
                 self.waiter.as_ref().map(AsFd::as_fd),
                 self.output.as_ref().map(AsFd::as_fd),
@@ -243,16 +250,17 @@ impl Monitor<'_> {
         match lock.try_lock() {
             Ok(Attempt::Got) => self.lock_got(),
             Ok(Attempt::Busy) => {
-                let holder = self.setup.claims.holder();
+                let (holder, trouble) = self.setup.claims.waiting(self.owner());
                 let path = lock.path().to_owned();
                 self.setup
                     .journal
                     .note(Note::Waiting { lock: path, holder });
-                self.tell(Progress::Waiting);
+                self.note_all(trouble);
                 match Waiter::start(lock) {
                     Ok(waiter) => self.waiter = Some(waiter),
                     Err(error) => return self.lock_failed(&error.to_string()),
                 }
+                self.prepared = Some(self.prepare());
                 Event::LockBusy
             }
             Err(error) => self.lock_failed(&error.to_string()),
@@ -329,8 +337,8 @@ impl Monitor<'_> {
         match self.try_spawn() {
             Ok(pid) => {
                 self.command = Some(pid);
-                self.setup.claims.running(pid);
-                self.tell(Progress::Running(pid));
+                let trouble = self.setup.claims.running(self.owner(), pid);
+                self.note_all(trouble);
                 Event::Forked { pid }
             }
             Err((step, errno)) => {
@@ -355,17 +363,24 @@ impl Monitor<'_> {
             .map_err(stdio)?
             .unzip();
         self.output = output;
-        let (command, _stdin) = prepare(
-            self.setup.plan,
-            self.setup.run_id,
-            self.setup.session,
-            self.setup.started_in.as_deref(),
-            ends.as_ref(),
-        )?;
-        let spawned = command.spawn()?;
+        let prepared = self.prepared.take().unwrap_or_else(|| self.prepare())?;
+        let spawned = prepared.spawn(ends.as_ref())?;
         self.progress = Some(spawned.progress);
-        fd::close(self.setup.inherited);
+        if fd::close_inherited() {
+            self.tell(Progress::Spawned);
+        }
         Ok(spawned.pid)
+    }
+
+    fn prepare(&self) -> Result<Prepared, spawn::Failure> {
+        let Setup {
+            plan,
+            run_id,
+            session,
+            ref started_in,
+            ..
+        } = self.setup;
+        prepare(plan, run_id, session, started_in.as_deref())
     }
 
     fn exec_ended(&mut self) {
@@ -455,9 +470,14 @@ impl Monitor<'_> {
         let _ = process::kill(whom, signo);
     }
 
+    /// Whose orders count: the guard's, and when it has died those of the init above it.
+    fn above(&self) -> Option<&Wire> {
+        self.setup.guard.as_ref().or(self.setup.init)
+    }
+
     fn read_orders(&mut self) {
-        while let Some(guard) = &self.setup.guard {
-            match receive(guard) {
+        while let Some(above) = self.above() {
+            match receive(above) {
                 Incoming::Message(Order::Signal(signo)) => {
                     self.step(Event::Signal {
                         signo,
@@ -467,7 +487,9 @@ impl Monitor<'_> {
                 Incoming::Message(Order::Stop(within)) => self.step(Event::StopWithin { within }),
                 Incoming::Nothing => return,
                 Incoming::Gone => {
-                    self.setup.guard = None;
+                    if self.setup.guard.take().is_none() {
+                        self.setup.init = None;
+                    }
                     self.step(Event::GuardLost);
                 }
             }
@@ -513,7 +535,7 @@ impl Monitor<'_> {
         if outcome.reason == Reason::WaitExpired
             && let Some(lock) = &self.setup.lock
         {
-            let holder = self.setup.claims.holder();
+            let holder = self.setup.claims.holder(self.setup.run_id);
             let (lock, waited) = (lock.path().to_owned(), outcome.waited);
             self.setup.journal.note(Note::WaitExpired {
                 lock,
@@ -523,7 +545,6 @@ impl Monitor<'_> {
         } else if outcome.status.is_some() {
             self.check_file();
         }
-        self.setup.claims.release();
         if let Some(lock) = self.setup.lock.take()
             && self.waiter.is_none()
         {
@@ -531,28 +552,56 @@ impl Monitor<'_> {
             let (lock, held) = (lock.path().to_owned(), outcome.held);
             self.setup.journal.note(Note::Released { lock, held });
         }
+        self.setup.claims.release();
         self.setup.journal.note(Note::Ended(outcome));
         self.end = Some(End::Ended(outcome));
     }
 
-    /// Waits until the last output is written on; only a stop, or the end of our guard, cuts it off.
+    /// Waits until the last output is written on; only a request to stop, or the end of our guard,
+    /// cuts it off.
     fn drain_output(&mut self) {
         while let Some(output) = &self.output {
             if output.is_finished() {
                 return;
             }
-            let guard = self.setup.guard.as_ref().map(AsFd::as_fd);
-            let [_, signal, gone] = poll::wait(
-                [Some(output.as_fd()), Some(self.signals.as_fd()), guard],
+            let above = self.above();
+            let [_, signal, order] = poll::wait(
+                [
+                    Some(output.as_fd()),
+                    Some(self.signals.as_fd()),
+                    above.map(AsFd::as_fd),
+                ],
                 None,
             );
-            let stopped = signal
-                && std::iter::from_fn(|| self.signals.next().ok().flatten()).any(|signal| {
-                    matches!(signal.signo, libc::SIGTERM | libc::SIGINT | libc::SIGHUP)
-                });
-            if stopped || gone {
+            if (signal && self.stop_is_pending()) || (order && above.is_some_and(stop_is_ordered)) {
                 return;
             }
+        }
+    }
+
+    /// Whether a request to stop is among the signals that have come; the others have no addressee
+    /// any more.
+    fn stop_is_pending(&self) -> bool {
+        std::iter::from_fn(|| self.signals.next().ok().flatten()).any(|signal| asks(signal.signo))
+    }
+
+    fn owner(&self) -> Owner<'_> {
+        let Setup {
+            plan,
+            run_id,
+            container,
+            ..
+        } = self.setup;
+        Owner {
+            plan,
+            run_id,
+            container,
+        }
+    }
+
+    fn note_all(&self, notes: impl IntoIterator<Item = Note>) {
+        for note in notes {
+            self.setup.journal.note(note);
         }
     }
 
@@ -561,4 +610,20 @@ impl Monitor<'_> {
             send(guard, &progress);
         }
     }
+}
+
+/// Whether `above` has gone, or one of the orders that have come is to stop.
+fn stop_is_ordered(above: &Wire) -> bool {
+    loop {
+        match receive(above) {
+            Incoming::Message(Order::Signal(signo)) if !asks(signo) => {}
+            Incoming::Nothing => return false,
+            Incoming::Message(_) | Incoming::Gone => return true,
+        }
+    }
+}
+
+fn asks(signo: i32) -> bool {
+    matches!(signo, libc::SIGTERM | libc::SIGINT | libc::SIGHUP)
+        && !signals::started_ignored().contains(&signo)
 }

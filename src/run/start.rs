@@ -1,12 +1,12 @@
 //! The beginning of a run: what is checked before anything is held, then guard and monitor, or the
 //! monitor alone where there is nothing to guard.
 
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::claims::{Claims, ancestor_with};
+use super::claims::{self, Claims, Owner, ancestor_with};
 use super::guard::{self, Watched};
 use super::message::{Progress, send};
 use super::monitor::{self, End, Setup};
@@ -44,8 +44,6 @@ pub struct Caller {
     pub started_in: Option<PathBuf>,
     /// The folder of this container's runs, for a run with a name.
     pub runtime: Option<PathBuf>,
-    /// Descriptors that we inherited for the job.
-    pub inherited: Vec<RawFd>,
 }
 
 /// A run that ended before anything was started: the text for the caller, and the exit code.
@@ -69,23 +67,28 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
     }
     loop {
         let lock = needed.map(open).transpose()?.map(Arc::new);
-        let container = caller.context.container_name.clone();
-        let runtime = caller.runtime.as_deref();
-        let claims = Claims::make(plan, &caller.run_id, container, runtime, &mut notes);
+        let owner = Owner {
+            plan,
+            run_id: &caller.run_id,
+            container: caller.container(),
+        };
+        let claims = Claims::open(owner, caller.runtime.as_deref(), &mut notes);
         let held = lock.clone();
         let first_notes = std::mem::take(&mut notes);
-        let watched = guard::watch(caller.init.as_ref(), &caller.inherited, |wire| {
+        let watched = guard::watch(caller.init.as_ref(), |wire| {
             let setup = Setup {
                 plan,
                 run_id: &caller.run_id,
+                container: caller.container(),
                 lock,
                 claims,
                 guard: Some(wire),
+                init: caller.init.as_ref(),
                 session: session(plan, caller),
                 job_control: job_control(caller),
+                hup_stops: caller.init.is_none(),
                 namespace: false,
                 started_in: caller.started_in.clone(),
-                inherited: &caller.inherited,
                 queued_at,
                 journal: caller.journal(),
                 first_notes,
@@ -103,6 +106,8 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                 if let Some(lock) = held {
                     let _ = lock.unlock();
                 }
+                // The latches were the fork's, and are closed by now: what is left of our claims is dead.
+                claims::clear(plan, caller.runtime.as_deref());
                 let journal = caller.journal();
                 journal.note(Note::GuardCleaned { reaped });
                 journal.flush(FLUSH);
@@ -125,14 +130,16 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
     let setup = Setup {
         plan,
         run_id: &caller.run_id,
+        container: caller.container(),
         lock: None,
-        claims: Claims::none(plan, &caller.run_id),
+        claims: Claims::default(),
         guard: None,
+        init: None,
         session: session(plan, caller),
         job_control: job_control(caller),
+        hup_stops: !namespace,
         namespace,
         started_in: caller.started_in.clone(),
-        inherited: &caller.inherited,
         queued_at: clock::now(),
         journal: caller.journal(),
         first_notes: Vec::new(),
@@ -148,6 +155,10 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
 }
 
 impl Caller {
+    fn container(&self) -> Option<&str> {
+        self.context.container_name.as_deref()
+    }
+
     fn journal(&self) -> Journal {
         Journal::new(self.context.clone(), self.verbosity)
     }

@@ -70,6 +70,13 @@ pub fn stop_self() {
     unsafe { libc::kill(libc::getpid(), libc::SIGSTOP) };
 }
 
+/// Sets the name that ps(1) shows (`PR_SET_NAME`, prctl(2)): a program that is executed by its
+/// descriptor is called by the number of that otherwise.
+pub fn set_name(name: &std::ffi::CStr) {
+    // SAFETY: a valid C string; the kernel copies at most 16 bytes of it.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0) };
+}
+
 /// Random bytes from the kernel (`getrandom(2)`), as lower-case hexadecimal digits: a name that no
 /// other run has.
 pub fn random_hex<const BYTES: usize>() -> String {

@@ -1,7 +1,7 @@
 //! Signals to the whole tree below this process, which must be a subreaper or PID 1: each level
 //! becomes ours as its parent dies.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use super::pidfd::PidFd;
@@ -13,7 +13,7 @@ type Identity = (i32, u64);
 /// The descendants that were already asked to go; each is asked once.
 #[derive(Debug, Default)]
 pub struct Asked {
-    seen: HashSet<Identity>,
+    seen: BTreeSet<Identity>,
 }
 
 impl Asked {

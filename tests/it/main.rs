@@ -11,8 +11,11 @@
     reason = "a test that cannot go on says where, and fails"
 )]
 
+mod chaos;
+mod check;
 mod config;
 mod invariants;
 mod parts;
+mod readme;
 mod support;
 mod tree;

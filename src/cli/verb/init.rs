@@ -89,7 +89,6 @@ fn single(plan: &RunPlan, verbosity: Verbosity) -> Result<u8, Refused> {
         terminal,
         started_in: None,
         runtime: None,
-        inherited: fd::inherited(),
     };
     alone(plan, &caller)
 }
@@ -101,7 +100,7 @@ fn table(
     hup_passes: bool,
     first_notes: Vec<Note>,
 ) -> Result<u8, Refused> {
-    shell::let_go_of_inherited();
+    fd::close_inherited();
     let runtime = runtime_folder();
     if let Some(folder) = &runtime {
         clear_dead(folder);

@@ -15,10 +15,8 @@ use crate::sys::{fd, process};
 
 /// Runs what `args` ask for; says the exit code.
 pub fn run(args: RunArgs) -> Result<u8, Refused> {
-    let mut inherited = fd::inherited();
     let report = match args.report {
         Some(number) => {
-            inherited.retain(|fd| *fd != number);
             let adopted = fd::adopt(number).map_err(|errno| {
                 let why = "open it for us, as in \"--report 3 3>report.json\"";
                 refused(
@@ -49,7 +47,6 @@ pub fn run(args: RunArgs) -> Result<u8, Refused> {
         started_in: None,
         // Only a run with a name is looked for among those of this container.
         runtime: if named { runtime_folder() } else { None },
-        inherited,
     };
     guarded(&plan, &caller)
 }

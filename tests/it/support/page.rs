@@ -43,11 +43,14 @@ use std::path::Path;
 use std::ptr::{NonNull, null_mut};
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::time::{Duration, Instant};
 
 /// How many processes can stand in the page at once.
 const SLOTS: usize = 8192;
 /// How many overlaps are kept with their runs; all are counted.
 const PAIRS: usize = 64;
+/// An overlap is followed no longer than this.
+const LONG: Duration = Duration::from_millis(100);
 /// The part of a futex word that names its owner: `FUTEX_TID_MASK`, `linux/futex.h`.
 const OWNER: u64 = 0x3fff_ffff;
 
@@ -62,6 +65,8 @@ struct Shared {
     marks: AtomicU64,
     full: AtomicU32,
     overlaps: AtomicU32,
+    /// Nanoseconds of the longest overlap since [`Page::take_longest`].
+    longest: AtomicU64,
     pairs: [AtomicU64; PAIRS],
     /// Low half: the futex word that the kernel clears. High half: the run.
     slots: [AtomicU64; SLOTS],
@@ -202,7 +207,20 @@ impl Page {
             if let Some(pair) = shared.pairs.get(index) {
                 pair.store(u64::from(run.get()) | (beside << 32), SeqCst);
             }
+            // How long it lasts, counted from the look.
+            let begin = Instant::now();
+            while self.live().any(|seen| seen >> 32 == beside) && begin.elapsed() < LONG {
+                std::thread::yield_now();
+            }
+            let nanos = u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            shared.longest.fetch_max(nanos, SeqCst);
         }
+    }
+
+    /// How long the longest overlap lasted since this was last asked; none is zero, and longer than
+    /// [`LONG`] is that.
+    pub(crate) fn take_longest(&self) -> Duration {
+        Duration::from_nanos(self.shared().longest.swap(0, SeqCst))
     }
 
     /// The runs that live at this moment, each with its number of processes.

@@ -85,9 +85,10 @@ fn no_kill_at_any_moment_opens_the_lock_early_or_leaves_it_shut() {
 #[test]
 fn the_chain_of_flock_and_timeout_leaks_frees_early_and_loses_the_status() {
     need!("root", "flock", "timeout");
-    let tally = campaign(Program::Chain, 60, Duration::from_secs(1));
+    let tally = campaign(Program::Chain, 80, Duration::from_secs(1));
     assert_ne!(tally.stuck, 0, "no lock was leaked to a daemon: {tally}");
     assert_ne!(tally.overlaps, 0, "no lock was freed early: {tally}");
+    assert_ne!(tally.beating, 0, "no job ran beside the next: {tally}");
     assert_ne!(tally.survivors, 0, "nothing outlived its run: {tally}");
     assert_ne!(tally.wrong_statuses, 0, "no status was lost: {tally}");
 }

@@ -90,9 +90,9 @@ impl Round<'_, '_> {
         let new = overlaps - overlaps_before;
         if new > 0 {
             let longest = self.lane.page.take_longest();
+            let beating = self.lane.page.beating() - beating_before;
             if self.plan.aim.is_pid1() {
-                let beating = self.lane.page.beating() - beating_before;
-                self.tally.beating += beating;
+                self.tally.beating_in_pid1s += beating;
                 self.tally.longest = self.tally.longest.max(longest);
                 if self.has_own_init() {
                     self.tally.init_overlaps += 1;
@@ -101,6 +101,7 @@ impl Round<'_, '_> {
                 }
             } else {
                 self.tally.overlaps += 1;
+                self.tally.beating += beating;
             }
             let last = pairs.last().copied();
             let runs = self.contenders.iter().map(|it| (it.who, it.run.get()));

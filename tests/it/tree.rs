@@ -285,8 +285,10 @@ fn traced(scene: &Scene) -> (Tied, Tracer, [i32; 2]) {
     let run = scene.begun("--grace 100ms", script);
     let monitor = child_of(run.pid());
     let daemon = until_some("the daemon is the monitor's", || {
-        let of = children(monitor);
-        (of.len() == 2).then(|| of[1])
+        let [_command, daemon] = children(monitor)[..] else {
+            return None;
+        };
+        Some(daemon)
     });
     let numbers = [daemon, child_of(daemon)];
     (run, Tracer::of(daemon), numbers)

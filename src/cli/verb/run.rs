@@ -136,7 +136,8 @@ fn absolute_path(path: &Path) -> Result<PathBuf, Refused> {
         refused(
             exit::CONFIG,
             format!(
-                "finding the lock {path:?}: {}; name it by a path that begins with /",
+                "finding the lock \"{}\": {}; name it by a path that begins with /",
+                path.display(),
                 trouble::text_of(&error)
             ),
         )

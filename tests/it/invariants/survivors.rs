@@ -180,7 +180,9 @@ fn no_survivors_of_an_init_whose_guard_and_monitor_were_killed_at_once() {
         .flat_map(|&guard| [guard, child_of(guard)])
         .collect();
     for end in [Signal::SIGSTOP, SIGKILL] {
-        pairs.iter().for_each(|&pid| signal(pid, end));
+        for &pid in &pairs {
+            signal(pid, end);
+        }
     }
     // No job is left that could run, and what was left behind is init's own.
     ended(&mut init);

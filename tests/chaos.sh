@@ -38,7 +38,7 @@ case $what in
         ;;
     chain) play the_chain ;;
     red)
-        : "${LOCKKEEPER_CHAOS_ROUNDS:=200}"
+        : "${LOCKKEEPER_CHAOS_ROUNDS:=600}"
         export LOCKKEEPER_CHAOS_ROUNDS LOCKKEEPER_CHAOS_RED
         for patch in tests/chaos/*.patch; do
             # Its second line names the fault that it must show.

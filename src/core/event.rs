@@ -24,6 +24,9 @@ pub struct Facts {
     pub own_session: bool,
     /// Whether we stop together with the command, for a shell with job control.
     pub job_control: bool,
+    /// Whether HUP goes to the command, and does not stop the run.
+    #[serde(default)]
+    pub hup_passes: bool,
     /// Stop signals that we were started with ignored, as by nohup(1): they stay ignored.
     pub ignored: Vec<i32>,
 }
@@ -37,6 +40,7 @@ impl Facts {
             stop: plan.stop,
             own_session,
             job_control,
+            hup_passes: false,
             ignored,
         }
     }

@@ -33,6 +33,7 @@ use crate::config::plan::{StopPlan, Wait};
 // `sys::signals` refuses to build for (signal(7)).
 const SIGHUP: i32 = 1;
 const SIGINT: i32 = 2;
+const SIGQUIT: i32 = 3;
 const SIGTERM: i32 = 15;
 const SIGCHLD: i32 = 17;
 const SIGCONT: i32 = 18;
@@ -40,6 +41,8 @@ const SIGSTOP: i32 = 19;
 const SIGTSTP: i32 = 20;
 const SIGTTIN: i32 = 21;
 const SIGTTOU: i32 = 22;
+/// From here on signals are real-time ones: each that is sent arrives (signal(7)).
+const FIRST_REAL_TIME: i32 = 32;
 
 /// A wake-up later than this after its deadline means that we were not running ourselves.
 const LATE: Duration = Duration::from_secs(5);
@@ -323,13 +326,38 @@ impl Run {
         match signo {
             SIGCHLD => {}
             SIGTERM | SIGINT | SIGHUP if self.facts.ignored.contains(&signo) => {}
+            // From a terminal that hangs up it comes to the leader of a session alone.
+            SIGHUP if self.facts.hup_passes => self.pass(signo, out),
             SIGINT if command_has_it => {}
             SIGTERM | SIGINT | SIGHUP => self.stop_asked(now, Reason::Signal(signo), out),
             _ if command_has_it => {}
-            // The command's session has no shell that could continue it: its group is orphaned, and
-            // only SIGSTOP stops an orphaned group.
-            SIGTSTP | SIGTTIN | SIGTTOU if self.facts.own_session => self.pass(SIGSTOP, out),
+            SIGQUIT if self.state == State::Queued => {
+                self.finish(now, Reason::Signal(signo), out);
+            }
+            SIGTSTP | SIGTTIN | SIGTTOU if self.facts.own_session => self.suspend(out),
             _ => self.pass(signo, out),
+        }
+    }
+
+    /// The command's session has no shell that could continue it: its group is orphaned, and only
+    /// SIGSTOP stops an orphaned group. Where a shell can continue us, we stop with it and let it go on
+    /// with us; in the queue we stop alone, and lose our place to those who want the lock now.
+    fn suspend(&self, out: &mut Vec<Action>) {
+        let to = self.target();
+        let stop = |signo| Action::Signal { to, signo };
+        match (self.state, self.facts.job_control) {
+            (State::Queued, true) => out.push(Action::StopSelf),
+            (State::Running, true) => out.extend([stop(SIGSTOP), Action::StopSelf, stop(SIGCONT)]),
+            (State::Running, false) => out.push(stop(SIGSTOP)),
+            (
+                State::New
+                | State::Queued
+                | State::Stopping
+                | State::Leftovers
+                | State::Killing
+                | State::Over,
+                _,
+            ) => {}
         }
     }
 
@@ -341,7 +369,7 @@ impl Run {
                     signo,
                 });
             }
-        } else if !self.early.contains(&signo) {
+        } else if signo >= FIRST_REAL_TIME || !self.early.contains(&signo) {
             self.early.push(signo);
         }
     }

@@ -208,6 +208,7 @@ pub fn be_one(words: &[std::ffi::OsString]) -> Result<u8, Refused> {
         report: None,
         init: Some(wire),
         terminal: charge.terminal,
+        hup_passes: true,
         started_in: charge.started_in,
         runtime: charge.runtime,
         inherited: Vec::new(),

@@ -44,9 +44,8 @@ pub fn run(setup: Setup) -> io::Result<u8> {
     let pid1 = process::own_pid() == 1;
     // Neither the folder that we were started in nor what we inherited is ours to pin.
     let _ = std::env::set_current_dir("/");
-    if wants_terminal(&setup.plan) && pid1 && tty::give_up_terminal() {
-        // HUP and CONT for that came in this very call.
-        while let Ok(Some(_)) = signals.next() {}
+    if wants_terminal(&setup.plan) && pid1 {
+        tty::give_up_terminal();
     }
     for note in setup.first_notes {
         setup.journal.note(note);

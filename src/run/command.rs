@@ -2,7 +2,8 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -12,6 +13,7 @@ use super::output::Ends;
 use crate::config::plan::{RunPlan, Stdin};
 use crate::core::outcome::SpawnStep;
 use crate::sys::spawn::{Command, Credentials, Failure, Session, own_env};
+use crate::sys::tty;
 
 /// Makes the command of `plan`, and what must live until it is spawned.
 pub fn prepare(
@@ -31,11 +33,10 @@ pub fn prepare(
         command.user(account.credentials);
     }
     let stdin = match plan.stdin {
-        Stdin::Inherit => None,
-        Stdin::Null => {
+        Stdin::Inherit if !reads_past_job_control(session) => None,
+        Stdin::Inherit | Stdin::Null => {
             let null = File::open("/dev/null");
-            let errno =
-                |error: std::io::Error| error.raw_os_error().unwrap_or(Errno::EINVAL as i32);
+            let errno = |error: io::Error| error.raw_os_error().unwrap_or(Errno::EINVAL as i32);
             Some(OwnedFd::from(
                 null.map_err(|error| (SpawnStep::Stdio, errno(error)))?,
             ))
@@ -47,6 +48,12 @@ pub fn prepare(
         ends.and_then(|ends| ends.stderr.as_ref()),
     );
     Ok((command, stdin))
+}
+
+/// Whether the command could read our terminal from a session of its own, where no job control keeps
+/// it from taking what is typed for the shell.
+fn reads_past_job_control(session: Session) -> bool {
+    session == Session::Own && tty::is_terminal(io::stdin().as_fd())
 }
 
 /// A user's entry in the account database, and who to become.

@@ -55,6 +55,8 @@ pub struct Setup<'a> {
     pub session: Session,
     /// Whether we stop together with the command.
     pub job_control: bool,
+    /// Whether HUP is the command's, as init's signals are, and no request to stop.
+    pub hup_passes: bool,
     /// Whether we are PID 1, and what is in our PID namespace ends with this run.
     pub namespace: bool,
     /// The folder for a command whose plan names none, where we have left it ourselves.
@@ -90,6 +92,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         setup.job_control,
         signals::started_ignored(),
     );
+    facts.hup_passes = setup.hup_passes;
     if setup.lock.is_none() {
         facts.wait = None;
     }
@@ -227,7 +230,7 @@ impl Monitor<'_> {
                     pids: tree::survivors(),
                 });
             }
-            Action::StopSelf => self.stop_self(),
+            Action::StopSelf => return self.stop_self(),
             Action::Note(note) => self.setup.journal.note(note),
             Action::StartOver => self.start_over(),
             Action::Finish(outcome) => self.finish(outcome),
@@ -432,7 +435,7 @@ impl Monitor<'_> {
         if reaped || empty {
             self.step(Event::Reaped { command, empty });
         }
-        if self.command.is_some_and(wait::was_stopped) {
+        if self.command.is_some_and(wait::is_stopped) {
             self.step(Event::CommandStopped);
         }
     }
@@ -473,17 +476,15 @@ impl Monitor<'_> {
         }
     }
 
-    /// Stops with the command, and goes on with it: a shell continues our group, and the command is
-    /// in it only where it has no session of its own.
-    fn stop_self(&mut self) {
+    /// Stops with the command. Who continues us alone, and not our whole group as a shell does, means
+    /// the command too.
+    fn stop_self(&self) -> Option<Event> {
         self.tell(Progress::Stopped);
-        process::stop_self();
-        let to = if self.setup.session == Session::Shared {
-            Target::Command
-        } else {
-            Target::Group
-        };
-        self.signal(to, libc::SIGCONT);
+        let alone = signals::stop_self() && self.command.is_some_and(wait::is_stopped);
+        alone.then_some(Event::Signal {
+            signo: libc::SIGCONT,
+            kernel: false,
+        })
     }
 
     fn file_changed(&mut self) {

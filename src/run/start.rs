@@ -40,6 +40,8 @@ pub struct Caller {
     pub init: Option<Wire>,
     /// Whether the run has the terminal of standard input for its own, as PID 1's main command has.
     pub terminal: bool,
+    /// Whether HUP is the command's: init passes it on, and anybody else asks for a stop with it.
+    pub hup_passes: bool,
     /// The folder that the command starts in, where its plan names none and we have left it.
     pub started_in: Option<PathBuf>,
     /// The folder of this container's runs, for a run with a name.
@@ -60,6 +62,8 @@ pub struct Refused {
 /// Runs `plan` in the foreground, under a guard; says the exit code.
 pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
     process::become_subreaper();
+    let session = session(plan, caller);
+    let job_control = job_control(caller);
     let queued_at = clock::now();
     // The log thread must not exist when the monitor is forked, so the monitor says these.
     let mut notes = Vec::new();
@@ -81,8 +85,9 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                 lock,
                 claims,
                 guard: Some(wire),
-                session: session(plan, caller),
-                job_control: job_control(caller),
+                session,
+                job_control,
+                hup_passes: caller.hup_passes,
                 namespace: false,
                 started_in: caller.started_in.clone(),
                 inherited: &caller.inherited,
@@ -130,6 +135,7 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         guard: None,
         session: session(plan, caller),
         job_control: job_control(caller),
+        hup_passes: caller.hup_passes,
         namespace,
         started_in: caller.started_in.clone(),
         inherited: &caller.inherited,
@@ -189,17 +195,23 @@ fn open(lock: &LockPlan) -> Result<SharedLock, Refused> {
 }
 
 /// A batch command leads a session of its own. An interactive one shares the caller's group, so
-/// that the shell's job control works; behind init or as PID 1 there is no shell.
+/// that the shell's job control works; behind init or as PID 1 there is no shell, and it takes the
+/// terminal over, unless that belongs to a session outside, which PID 1 does not lead.
 fn session(plan: &RunPlan, caller: &Caller) -> Session {
-    let behind_shell = caller.init.is_none() && process::own_pid() != 1;
-    let interactive = plan.kind == Kind::Interactive;
-    if interactive && behind_shell {
-        Session::Shared
-    } else if interactive && caller.terminal && tty::is_terminal(std::io::stdin().as_fd()) {
-        Session::OwnWithTerminal
-    } else {
-        Session::Own
+    if plan.kind != Kind::Interactive {
+        return Session::Own;
     }
+    let behind_init = caller.init.is_some();
+    if !behind_init && process::own_pid() != 1 {
+        return Session::Shared;
+    }
+    if !caller.terminal || !tty::is_terminal(std::io::stdin().as_fd()) {
+        return Session::Own;
+    }
+    if !behind_init && !tty::give_up_terminal() && tty::has_controlling_terminal() {
+        return Session::Shared;
+    }
+    Session::OwnWithTerminal
 }
 
 /// Only a shell that gave us a terminal can continue what stops.

@@ -49,12 +49,6 @@ pub fn kill(pid: i32, signo: i32) -> Result<(), Errno> {
     Errno::result(unsafe { libc::kill(pid, signo) }).map(drop)
 }
 
-/// Stops this process, and comes back when it is continued (`SIGSTOP` cannot be blocked).
-pub fn stop_self() {
-    // SAFETY: takes numbers only; raise would signal the thread, kill stops the process.
-    unsafe { libc::kill(libc::getpid(), libc::SIGSTOP) };
-}
-
 /// Random bytes from the kernel (`getrandom(2)`), as lower-case hexadecimal digits: a name that no
 /// other run has.
 pub fn random_hex<const BYTES: usize>() -> String {

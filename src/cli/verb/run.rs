@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf, absolute};
 
-use super::start::{class, config_path, host_name, job_name, load, refused};
+use super::start::{adopt_report, class, config_path, host_name, job_name, load, refused};
 use crate::cli::RunArgs;
 use crate::config::plan::{
     ClassPlan, DEFAULT_WAIT, Kind, LockPlan, RunPlan, SharedMount, Stdin, Wait,
@@ -16,20 +16,10 @@ use crate::sys::{fd, process};
 /// Runs what `args` ask for; says the exit code.
 pub fn run(args: RunArgs) -> Result<u8, Refused> {
     let mut inherited = fd::inherited();
-    let report = match args.report {
-        Some(number) => {
-            inherited.retain(|fd| *fd != number);
-            let adopted = fd::adopt(number).map_err(|errno| {
-                let why = "open it for us, as in \"--report 3 3>report.json\"";
-                refused(
-                    exit::USAGE,
-                    format!("writing the report to descriptor {number}: {errno}; {why}"),
-                )
-            })?;
-            Some(adopted)
-        }
-        None => None,
-    };
+    let report = args
+        .report
+        .map(|number| adopt_report(number, &mut inherited));
+    let report = report.transpose()?;
     let (verbosity, named) = (args.verbosity, args.job.is_some());
     let (plan, container) = plan(args)?;
     let run_id = process::random_hex::<8>();
@@ -46,6 +36,7 @@ pub fn run(args: RunArgs) -> Result<u8, Refused> {
         report,
         init: None,
         terminal: true,
+        hup_passes: false,
         started_in: None,
         // Only a run with a name is looked for among those of this container.
         runtime: if named { runtime_folder() } else { None },

@@ -12,5 +12,9 @@
 )]
 
 mod config;
+mod early;
 mod parts;
+mod signals;
+mod status;
 mod support;
+mod terminal;

@@ -1,9 +1,12 @@
 //! lockkeeper: parse, dispatch, exit code.
 
+#[path = "sys/first.rs"]
+mod first;
+
 use std::env;
 use std::process::ExitCode;
 
-use lockkeeper::cli::verb::{init, run, start};
+use lockkeeper::cli::verb::{check, init, run, start};
 use lockkeeper::cli::{Command, UsageError, help, parse, print};
 use lockkeeper::exit;
 use lockkeeper::init::guards;
@@ -16,7 +19,7 @@ fn main() -> ExitCode {
         match parse(args) {
             Ok(Command::Init(args)) => init::init(args),
             Ok(Command::Run(args)) => run::run(args),
-            Ok(Command::Check(_)) => Ok(exit::OK),
+            Ok(Command::Check(args)) => check::check(&args),
             Ok(Command::Help(verb)) => return printed(&help::help(verb)),
             Ok(Command::Version) => {
                 return printed(concat!("lockkeeper ", env!("CARGO_PKG_VERSION"), "\n"));

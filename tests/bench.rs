@@ -13,6 +13,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::cast_precision_loss,
+    unreachable_pub,
     reason = "a benchmark is the outside world: it has a clock, starts programs, prints, and may fail"
 )]
 

@@ -24,24 +24,24 @@ pub struct Facts {
     pub own_session: bool,
     /// Whether we stop together with the command, for a shell with job control.
     pub job_control: bool,
-    /// Whether HUP goes to the command, and does not stop the run.
-    #[serde(default)]
-    pub hup_passes: bool,
+    /// Whether HUP asks for the stop; else it is the command's own business, as under an init.
+    pub hup_stops: bool,
     /// Stop signals that we were started with ignored, as by nohup(1): they stay ignored.
     pub ignored: Vec<i32>,
 }
 
 impl Facts {
-    /// The facts of a plan.
-    pub fn new(plan: &RunPlan, own_session: bool, job_control: bool, ignored: Vec<i32>) -> Self {
+    /// The facts of a plan, for a run in the foreground of nobody: a session of its own, no job
+    /// control.
+    pub fn new(plan: &RunPlan) -> Self {
         Self {
             wait: plan.kind.lock().map(|lock| lock.wait),
             limits: plan.limits.clone(),
             stop: plan.stop,
-            own_session,
-            job_control,
-            hup_passes: false,
-            ignored,
+            own_session: true,
+            job_control: false,
+            hup_stops: true,
+            ignored: Vec::new(),
         }
     }
 }

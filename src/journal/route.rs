@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::kind::Level;
 
 /// The native socket of journald (`systemd-journald.service(8)`).
-pub(super) const SOCKET: &str = "/run/systemd/journal/socket";
+pub const SOCKET: &str = "/run/systemd/journal/socket";
 
 /// Whose notes these are: the fields that every record of this process has.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -63,17 +63,26 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Makes the claim of run `run_id` in `folder`, which is created where it is missing.
+    /// Takes the latch of run `run_id` in `folder`, which is created where it is missing. The claim
+    /// says nothing yet, but that its run lives.
     ///
     /// # Errors
     /// A [`ClaimError`]; nothing of the claim is left then.
-    pub fn create(folder: &Path, run_id: &str, record: &Record) -> Result<Self, ClaimError> {
+    pub fn open(folder: &Path, run_id: &str) -> Result<Self, ClaimError> {
         let wrong = |trouble| ClaimError::new(folder, trouble);
         let names = Names::of(run_id).ok_or_else(|| wrong(Trouble::BadRunId))?;
         let dir = open_folder(folder, folders::SHARED)
             .map_err(|errno| wrong(Trouble::Kernel(Step::Folder, errno)))?;
         let (latch, stat) = take_latch(&dir, &names).map_err(wrong)?;
-        let claim = Self::new(folder, dir, latch, names, &stat);
+        Ok(Self::new(folder, dir, latch, names, &stat))
+    }
+
+    /// [`Claim::open`] and the first [`Claim::update`] in one.
+    ///
+    /// # Errors
+    /// A [`ClaimError`]; nothing of the claim is left then.
+    pub fn create(folder: &Path, run_id: &str, record: &Record) -> Result<Self, ClaimError> {
+        let claim = Self::open(folder, run_id)?;
         match claim.update(record) {
             Ok(()) => Ok(claim),
             Err(error) => {

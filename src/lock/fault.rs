@@ -23,7 +23,8 @@ impl fmt::Display for Why {
 }
 
 /// A path in double quotes, with marks in place of what a terminal would obey.
-pub(super) struct Quoted<'a>(pub(super) &'a Path);
+#[derive(Debug)]
+pub struct Quoted<'a>(pub &'a Path);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -72,6 +72,15 @@ pub fn lookup(folder: &Path, run_id: &str) -> Option<Record> {
     }
 }
 
+/// Whether the owner of this run's claim lives, whatever its record says, or if it has none yet.
+/// `false` also where that cannot be known.
+pub fn lives(folder: &Path, run_id: &str) -> bool {
+    let Some(names) = Names::of(run_id) else {
+        return false;
+    };
+    open_existing(folder).is_ok_and(|dir| owner_lives(&dir, &names) == Some(true))
+}
+
 /// Waits in the kernel until the owner of this run's claim has gone, without a time limit: for a
 /// thread of its own. Comes back at once where there is no such claim, or none that we may ask about.
 pub fn await_end(folder: &Path, run_id: &str) {

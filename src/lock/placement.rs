@@ -147,7 +147,7 @@ pub fn check(lock: &Path, policy: SharedMount) -> Result<Verdict, Refusal> {
 
 /// With room for most tables at once, as this is on the path of every batch run. Cut off where a
 /// machine has more mounts than anybody could mean: what is not found is said as such.
-fn read_table() -> io::Result<Vec<u8>> {
+pub fn read_table() -> io::Result<Vec<u8>> {
     const ROOM: usize = 16 * 1024;
     const LIMIT: u64 = 16 * 1024 * 1024;
     let mut table = Vec::with_capacity(ROOM);
@@ -323,7 +323,7 @@ fn is_tmpfs(mount: &Mount) -> bool {
 
 /// Whether `/` is what an engine makes for one container: an overlay, or a layer of the drivers
 /// vfs, btrfs and zfs, which engines name by 64 hexadecimal digits.
-fn is_container_root(root: &Mount) -> bool {
+pub fn is_container_root(root: &Mount) -> bool {
     matches!(
         root.kind.as_str(),
         "overlay" | "aufs" | "fuse.fuse-overlayfs"

@@ -191,8 +191,9 @@ pub fn holder_text(claims: &[(Record, bool)], us: Option<&str>) -> Option<String
     Some(text)
 }
 
-/// A run, as people call it.
-struct Named<'a>(&'a Record);
+/// A run, as people call it; what it says of itself is cut short and freed of control characters.
+#[derive(Debug)]
+pub struct Named<'a>(pub &'a Record);
 
 impl fmt::Display for Named<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

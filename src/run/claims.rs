@@ -1,84 +1,83 @@
 //! What a run tells others of itself, and what it asks of them: the claim beside its lock (who
 //! holds it, who waits) and the one among the runs of this container.
 //!
-//! Claims are information. One that cannot be written is a note, never a failed run.
+//! The guard takes the latches before the fork, so that a claim is true as long as one of guard and
+//! monitor lives; the monitor writes the records, off the path of the command. Claims are
+//! information. One that cannot be written is a note, never a failed run.
 
 use std::path::{Path, PathBuf};
 
 use crate::config::plan::{Kind, RunPlan};
 use crate::core::note::Note;
-use crate::lock::claim::Claim;
+use crate::lock::claim::{Claim, ClaimError};
 use crate::lock::folders::claims_folder;
-use crate::lock::listing::{list, lookup};
+use crate::lock::listing::{clear_dead, list, lives};
 use crate::lock::record::{self, Origin, Record, State};
 use crate::sys::clock;
 
-/// The claims of one run. Made by the guard before the fork: their latches are held as long as one
-/// of guard and monitor lives.
-#[derive(Debug)]
+/// The claims of one run.
+#[derive(Debug, Default)]
 pub struct Claims {
-    record: Record,
     held: Vec<Claim>,
     /// The claims folder of the lock, if one is named.
     beside: Option<PathBuf>,
 }
 
-impl Claims {
-    /// Claims nothing.
-    pub fn none(plan: &RunPlan, run_id: &str) -> Self {
-        Self {
-            record: record_of(plan, run_id, None),
-            held: Vec::new(),
-            beside: None,
-        }
-    }
+/// Whose claims these are.
+#[derive(Clone, Copy, Debug)]
+pub struct Owner<'a> {
+    /// What it runs.
+    pub plan: &'a RunPlan,
+    /// Its run's id.
+    pub run_id: &'a str,
+    /// `CONTAINER_NAME`.
+    pub container: Option<&'a str>,
+}
 
-    /// Puts a claim into each of `folders`: the one beside the lock, and that of this container's runs.
-    pub fn make(
-        plan: &RunPlan,
-        run_id: &str,
-        container: Option<String>,
-        runtime: Option<&Path>,
-        notes: &mut Vec<Note>,
-    ) -> Self {
-        let beside = plan.kind.lock().map(|lock| claims_folder(&lock.path));
-        let mut claims = Self {
-            record: record_of(plan, run_id, container),
-            held: Vec::new(),
-            beside,
-        };
-        let folders = claims.beside.iter().map(PathBuf::as_path).chain(runtime);
-        for folder in folders {
-            match Claim::create(folder, run_id, &claims.record) {
-                Ok(claim) => claims.held.push(claim),
-                Err(error) => {
-                    let path = folder.to_owned();
-                    notes.push(Note::ClaimFailed {
-                        path,
-                        text: error.to_string(),
-                    });
-                }
+impl Claims {
+    /// Takes a latch in each place: beside the lock, and among the runs of this container.
+    pub fn open(owner: Owner<'_>, runtime: Option<&Path>, notes: &mut Vec<Note>) -> Self {
+        let beside = owner.plan.kind.lock().map(|lock| claims_folder(&lock.path));
+        let mut held = Vec::new();
+        for folder in beside.as_deref().into_iter().chain(runtime) {
+            match Claim::open(folder, owner.run_id) {
+                Ok(claim) => held.push(claim),
+                Err(error) => notes.push(failed(&error)),
             }
         }
-        claims
+        Self { held, beside }
+    }
+
+    /// The run waits for its lock. Says who holds it, in words, where somebody says so.
+    pub fn waiting(&self, owner: Owner<'_>) -> (Option<String>, Option<Note>) {
+        if let Some(folder) = &self.beside {
+            clear_dead(folder);
+        }
+        let note = self.write(owner, State::Waiting, None);
+        (self.holder(owner.run_id), note)
     }
 
     /// The run has its lock, and its command runs as `pid`.
-    pub fn running(&mut self, pid: i32) {
-        self.record.state = State::Running;
-        self.record.pid = Some(pid);
-        self.record.start_time = record::start_time(pid);
-        self.record.since_unix_ms = clock::unix_ms();
-        for claim in &self.held {
-            // The record that stands says less, and nothing wrong: that the run waits.
-            let _ = claim.update(&self.record);
+    pub fn running(&self, owner: Owner<'_>, pid: i32) -> Option<Note> {
+        self.write(owner, State::Running, Some(pid))
+    }
+
+    fn write(&self, owner: Owner<'_>, state: State, pid: Option<i32>) -> Option<Note> {
+        if self.held.is_empty() {
+            return None;
         }
+        let record = record_of(owner, state, pid);
+        let mut errors = self
+            .held
+            .iter()
+            .filter_map(|claim| claim.update(&record).err());
+        errors.next().map(|error| failed(&error))
     }
 
     /// Who holds the lock, in words; `None`: nobody says.
-    pub fn holder(&self) -> Option<String> {
+    pub fn holder(&self, run_id: &str) -> Option<String> {
         let folder = self.beside.as_deref()?;
-        record::holder_text(&list(folder).claims, Some(&self.record.run_id))
+        record::holder_text(&list(folder).claims, Some(run_id))
     }
 
     /// Takes the claims away.
@@ -87,29 +86,62 @@ impl Claims {
     }
 }
 
-/// The run of which we are a part, if it holds `lock` for us: `LOCKKEEPER_RUN_ID` names it, and its
-/// claim says that it lives and holds.
-pub fn ancestor_with(lock: &Path) -> Option<String> {
-    let run_id = std::env::var("LOCKKEEPER_RUN_ID").ok()?;
-    let record = lookup(&claims_folder(lock), &run_id)?;
-    matches!(record.state, State::Holding | State::Running).then_some(run_id)
+/// Removes what the dead left where a run of `plan` claims.
+pub fn clear(plan: &RunPlan, runtime: Option<&Path>) {
+    let beside = plan.kind.lock().map(|lock| claims_folder(&lock.path));
+    for folder in beside.as_deref().into_iter().chain(runtime) {
+        clear_dead(folder);
+    }
 }
 
-fn record_of(plan: &RunPlan, run_id: &str, container: Option<String>) -> Record {
+/// The variable that names the run a command belongs to.
+pub const RUN_ID: &str = "LOCKKEEPER_RUN_ID";
+/// The variable that names the runs round that one, the outermost first, with blanks in between.
+pub const OUTER_RUNS: &str = "LOCKKEEPER_OUTER_RUNS";
+
+/// The runs that we are a part of, the outermost first, with blanks in between; empty: none.
+pub fn ancestors() -> String {
+    let named = |name| std::env::var(name).unwrap_or_default();
+    let (mut all, innermost) = (named(OUTER_RUNS), named(RUN_ID));
+    if !all.is_empty() {
+        all.push(' ');
+    }
+    all + &innermost
+}
+
+/// The run of which we are a part, if it holds `lock` for us. The environment names it, and its
+/// latch beside the lock says that it lives; as it has started what started us, it has the lock.
+/// Not only the innermost counts: between it and us may be a run without a lock, or with another.
+pub fn ancestor_with(lock: &Path) -> Option<String> {
+    let folder = claims_folder(lock);
+    let all = ancestors();
+    let holder = all.split_whitespace().rfind(|id| lives(&folder, id))?;
+    Some(holder.to_owned())
+}
+
+fn failed(error: &ClaimError) -> Note {
+    Note::ClaimFailed {
+        path: error.folder.clone(),
+        text: error.to_string(),
+    }
+}
+
+fn record_of(owner: Owner<'_>, state: State, pid: Option<i32>) -> Record {
     let origin = Origin::read();
+    let plan = owner.plan;
     Record {
         v: record::VERSION,
-        run_id: run_id.to_owned(),
+        run_id: owner.run_id.to_owned(),
         job: plan.job.clone(),
         class: plan.class.clone(),
         kind: match plan.kind {
             Kind::Interactive => record::Kind::Interactive,
             Kind::Batch { .. } => record::Kind::Batch,
         },
-        state: State::Waiting,
-        container,
-        pid: None,
-        start_time: None,
+        state,
+        container: owner.container.map(str::to_owned),
+        pid,
+        start_time: pid.and_then(record::start_time),
         boot_id: origin.boot_id,
         pid_ns: origin.pid_ns,
         uid: nix::unistd::getuid().as_raw(),

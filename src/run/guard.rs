@@ -6,7 +6,7 @@
 //! the lock. It has one thread and rests in one poll; what reaches it is passed on.
 
 use std::io;
-use std::os::fd::{AsFd, RawFd};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use super::message::{Incoming, Order, Progress, receive, send};
@@ -35,17 +35,18 @@ pub enum Watched {
 }
 
 /// Forks a monitor, which runs `monitor` with its end of a wire and exits with the code that comes
-/// back, and watches it to its end. `init` is the wire to the init that started this run; `inherited`
-/// are the descriptors that are the job's and not ours.
+/// back, and watches it to its end. `init` is the wire to the init that started this run.
 ///
 /// Must be called while the process has one thread. Fails where nothing could be forked.
-pub fn watch(
-    init: Option<&Wire>,
-    inherited: &[RawFd],
-    monitor: impl FnOnce(Wire) -> u8,
-) -> io::Result<Watched> {
+pub fn watch(init: Option<&Wire>, monitor: impl FnOnce(Wire) -> u8) -> io::Result<Watched> {
     let signals = Signals::open()?;
     let (own_end, its_end) = Wire::pair()?;
+    // What a shell started before it became us by exec is no part of the run.
+    let strangers = if wait::has_child() {
+        tree::children()
+    } else {
+        Vec::new()
+    };
     match process::fork()? {
         Forked::Child => {
             drop((own_end, signals));
@@ -53,11 +54,15 @@ pub fn watch(
         }
         Forked::Parent(pid) => {
             drop(its_end);
-            fd::close(inherited);
+            let keeps_inherited = fd::has_inherited();
+            if !keeps_inherited {
+                fd::close_inherited();
+            }
             let guard = Guard {
                 pid,
                 monitor: own_end,
-                monitor_silent: false,
+                keeps_inherited,
+                strangers,
                 init,
                 init_gone: false,
                 signals,
@@ -72,9 +77,14 @@ pub fn watch(
 struct Guard<'a> {
     /// The monitor's process.
     pid: i32,
+    /// Read when the kernel says that something has become of the monitor, so that its words wake
+    /// nobody; with one exception, the next field.
     monitor: Wire,
-    /// Nothing more will come from it.
-    monitor_silent: bool,
+    /// Children of ours that were there before the monitor, and are not reaped yet.
+    strangers: Vec<i32>,
+    /// We still have what was inherited for the command, as the next monitor needs it if this one
+    /// starts over; until the command is there.
+    keeps_inherited: bool,
     init: Option<&'a Wire>,
     init_gone: bool,
     signals: Signals,
@@ -88,9 +98,9 @@ impl Guard<'_> {
     fn watch(mut self) -> Watched {
         loop {
             let init = self.init.filter(|_| !self.init_gone).map(AsFd::as_fd);
-            let monitor = (!self.monitor_silent).then(|| self.monitor.as_fd());
-            let fds = [monitor, Some(self.signals.as_fd()), init];
-            let [told, signal, ordered] = poll::wait(fds, None);
+            let monitor = self.keeps_inherited.then(|| self.monitor.as_fd());
+            let [signal, ordered, told] =
+                poll::wait([Some(self.signals.as_fd()), init, monitor], None);
             if told {
                 self.read_monitor();
             }
@@ -107,23 +117,25 @@ impl Guard<'_> {
     fn read_monitor(&mut self) {
         loop {
             match receive(&self.monitor) {
+                Incoming::Message(Progress::Spawned) => self.let_go_of_inherited(),
                 Incoming::Message(Progress::Ended(outcome)) => {
                     self.last = Some(Watched::Ended(outcome));
                 }
                 Incoming::Message(Progress::StartOver) => self.last = Some(Watched::StartOver),
                 Incoming::Message(Progress::Stopped) => self.stopping = true,
-                Incoming::Message(progress @ (Progress::Waiting | Progress::Running(_))) => {
-                    if let Some(init) = self.init {
-                        send(init, &progress);
-                    }
-                }
                 Incoming::Nothing => return,
-                // It exits, or was killed: the kernel says so next, by SIGCHLD.
+                // It exits, or was killed: the kernel says so next.
                 Incoming::Gone => {
-                    self.monitor_silent = true;
+                    self.keeps_inherited = false;
                     return;
                 }
             }
+        }
+    }
+
+    fn let_go_of_inherited(&mut self) {
+        if std::mem::take(&mut self.keeps_inherited) {
+            fd::close_inherited();
         }
     }
 
@@ -165,7 +177,11 @@ impl Guard<'_> {
         let mut ended = false;
         while let Ok(Some(Signal { signo, kernel })) = self.signals.next() {
             match signo {
-                libc::SIGCHLD => ended |= self.reap(),
+                // It has ended, or was stopped (SIGCHLD, signal(7)).
+                libc::SIGCHLD => {
+                    ended |= self.reap();
+                    self.read_monitor();
+                }
                 libc::SIGCONT if self.continue_monitor() => {}
                 // A terminal that hangs up tells the leader of its session alone, which may be us.
                 libc::SIGHUP => send(&self.monitor, &Order::Signal(signo)),
@@ -178,38 +194,54 @@ impl Guard<'_> {
 
     /// Reaps all that have ended; whether the monitor was among them. As PID 1 a guard inherits
     /// strangers too.
-    fn reap(&self) -> bool {
+    fn reap(&mut self) -> bool {
         let mut ended = false;
         while let Reaped::Child(pid, _) = wait::reap() {
             ended |= pid == self.pid;
+            self.strangers.retain(|stranger| *stranger != pid);
         }
         ended
     }
 
     fn monitor_gone(mut self) -> Watched {
         self.read_monitor();
-        self.last.unwrap_or_else(|| Watched::Died {
-            reaped: empty_the_tree(&self.signals),
-        })
+        match self.last {
+            Some(word) => word,
+            None => Watched::Died {
+                reaped: empty_the_tree(&self.signals, self.strangers),
+            },
+        }
     }
 }
 
-/// Kills our children, level by level, until none is left that could run; says how many were reaped.
-fn empty_the_tree(signals: &Signals) -> u32 {
+/// Kills our children but `strangers`, level by level, until none is left that could run; says how
+/// many were reaped.
+fn empty_the_tree(signals: &Signals, mut strangers: Vec<i32>) -> u32 {
     let mut count = 0;
     let mut retried = false;
     loop {
-        tree::kill_children();
+        // First: in a storm most are dead already, and need nothing but this.
         loop {
             match wait::reap() {
+                Reaped::Child(pid, _) if strangers.contains(&pid) => {
+                    strangers.retain(|stranger| *stranger != pid);
+                }
                 Reaped::Child(..) => count += 1,
                 Reaped::NoneYet => break,
                 Reaped::NoChild => return count,
             }
         }
-        if retried && tree::survivors().is_empty() {
+        let left = if retried {
+            tree::survivors_but(&strangers)
+        } else {
+            tree::children()
+        };
+        // Without strangers, a child that cannot be seen is waited for until the kernel names none.
+        let judged = retried || !strangers.is_empty();
+        if judged && left.iter().all(|pid| strangers.contains(pid)) {
             return count;
         }
+        tree::kill_children_but(&strangers);
         let until = clock::now() + KILL_RETRY;
         let [signal] = poll::wait([Some(signals.as_fd())], Some(until));
         while let Ok(Some(_)) = signals.next() {}

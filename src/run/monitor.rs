@@ -8,15 +8,15 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::errno::Errno;
 
-use super::claims::Claims;
-use super::command::prepare;
+use super::claims::{Claims, Owner};
+use super::command::{Prepared, prepare};
 use super::event_log::{Entry, EventLog};
 use super::message::{Incoming, Order, Progress, receive, send};
 use super::output::Output;
@@ -34,6 +34,7 @@ use crate::sys::signals::{self, Signals};
 use crate::sys::spawn::{self, Session};
 use crate::sys::wait::{self, Reaped};
 use crate::sys::{clock, poll, process, tree};
+use crate::trouble;
 
 /// How long the last notes may take to reach the journal.
 const FLUSH: Duration = Duration::from_millis(200);
@@ -45,24 +46,27 @@ pub struct Setup<'a> {
     pub plan: &'a RunPlan,
     /// The run's id.
     pub run_id: &'a str,
+    /// `CONTAINER_NAME`.
+    pub container: Option<&'a str>,
     /// The open lock file; `None`: none is named, or an ancestor run holds it for us.
     pub lock: Option<Arc<SharedLock>>,
     /// What tells others of this run.
     pub claims: Claims,
     /// The way to the guard, where there is one.
     pub guard: Option<Wire>,
+    /// The guard's way to the init that started this run: ours, when the guard has died. Init takes
+    /// the run for over when nobody holds this end any more.
+    pub init: Option<&'a Wire>,
     /// Where the command stands among sessions.
     pub session: Session,
     /// Whether we stop together with the command.
     pub job_control: bool,
-    /// Whether HUP is the command's, as init's signals are, and no request to stop.
-    pub hup_passes: bool,
+    /// Whether HUP asks for the stop.
+    pub hup_stops: bool,
     /// Whether we are PID 1, and what is in our PID namespace ends with this run.
     pub namespace: bool,
     /// The folder for a command whose plan names none, where we have left it ourselves.
     pub started_in: Option<PathBuf>,
-    /// Descriptors that we inherited for the command, and let go of once it has them.
-    pub inherited: &'a [RawFd],
     /// Since when the run queues.
     pub queued_at: Time,
     /// Where notes go.
@@ -85,14 +89,13 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
     // Not inherited over a fork (PR_SET_CHILD_SUBREAPER, prctl(2)): the guard's own does not serve.
     process::become_subreaper();
     let signals = Signals::open()?;
-    let own_session = setup.session != Session::Shared;
-    let mut facts = Facts::new(
-        setup.plan,
-        own_session,
-        setup.job_control,
-        signals::started_ignored(),
-    );
-    facts.hup_passes = setup.hup_passes;
+    let mut facts = Facts {
+        own_session: setup.session != Session::Shared,
+        job_control: setup.job_control,
+        hup_stops: setup.hup_stops,
+        ignored: signals::started_ignored(),
+        ..Facts::new(setup.plan)
+    };
     if setup.lock.is_none() {
         facts.wait = None;
     }
@@ -104,6 +107,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         log,
         signals,
         waiter: None,
+        prepared: None,
         watch: None,
         replaced_said: false,
         command: None,
@@ -112,9 +116,8 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         asked: tree::Asked::default(),
         end: None,
     };
-    for note in std::mem::take(&mut monitor.setup.first_notes) {
-        monitor.setup.journal.note(note);
-    }
+    let first_notes = std::mem::take(&mut monitor.setup.first_notes);
+    monitor.note_all(first_notes);
     monitor.step(Event::Begin { queued_at });
     while monitor.end.is_none() {
         monitor.turn();
@@ -122,12 +125,12 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
     monitor.drain_output();
     monitor.setup.journal.flush(FLUSH);
     let end = monitor.end.unwrap_or(End::StartOver);
-    if let Some(guard) = &monitor.setup.guard {
+    if let Some(above) = monitor.above() {
         let message = match end {
             End::Ended(outcome) => Progress::Ended(outcome),
             End::StartOver => Progress::StartOver,
         };
-        send(guard, &message);
+        send(above, &message);
     }
     Ok(end)
 }
@@ -138,6 +141,8 @@ struct Monitor<'a> {
     log: EventLog,
     signals: Signals,
     waiter: Option<Waiter>,
+    /// The command, made ready while we wait for the lock.
+    prepared: Option<Result<Prepared, spawn::Failure>>,
     watch: Option<Watch>,
     replaced_said: bool,
     /// The command's process, until it is reaped.
@@ -155,7 +160,7 @@ impl Monitor<'_> {
         let [signal, order, exec, lock, news, file] = poll::wait(
             [
                 Some(self.signals.as_fd()),
-                self.setup.guard.as_ref().map(AsFd::as_fd),
+                self.above().map(AsFd::as_fd),
                 self.progress.as_ref().map(AsFd::as_fd),
                 self.waiter.as_ref().map(AsFd::as_fd),
                 self.output.as_ref().map(AsFd::as_fd),
@@ -165,9 +170,6 @@ impl Monitor<'_> {
         );
         if exec {
             self.exec_ended();
-        }
-        if lock {
-            self.waiter_answered();
         }
         if news && let Some(found) = self.output.as_ref().and_then(Output::final_line) {
             self.step(Event::FinalLine {
@@ -179,6 +181,10 @@ impl Monitor<'_> {
         }
         if order {
             self.read_orders();
+        }
+        // After what may have stopped the run: it would start for nothing.
+        if lock {
+            self.waiter_answered();
         }
         if file {
             self.file_changed();
@@ -245,16 +251,23 @@ impl Monitor<'_> {
         match lock.try_lock() {
             Ok(Attempt::Got) => self.lock_got(),
             Ok(Attempt::Busy) => {
-                let holder = self.setup.claims.holder();
+                let (holder, trouble) = self.setup.claims.waiting(self.owner());
                 let path = lock.path().to_owned();
                 self.setup
                     .journal
                     .note(Note::Waiting { lock: path, holder });
-                self.tell(Progress::Waiting);
+                self.note_all(trouble);
                 match Waiter::start(lock) {
                     Ok(waiter) => self.waiter = Some(waiter),
-                    Err(error) => return self.lock_failed(&error.to_string()),
+                    Err(error) => {
+                        let path = self.setup.lock.as_ref().map(|lock| lock.path().to_owned());
+                        let path = path.unwrap_or_default();
+                        let why = trouble::text_of(&error);
+                        return self
+                            .lock_failed(&format!("cannot wait for the lock {path:?}: {why}"));
+                    }
                 }
+                self.prepared = Some(self.prepare());
                 Event::LockBusy
             }
             Err(error) => self.lock_failed(&error.to_string()),
@@ -331,8 +344,8 @@ impl Monitor<'_> {
         match self.try_spawn() {
             Ok(pid) => {
                 self.command = Some(pid);
-                self.setup.claims.running(pid);
-                self.tell(Progress::Running(pid));
+                let trouble = self.setup.claims.running(self.owner(), pid);
+                self.note_all(trouble);
                 Event::Forked { pid }
             }
             Err((step, errno)) => {
@@ -357,17 +370,24 @@ impl Monitor<'_> {
             .map_err(stdio)?
             .unzip();
         self.output = output;
-        let (command, _stdin) = prepare(
-            self.setup.plan,
-            self.setup.run_id,
-            self.setup.session,
-            self.setup.started_in.as_deref(),
-            ends.as_ref(),
-        )?;
-        let spawned = command.spawn()?;
+        let prepared = self.prepared.take().unwrap_or_else(|| self.prepare())?;
+        let spawned = prepared.spawn(ends.as_ref())?;
         self.progress = Some(spawned.progress);
-        fd::close(self.setup.inherited);
+        if fd::close_inherited() {
+            self.tell(Progress::Spawned);
+        }
         Ok(spawned.pid)
+    }
+
+    fn prepare(&self) -> Result<Prepared, spawn::Failure> {
+        let Setup {
+            plan,
+            run_id,
+            session,
+            ref started_in,
+            ..
+        } = self.setup;
+        prepare(plan, run_id, session, started_in.as_deref())
     }
 
     fn exec_ended(&mut self) {
@@ -393,8 +413,21 @@ impl Monitor<'_> {
         let command = command
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default();
+        let plan = self.setup.plan;
+        let on = match step {
+            SpawnStep::Dir => {
+                let dir = plan.dir.as_ref().or(self.setup.started_in.as_ref());
+                dir.map(|dir| dir.display().to_string())
+            }
+            SpawnStep::User => {
+                let both = [plan.user.as_deref(), plan.group.as_deref()];
+                Some(both.into_iter().flatten().collect::<Vec<_>>().join(":"))
+            }
+            SpawnStep::Fork | SpawnStep::Stdio | SpawnStep::Session | SpawnStep::Exec => None,
+        };
         self.setup.journal.note(Note::SpawnFailed {
             command,
+            on,
             step,
             errno,
         });
@@ -457,9 +490,14 @@ impl Monitor<'_> {
         let _ = process::kill(whom, signo);
     }
 
+    /// Whose orders count: the guard's, and when it has died those of the init above it.
+    fn above(&self) -> Option<&Wire> {
+        self.setup.guard.as_ref().or(self.setup.init)
+    }
+
     fn read_orders(&mut self) {
-        while let Some(guard) = &self.setup.guard {
-            match receive(guard) {
+        while let Some(above) = self.above() {
+            match receive(above) {
                 Incoming::Message(Order::Signal(signo)) => {
                     self.step(Event::Signal {
                         signo,
@@ -469,7 +507,9 @@ impl Monitor<'_> {
                 Incoming::Message(Order::Stop(within)) => self.step(Event::StopWithin { within }),
                 Incoming::Nothing => return,
                 Incoming::Gone => {
-                    self.setup.guard = None;
+                    if self.setup.guard.take().is_none() {
+                        self.setup.init = None;
+                    }
                     self.step(Event::GuardLost);
                 }
             }
@@ -477,10 +517,14 @@ impl Monitor<'_> {
     }
 
     /// Stops with the command. Who continues us alone, and not our whole group as a shell does, means
-    /// the command too.
+    /// the command too; one in a session of its own was stopped for us to stop, and goes on with us,
+    /// also where the kernel did not stop us.
     fn stop_self(&self) -> Option<Event> {
         self.tell(Progress::Stopped);
-        let alone = signals::stop_self() && self.command.is_some_and(wait::is_stopped);
+        let continued = signals::stop_self();
+        let own_session = self.setup.session != Session::Shared;
+        let with_us = continued || own_session;
+        let alone = with_us && self.command.is_some_and(wait::is_stopped);
         alone.then_some(Event::Signal {
             signo: libc::SIGCONT,
             kernel: false,
@@ -513,7 +557,7 @@ impl Monitor<'_> {
         if outcome.reason == Reason::WaitExpired
             && let Some(lock) = &self.setup.lock
         {
-            let holder = self.setup.claims.holder();
+            let holder = self.setup.claims.holder(self.setup.run_id);
             let (lock, waited) = (lock.path().to_owned(), outcome.waited);
             self.setup.journal.note(Note::WaitExpired {
                 lock,
@@ -523,7 +567,6 @@ impl Monitor<'_> {
         } else if outcome.status.is_some() {
             self.check_file();
         }
-        self.setup.claims.release();
         if let Some(lock) = self.setup.lock.take()
             && self.waiter.is_none()
         {
@@ -531,28 +574,56 @@ impl Monitor<'_> {
             let (lock, held) = (lock.path().to_owned(), outcome.held);
             self.setup.journal.note(Note::Released { lock, held });
         }
+        self.setup.claims.release();
         self.setup.journal.note(Note::Ended(outcome));
         self.end = Some(End::Ended(outcome));
     }
 
-    /// Waits until the last output is written on; only a stop, or the end of our guard, cuts it off.
+    /// Waits until the last output is written on; only a request to stop, or the end of our guard,
+    /// cuts it off.
     fn drain_output(&mut self) {
         while let Some(output) = &self.output {
             if output.is_finished() {
                 return;
             }
-            let guard = self.setup.guard.as_ref().map(AsFd::as_fd);
-            let [_, signal, gone] = poll::wait(
-                [Some(output.as_fd()), Some(self.signals.as_fd()), guard],
+            let above = self.above();
+            let [_, signal, order] = poll::wait(
+                [
+                    Some(output.as_fd()),
+                    Some(self.signals.as_fd()),
+                    above.map(AsFd::as_fd),
+                ],
                 None,
             );
-            let stopped = signal
-                && std::iter::from_fn(|| self.signals.next().ok().flatten()).any(|signal| {
-                    matches!(signal.signo, libc::SIGTERM | libc::SIGINT | libc::SIGHUP)
-                });
-            if stopped || gone {
+            if (signal && self.stop_is_pending()) || (order && above.is_some_and(stop_is_ordered)) {
                 return;
             }
+        }
+    }
+
+    /// Whether a request to stop is among the signals that have come; the others have no addressee
+    /// any more.
+    fn stop_is_pending(&self) -> bool {
+        std::iter::from_fn(|| self.signals.next().ok().flatten()).any(|signal| asks(signal.signo))
+    }
+
+    fn owner(&self) -> Owner<'_> {
+        let Setup {
+            plan,
+            run_id,
+            container,
+            ..
+        } = self.setup;
+        Owner {
+            plan,
+            run_id,
+            container,
+        }
+    }
+
+    fn note_all(&self, notes: impl IntoIterator<Item = Note>) {
+        for note in notes {
+            self.setup.journal.note(note);
         }
     }
 
@@ -561,4 +632,20 @@ impl Monitor<'_> {
             send(guard, &progress);
         }
     }
+}
+
+/// Whether `above` has gone, or one of the orders that have come is to stop.
+fn stop_is_ordered(above: &Wire) -> bool {
+    loop {
+        match receive(above) {
+            Incoming::Message(Order::Signal(signo)) if !asks(signo) => {}
+            Incoming::Nothing => return false,
+            Incoming::Message(_) | Incoming::Gone => return true,
+        }
+    }
+}
+
+fn asks(signo: i32) -> bool {
+    matches!(signo, libc::SIGTERM | libc::SIGINT | libc::SIGHUP)
+        && !signals::started_ignored().contains(&signo)
 }

@@ -1,12 +1,12 @@
 //! The beginning of a run: what is checked before anything is held, then guard and monitor, or the
 //! monitor alone where there is nothing to guard.
 
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::claims::{Claims, ancestor_with};
+use super::claims::{self, Claims, Owner, ancestor_with};
 use super::guard::{self, Watched};
 use super::message::{Progress, send};
 use super::monitor::{self, End, Setup};
@@ -21,6 +21,7 @@ use crate::lock::shared::SharedLock;
 use crate::sys::fd::Wire;
 use crate::sys::spawn::Session;
 use crate::sys::{clock, process, tty};
+use crate::trouble;
 
 /// How long the last notes may take to reach the journal.
 const FLUSH: Duration = Duration::from_millis(200);
@@ -40,14 +41,10 @@ pub struct Caller {
     pub init: Option<Wire>,
     /// Whether the run has the terminal of standard input for its own, as PID 1's main command has.
     pub terminal: bool,
-    /// Whether HUP is the command's: init passes it on, and anybody else asks for a stop with it.
-    pub hup_passes: bool,
     /// The folder that the command starts in, where its plan names none and we have left it.
     pub started_in: Option<PathBuf>,
     /// The folder of this container's runs, for a run with a name.
     pub runtime: Option<PathBuf>,
-    /// Descriptors that we inherited for the job.
-    pub inherited: Vec<RawFd>,
 }
 
 /// A run that ended before anything was started: the text for the caller, and the exit code.
@@ -73,24 +70,28 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
     }
     loop {
         let lock = needed.map(open).transpose()?.map(Arc::new);
-        let container = caller.context.container_name.clone();
-        let runtime = caller.runtime.as_deref();
-        let claims = Claims::make(plan, &caller.run_id, container, runtime, &mut notes);
+        let owner = Owner {
+            plan,
+            run_id: &caller.run_id,
+            container: caller.container(),
+        };
+        let claims = Claims::open(owner, caller.runtime.as_deref(), &mut notes);
         let held = lock.clone();
         let first_notes = std::mem::take(&mut notes);
-        let watched = guard::watch(caller.init.as_ref(), &caller.inherited, |wire| {
+        let watched = guard::watch(caller.init.as_ref(), |wire| {
             let setup = Setup {
                 plan,
                 run_id: &caller.run_id,
+                container: caller.container(),
                 lock,
                 claims,
                 guard: Some(wire),
+                init: caller.init.as_ref(),
                 session,
                 job_control,
-                hup_passes: caller.hup_passes,
+                hup_stops: caller.init.is_none(),
                 namespace: false,
                 started_in: caller.started_in.clone(),
-                inherited: &caller.inherited,
                 queued_at,
                 journal: caller.journal(),
                 first_notes,
@@ -108,6 +109,8 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                 if let Some(lock) = held {
                     let _ = lock.unlock();
                 }
+                // The latches were the fork's, and are closed by now: what is left of our claims is dead.
+                claims::clear(plan, caller.runtime.as_deref());
                 let journal = caller.journal();
                 journal.note(Note::GuardCleaned { reaped });
                 journal.flush(FLUSH);
@@ -116,7 +119,11 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
             Err(error) => {
                 return Err(Refused {
                     code: exit::FAILED,
-                    text: format!("starting the monitor of job \"{}\": {error}", plan.job),
+                    text: format!(
+                        "starting the monitor of job \"{}\": {}",
+                        plan.job,
+                        trouble::text_of(&error)
+                    ),
                 });
             }
         }
@@ -130,15 +137,16 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
     let setup = Setup {
         plan,
         run_id: &caller.run_id,
+        container: caller.container(),
         lock: None,
-        claims: Claims::none(plan, &caller.run_id),
+        claims: Claims::default(),
         guard: None,
+        init: None,
         session: session(plan, caller),
         job_control: job_control(caller),
-        hup_passes: caller.hup_passes,
+        hup_stops: !namespace,
         namespace,
         started_in: caller.started_in.clone(),
-        inherited: &caller.inherited,
         queued_at: clock::now(),
         journal: caller.journal(),
         first_notes: Vec::new(),
@@ -148,12 +156,20 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         Ok(End::StartOver) => Ok(exit::FAILED),
         Err(error) => Err(Refused {
             code: exit::FAILED,
-            text: format!("starting job \"{}\": {error}", plan.job),
+            text: format!(
+                "starting job \"{}\": {}",
+                plan.job,
+                trouble::text_of(&error)
+            ),
         }),
     }
 }
 
 impl Caller {
+    fn container(&self) -> Option<&str> {
+        self.context.container_name.as_deref()
+    }
+
     fn journal(&self) -> Journal {
         Journal::new(self.context.clone(), self.verbosity)
     }

@@ -52,12 +52,10 @@ const STOPS: [i32; 3] = [libc::SIGHUP, libc::SIGINT, libc::SIGTERM];
 static STARTED_MASK: AtomicU64 = AtomicU64::new(0);
 static STARTED_IGNORED: AtomicU64 = AtomicU64::new(0);
 
-#[used]
-#[unsafe(link_section = ".init_array")]
-static FIRST: extern "C" fn() = first;
-
-/// Runs before the Rust runtime: it may touch nothing but its own statics and the kernel.
-extern "C" fn first() {
+/// Saves what we were started with, and blocks. It runs before the Rust runtime, where the program
+/// (and no test that is linked with this library) asks for it: it may touch nothing but its own
+/// statics and the kernel.
+pub extern "C" fn first() {
     STARTED_MASK.store(set_mask(!SYNCHRONOUS), Ordering::Relaxed);
     let ignored = CHANGED
         .iter()

@@ -7,7 +7,7 @@
 
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -50,7 +50,8 @@ pub struct Command {
     /// Descriptors that it gets under their own numbers.
     pass: Vec<RawFd>,
     argv: Vec<CString>,
-    envp: Vec<CString>,
+    /// `NAME=value`, in place of what we were started with.
+    changes: Vec<CString>,
     dir: Option<CString>,
     session: Session,
     user: Option<Credentials>,
@@ -74,9 +75,9 @@ pub type Failure = (SpawnStep, i32);
 const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 impl Command {
-    /// A command with its whole environment. `EINVAL` where a text contains a NUL byte or no
-    /// command is there.
-    pub fn new(command: &[OsString], env: &[(OsString, OsString)]) -> Result<Self, Failure> {
+    /// A command whose environment is the one that we were started with, but for `changes`. `EINVAL`
+    /// where a text contains a NUL byte or no command is there.
+    pub fn new(command: &[OsString], changes: &[(OsString, OsString)]) -> Result<Self, Failure> {
         let bad = |_| (SpawnStep::Exec, libc::EINVAL);
         let argv: Vec<CString> = command
             .iter()
@@ -84,12 +85,14 @@ impl Command {
             .collect::<Result<_, _>>()
             .map_err(bad)?;
         let program = command.first().ok_or((SpawnStep::Exec, libc::EINVAL))?;
-        let path = env
+        let own_path = changes
             .iter()
-            .find(|(name, _)| name == "PATH")
-            .map(|(_, value)| value.as_bytes());
-        let candidates = candidates(program, path.unwrap_or(DEFAULT_PATH)).map_err(bad)?;
-        let envp = env
+            .rfind(|(name, _)| name == "PATH")
+            .map(|(_, path)| path.clone());
+        let path = own_path.or_else(|| std::env::var_os("PATH"));
+        let path = path.as_deref().map_or(DEFAULT_PATH, OsStr::as_bytes);
+        let candidates = candidates(program, path).map_err(bad)?;
+        let changes = changes
             .iter()
             .map(|(name, value)| CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()))
             .collect::<Result<_, _>>()
@@ -99,7 +102,7 @@ impl Command {
             program: None,
             pass: Vec::new(),
             argv,
-            envp,
+            changes,
             dir: None,
             session: Session::Shared,
             user: None,
@@ -156,7 +159,7 @@ impl Command {
     /// Forks; the child goes on to execve. Other threads may exist: the child calls only the kernel.
     pub fn spawn(&self) -> Result<Spawned, Failure> {
         let argv = pointers(&self.argv);
-        let envp = pointers(&self.envp);
+        let envp = environment(&self.changes);
         // The arguments for a script without a first line that names its interpreter (execvp(3)).
         let mut script: Vec<*const libc::c_char> = vec![c"sh".as_ptr(), std::ptr::null()];
         script.extend_from_slice(argv.get(1..).unwrap_or_default());
@@ -344,9 +347,38 @@ fn candidates(program: &OsStr, path: &[u8]) -> Result<Vec<CString>, std::ffi::Nu
         .collect()
 }
 
-/// The environment that we were started with.
-pub fn own_env() -> Vec<(OsString, OsString)> {
-    std::env::vars_os()
-        .map(|(name, value)| (OsString::from_vec(name.into_vec()), value))
-        .collect()
+/// The environment that we were started with, as it lies in memory, then `changes` in place of the
+/// variables that they name. This program never changes its own environment, so it stays there.
+fn environment(changes: &[CString]) -> Vec<*const libc::c_char> {
+    unsafe extern "C" {
+        static environ: *const *const libc::c_char;
+    }
+    let name_of = |text: &CStr| -> Vec<u8> {
+        text.to_bytes()
+            .split_inclusive(|byte| *byte == b'=')
+            .next()
+            .unwrap_or_default()
+            .to_vec()
+    };
+    let names: Vec<Vec<u8>> = changes.iter().map(|change| name_of(change)).collect();
+    let mut envp = Vec::with_capacity(64);
+    // SAFETY: a null-terminated array of C strings (environ(7)), or null where there is none.
+    let mut next = unsafe { environ };
+    while !next.is_null() {
+        // SAFETY: `next` is within the array, as it has not come to its null yet.
+        let variable = unsafe { *next };
+        if variable.is_null() {
+            break;
+        }
+        // SAFETY: a C string that lives as long as the process.
+        let text = unsafe { CStr::from_ptr(variable) }.to_bytes();
+        if !names.iter().any(|name| text.starts_with(name)) {
+            envp.push(variable);
+        }
+        // SAFETY: the array goes on until its null.
+        next = unsafe { next.add(1) };
+    }
+    envp.extend(changes.iter().map(|change| change.as_ptr()));
+    envp.push(std::ptr::null());
+    envp
 }

@@ -1,6 +1,7 @@
 //! What it costs to wait: system calls of every process and thread while ten jobs wait or sleep,
 //! and the memory of a guard and its monitor.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -9,7 +10,7 @@ use std::time::Duration;
 use super::table::Table;
 
 /// How long each is traced.
-const TRACED: Duration = Duration::from_secs(60);
+const TRACED: Duration = Duration::from_mins(1);
 
 /// Measures init with ten jobs (one runs, nine wait), tini beside it, and the memory.
 pub fn measure(binary: &Path, table: &mut Table) {
@@ -21,7 +22,11 @@ pub fn measure(binary: &Path, table: &mut Table) {
         dir.join("lock").display()
     );
     for job in 0..10 {
-        text += &format!("[jobs.j{job}]\nclass = \"batch\"\ncommand = [\"sleep\", \"1000\"]\n");
+        writeln!(
+            text,
+            "[jobs.j{job}]\nclass = \"batch\"\ncommand = [\"sleep\", \"1000\"]"
+        )
+        .expect("text");
     }
     fs::write(&config, text).expect("a file");
     let mut init = Command::new(binary)

@@ -15,7 +15,7 @@ use super::support::dir::Dir;
 use super::support::inherited::{Inherited, send};
 use super::support::locks::waiters;
 use super::support::need::{have, need};
-use super::support::ns::own_run;
+use super::support::ns::{Ns, own_run};
 use super::support::stat::{descendants, stat};
 use super::support::wait::until;
 
@@ -213,10 +213,10 @@ fn the_command_gets_the_descriptors_that_were_inherited_and_none_of_ours() {
 fn term_and_int_and_hup_stop_a_run_with_one_term() {
     let place = Place::new();
     for args in place.ways() {
-        // A HUP is init's main command's own.
+        // With a file, HUP is a wish for a new one.
         let signals = match args[0].as_str() {
-            "run" => vec![SIGTERM, SIGINT, SIGHUP],
-            _ => vec![SIGTERM, SIGINT],
+            "-c" => vec![SIGTERM, SIGINT],
+            _ => vec![SIGTERM, SIGINT, SIGHUP],
         };
         for signo in signals {
             let mut run = start_ready(
@@ -234,14 +234,30 @@ fn term_and_int_and_hup_stop_a_run_with_one_term() {
 }
 
 #[test]
-fn the_command_of_an_entrypoint_without_a_file_gets_hup_itself() {
-    let mut run = start_ready(
-        &["--".to_owned()],
-        "block HUP , out ready , signals 1 , exit 9",
+fn as_pid_1_hup_reaches_the_command_itself() {
+    need!("root");
+    let mut inside = Ns::root().start(
+        bin::lockkeeper(),
+        &[
+            "--",
+            &bin::puppet().display().to_string(),
+            "block",
+            "HUP",
+            ",",
+            "out",
+            "ready",
+            ",",
+            "signals",
+            "1",
+            ",",
+            "exit",
+            "9",
+        ],
     );
-    assert!(send(run.pid(), SIGHUP));
-    assert_eq!(seen(&mut run).as_deref(), Some("HUP"));
-    assert_eq!(run.wait().code(), Some(9));
+    assert_eq!(inside.process.line().as_deref(), Some("ready"));
+    assert!(send(inside.pid1(), SIGHUP));
+    assert_eq!(seen(&mut inside.process).as_deref(), Some("HUP"));
+    assert_eq!(inside.process.wait().code(), Some(9));
 }
 
 #[test]

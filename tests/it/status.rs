@@ -104,7 +104,7 @@ fn code(output: &Output) -> Option<i32> {
 }
 
 #[test]
-fn exit_status_kept() {
+fn every_exit_code_and_fatal_signal_reaches_the_caller_unchanged() {
     let puppet = bin::puppet().display().to_string();
     in_every_way(|way| {
         for status in 0..=255 {

@@ -362,7 +362,11 @@ fn ctrl_z_does_not_hang_a_run_that_no_shell_could_continue() {
 fn a_terminal_that_hangs_up_stops_the_run() {
     let dir = Dir::new();
     let lock = lock_in(&dir).display().to_string();
-    for args in [vec!["run", "--"], vec!["run", "--lock", &lock, "--"]] {
+    for args in [
+        vec!["--"],
+        vec!["run", "--"],
+        vec!["run", "--lock", &lock, "--"],
+    ] {
         let proof = dir.join("proof");
         let mut command = Command::new(bin::lockkeeper());
         bare(&mut command).args(&args).arg(bin::puppet()).args([

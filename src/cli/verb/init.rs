@@ -17,6 +17,7 @@ use crate::lock::folders::runtime_folder;
 use crate::lock::listing::clear_dead;
 use crate::run::start::{Caller, Refused, alone};
 use crate::sys::{fd, process};
+use crate::trouble;
 
 /// What a main command's ladder leaves of `stop_within` for the last rungs.
 const RESERVE: Duration = Duration::from_secs(2);
@@ -70,9 +71,7 @@ pub fn init(args: InitArgs) -> Result<u8, Refused> {
 /// A command without a lock: this very process is its monitor, and the container ends with it.
 fn single(plan: &RunPlan, verbosity: Verbosity, report: Option<RawFd>) -> Result<u8, Refused> {
     let run_id = process::random_hex::<8>();
-    let mut inherited = fd::inherited();
-    let report = report.map(|number| adopt_report(number, &mut inherited));
-    let report = report.transpose()?;
+    let report = report.map(adopt_report).transpose()?;
     let caller = Caller {
         context: Context {
             container_name: host_name(),
@@ -86,10 +85,8 @@ fn single(plan: &RunPlan, verbosity: Verbosity, report: Option<RawFd>) -> Result
         report,
         init: None,
         terminal: true,
-        hup_passes: true,
         started_in: None,
         runtime: None,
-        inherited,
     };
     alone(plan, &caller)
 }
@@ -101,13 +98,18 @@ fn table(
     hup_passes: bool,
     first_notes: Vec<Note>,
 ) -> Result<u8, Refused> {
-    shell::let_go_of_inherited();
+    fd::close_inherited();
     let runtime = runtime_folder();
     if let Some(folder) = &runtime {
         clear_dead(folder);
     }
     let container = Some(plan.init.name.clone());
-    let failed = |error| refused(exit::FAILED, format!("starting init: {error}"));
+    let failed = |error: std::io::Error| {
+        refused(
+            exit::FAILED,
+            format!("starting init: {}", trouble::text_of(&error)),
+        )
+    };
     let guards = Guards::new(
         container.clone(),
         env::current_dir().ok(),

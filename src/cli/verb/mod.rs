@@ -1,5 +1,6 @@
 //! The verbs: from what the command line means to what is done, one file a verb.
 
+pub mod check;
 pub mod init;
 pub mod run;
 pub mod start;

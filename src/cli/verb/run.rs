@@ -11,15 +11,12 @@ use crate::exit;
 use crate::journal::{Context, Speaker};
 use crate::lock::folders::runtime_folder;
 use crate::run::start::{Caller, Refused, guarded};
-use crate::sys::{fd, process};
+use crate::sys::process;
+use crate::trouble;
 
 /// Runs what `args` ask for; says the exit code.
 pub fn run(args: RunArgs) -> Result<u8, Refused> {
-    let mut inherited = fd::inherited();
-    let report = args
-        .report
-        .map(|number| adopt_report(number, &mut inherited));
-    let report = report.transpose()?;
+    let report = args.report.map(adopt_report).transpose()?;
     let (verbosity, named) = (args.verbosity, args.job.is_some());
     let (plan, container) = plan(args)?;
     let run_id = process::random_hex::<8>();
@@ -36,11 +33,9 @@ pub fn run(args: RunArgs) -> Result<u8, Refused> {
         report,
         init: None,
         terminal: true,
-        hup_passes: false,
         started_in: None,
         // Only a run with a name is looked for among those of this container.
         runtime: if named { runtime_folder() } else { None },
-        inherited,
     };
     guarded(&plan, &caller)
 }
@@ -125,7 +120,10 @@ fn absolute_path(path: &Path) -> Result<PathBuf, Refused> {
     absolute(path).map_err(|error| {
         refused(
             exit::CONFIG,
-            format!("finding the lock \"{}\": {error}", path.display()),
+            format!(
+                "finding the lock {path:?}: {}; name it by a path that begins with /",
+                trouble::text_of(&error)
+            ),
         )
     })
 }

@@ -13,6 +13,7 @@ use crate::config::plan::ClassPlan;
 use crate::exit;
 use crate::run::start::Refused;
 use crate::sys::fd;
+use crate::trouble;
 
 /// Where the file is looked for when nothing names one.
 pub const DEFAULT_CONFIG: &str = "/etc/lockkeeper.toml";
@@ -70,13 +71,15 @@ pub fn host_name() -> Option<String> {
 }
 
 /// Makes the descriptor of `--report` ours, and no longer one of those that the job gets.
-pub fn adopt_report(number: RawFd, inherited: &mut Vec<RawFd>) -> Result<OwnedFd, Refused> {
-    inherited.retain(|fd| *fd != number);
+pub fn adopt_report(number: RawFd) -> Result<OwnedFd, Refused> {
     fd::adopt(number).map_err(|errno| {
-        let why = "open it for us, as in \"--report 3 3>report.json\"";
+        let open = "open it for us, as in \"--report 3 3>report.json\"";
         refused(
             exit::USAGE,
-            format!("writing the report to descriptor {number}: {errno}; {why}"),
+            format!(
+                "writing the report to descriptor {number}: {}; {open}",
+                trouble::why(errno)
+            ),
         )
     })
 }

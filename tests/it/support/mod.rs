@@ -16,5 +16,6 @@ pub(crate) mod ns;
 pub(crate) mod page;
 pub(crate) mod podman;
 pub(crate) mod pty;
+pub(crate) mod scene;
 pub(crate) mod stat;
 pub(crate) mod wait;

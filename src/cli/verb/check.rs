@@ -1,0 +1,134 @@
+//! `lockkeeper check`: what a run would meet, found out before it does.
+//!
+//! With a file: all that is wrong with it; else each lock, each login, each job, the journal and the
+//! time for the stop, judged where we are. Without one: what is here, and the smallest file that fits.
+//!
+//! Invariants:
+//! - It changes nothing: no lock is taken or created, no claim is written, no value of a variable is
+//!   printed. (A scratch file beside a lock lives for an instant, to see whether locks there exclude
+//!   anybody.)
+//! - An error is what would keep a run from starting here; whatever is merely unwise is a warning.
+
+mod file;
+mod here;
+mod jobs;
+mod journal;
+mod locks;
+mod logins;
+mod mounts;
+mod report;
+mod sketch;
+mod stop;
+
+use std::env;
+use std::fs::File;
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::geteuid;
+
+use super::start::{config_path, refused};
+use crate::cli::{CheckArgs, print};
+use crate::config::load;
+use crate::exit;
+use crate::journal::Verbosity;
+use crate::lock::fault::Quoted;
+use crate::run::start::Refused;
+use crate::sys::fd;
+use mounts::Mounts;
+use report::Report;
+
+/// Checks what `args` ask for; says the exit code: 78 on errors, else 0.
+pub fn check(args: &CheckArgs) -> Result<u8, Refused> {
+    let to = args.report.map(fd::adopt).transpose().map_err(|errno| {
+        let why = "open it for us, as in \"--report 3 3>report.json\"";
+        let text = format!("writing the report to a descriptor: {errno}; {why}");
+        refused(exit::USAGE, text)
+    })?;
+    let path = config_path(args.config.as_deref());
+    let report = if nothing_names_one(args) && !path.exists() {
+        without_file(&path)
+    } else {
+        with_file(&path)
+    };
+    if let Some(to) = to {
+        // A descriptor that cannot be written is the caller's loss.
+        let _ = File::from(to).write_all(report.json().as_bytes());
+    }
+    let text = if args.json {
+        report.json()
+    } else {
+        report.text(args.verbosity != Verbosity::Quiet)
+    };
+    print::out(&text)
+        .map_err(|errno| refused(exit::FAILED, format!("printing the report: {errno}")))?;
+    Ok(if report.errors > 0 {
+        exit::CONFIG
+    } else {
+        exit::OK
+    })
+}
+
+fn nothing_names_one(args: &CheckArgs) -> bool {
+    args.config.is_none() && env::var_os("LOCKKEEPER_CONFIG").is_none()
+}
+
+fn with_file(path: &Path) -> Report {
+    let mut report = Report::new(Some(path));
+    let loaded = match load::read(path) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            file::problems(&problems, &mut report);
+            return report;
+        }
+    };
+    let mounts = Mounts::read();
+    file::loaded(&loaded, path, &mut report);
+    let missing = logins::check(&loaded, &mounts, &mut report);
+    locks::check(&loaded.classes, &missing, &mut report);
+    jobs::check(&loaded, &mut report);
+    journal::check(&mounts, &mut report);
+    stop::check(&loaded, &mut report);
+    report
+}
+
+/// `looked_for`: where the file would lie.
+fn without_file(looked_for: &Path) -> Report {
+    let mut report = Report::new(None);
+    let mounts = Mounts::read();
+    let found = here::look(looked_for, &mounts, &mut report);
+    journal::check(&mounts, &mut report);
+    report.sketch = Some(sketch::draw(&found));
+    report
+}
+
+/// A path as reports name it: in double quotes, with marks in place of what a terminal would obey.
+fn quoted(path: impl AsRef<Path>) -> String {
+    Quoted(path.as_ref()).to_string()
+}
+
+/// Why `path` is no folder that we can use; `None`: it is one.
+fn no_folder(path: &Path) -> Option<String> {
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => None,
+        Ok(_) => Some("is not a folder".to_owned()),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Some(format!(
+            "cannot be looked at by user {}, whom we are: check as the user that lockkeeper runs \
+             as, or make its parents passable (chmod a+x)",
+            geteuid()
+        )),
+        Err(_) => Some("does not exist here".to_owned()),
+    }
+}
+
+/// Device and inode, which tell one file or folder from another however it is spelt.
+fn inode(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let meta = std::fs::metadata(path).ok()?;
+    Some((meta.dev(), meta.ino()))
+}
+
+/// The folder that `path` lies in.
+fn folder_of(path: &Path) -> PathBuf {
+    path.parent().unwrap_or(Path::new("/")).to_owned()
+}

@@ -37,7 +37,7 @@ use crate::sys::{clock, poll, process, tree};
 use crate::trouble;
 
 /// How long the last notes may take to reach the journal.
-const FLUSH: Duration = Duration::from_millis(200);
+const FLUSH: Duration = Duration::from_secs(1);
 
 /// What a monitor is given.
 #[derive(Debug)]

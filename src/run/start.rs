@@ -24,7 +24,7 @@ use crate::sys::{clock, process, tty};
 use crate::trouble;
 
 /// How long the last notes may take to reach the journal.
-const FLUSH: Duration = Duration::from_millis(200);
+const FLUSH: Duration = Duration::from_secs(1);
 
 /// Who starts a run, and from where.
 #[derive(Debug)]

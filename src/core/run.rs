@@ -73,6 +73,8 @@ enum Command {
     Forked,
     /// Its program runs.
     Executed,
+    /// Its program never ran; what it exits with is our own doing.
+    Failed,
 }
 
 /// One run.
@@ -137,7 +139,7 @@ impl Run {
             Event::LockBusy => self.lock_busy(),
             Event::LockGot => self.lock_got(now, out),
             Event::LockReplaced => self.lock_replaced(out),
-            Event::LockFailed => self.finish(now, Reason::Failed, out),
+            Event::LockFailed => self.lock_failed(now, out),
             Event::Forked { pid } => self.forked(now, pid, out),
             Event::Executed => self.executed(out),
             Event::SpawnFailed {
@@ -160,6 +162,9 @@ impl Run {
     }
 
     fn begin(&mut self, queued_at: Time, out: &mut Vec<Action>) {
+        if self.state != State::New {
+            return;
+        }
         self.queued_at = queued_at;
         if self.facts.wait.is_some() {
             self.state = State::Queued;
@@ -199,6 +204,12 @@ impl Run {
         }
     }
 
+    fn lock_failed(&mut self, now: Time, out: &mut Vec<Action>) {
+        if self.state == State::Queued {
+            self.finish(now, Reason::Failed, out);
+        }
+    }
+
     fn forked(&mut self, now: Time, pid: i32, out: &mut Vec<Action>) {
         self.command = Command::Forked;
         self.started_at = Some(now);
@@ -217,7 +228,8 @@ impl Run {
     fn spawn_failed(&mut self, now: Time, reason: Reason, forked: bool, out: &mut Vec<Action>) {
         if forked {
             // Its process exits by itself; the reaping ends the run.
-            self.reason = Some(reason);
+            self.command = Command::Failed;
+            self.reason.get_or_insert(reason);
         } else {
             self.finish(now, reason, out);
         }
@@ -227,14 +239,6 @@ impl Run {
         if let Some(status) = command {
             self.status = Some(status);
             self.reason.get_or_insert(Reason::Ended);
-            for timer in [
-                Timer::Timeout,
-                Timer::Idle,
-                Timer::FinalGrace,
-                Timer::StopGrace,
-            ] {
-                self.timers.disarm(timer);
-            }
         }
         if empty && self.command != Command::Absent {
             self.over(now, out);
@@ -376,7 +380,8 @@ impl Run {
             return;
         }
         let leftover = (within / 4).min(self.facts.stop.leftover_grace);
-        self.leftover_cap = Some(leftover);
+        let cap = self.leftover_cap.map_or(leftover, |cap| cap.min(leftover));
+        self.leftover_cap = Some(cap);
         match self.state {
             State::Stopping => {
                 self.timers
@@ -493,13 +498,17 @@ impl Run {
             Some(_) => self.locked_at.unwrap_or(now).since(self.queued_at),
             None => Duration::ZERO,
         };
+        let status = self.status.filter(|_| self.command != Command::Failed);
         out.push(Action::Finish(Outcome {
-            code: code(reason, self.status),
+            code: code(reason, status),
             reason,
-            status: self.status,
+            status,
             waited,
             held: self.locked_at.map_or(Duration::ZERO, |at| now.since(at)),
             ran: self.started_at.map_or(Duration::ZERO, |at| now.since(at)),
         }));
     }
 }
+
+#[cfg(test)]
+mod tests;

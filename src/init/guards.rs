@@ -21,6 +21,7 @@ use crate::run::start::{Caller, Refused, guarded};
 use crate::sys::fd::{self, Wire};
 use crate::sys::spawn::{Command, Session};
 use crate::sys::{memfd, process, program};
+use crate::trouble;
 
 /// The word that makes the program a guard; no verb, as nobody types it.
 pub const WORD: &str = "@guard";
@@ -104,13 +105,15 @@ impl Guards {
             runtime: self.runtime.clone(),
             verbosity: self.verbosity,
         };
-        let charge = written(&charge).map_err(|error| format!("writing its plan: {error}"))?;
-        let (wire, its_end) = Wire::pair().map_err(|error| format!("making its wire: {error}"))?;
+        let charge = written(&charge)
+            .map_err(|error| format!("writing its plan: {}", trouble::text_of(&error)))?;
+        let (wire, its_end) = Wire::pair()
+            .map_err(|error| format!("making its wire: {}", trouble::text_of(&error)))?;
         let pid = self
             .spawn(its_end.as_fd().as_raw_fd(), charge.as_raw_fd())
             .map_err(|(step, errno)| {
-                let error = io::Error::from_raw_os_error(errno);
-                format!("starting its guard, at the step {step:?}: {error}")
+                let why = trouble::start(step, errno, "lockkeeper");
+                format!("starting its guard: {why}")
             })?;
         Ok(Guard {
             job,

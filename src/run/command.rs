@@ -12,16 +12,34 @@ use super::claims;
 use super::output::Ends;
 use crate::config::plan::{RunPlan, Stdin};
 use crate::core::outcome::SpawnStep;
-use crate::sys::spawn::{Command, Credentials, Failure, Session};
+use crate::sys::spawn::{Command, Credentials, Failure, Session, Spawned};
 
-/// Makes the command of `plan`, and what must live until it is spawned.
+/// A command that lacks nothing but its output.
+#[derive(Debug)]
+pub struct Prepared {
+    command: Command,
+    /// Its standard input, where that is not ours.
+    stdin: Option<OwnedFd>,
+}
+
+impl Prepared {
+    /// Starts it, with `ends` for its output where that is not ours.
+    pub fn spawn(mut self, ends: Option<&Ends>) -> Result<Spawned, Failure> {
+        let stderr = ends.and_then(|ends| ends.stderr.as_ref());
+        self.command
+            .stdio(self.stdin.as_ref(), ends.map(|ends| &ends.stdout), stderr);
+        self.command.spawn()
+    }
+}
+
+/// Makes the command of `plan`. A run that waits does it meanwhile, so that nothing stands between
+/// the lock and the command but the fork.
 pub fn prepare(
     plan: &RunPlan,
     run_id: &str,
     session: Session,
     started_in: Option<&Path>,
-    ends: Option<&Ends>,
-) -> Result<(Command, Option<OwnedFd>), Failure> {
+) -> Result<Prepared, Failure> {
     let account = account(plan)?;
     let mut command = Command::new(&plan.command, &changes(plan, run_id, account.as_ref()))?;
     command.session(session);
@@ -42,12 +60,7 @@ pub fn prepare(
             ))
         }
     };
-    command.stdio(
-        stdin.as_ref(),
-        ends.map(|ends| &ends.stdout),
-        ends.and_then(|ends| ends.stderr.as_ref()),
-    );
-    Ok((command, stdin))
+    Ok(Prepared { command, stdin })
 }
 
 /// A user's entry in the account database, and who to become.

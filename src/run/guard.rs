@@ -205,7 +205,7 @@ fn empty_the_tree(signals: &Signals, mut strangers: Vec<i32>) -> u32 {
     let mut count = 0;
     let mut retried = false;
     loop {
-        tree::kill_children_but(&strangers);
+        // First: in a storm most are dead already, and need nothing but this.
         loop {
             match wait::reap() {
                 Reaped::Child(pid, _) if strangers.contains(&pid) => {
@@ -217,7 +217,7 @@ fn empty_the_tree(signals: &Signals, mut strangers: Vec<i32>) -> u32 {
             }
         }
         let left = if retried {
-            tree::survivors()
+            tree::survivors_but(&strangers)
         } else {
             tree::children()
         };
@@ -226,6 +226,7 @@ fn empty_the_tree(signals: &Signals, mut strangers: Vec<i32>) -> u32 {
         if judged && left.iter().all(|pid| strangers.contains(pid)) {
             return count;
         }
+        tree::kill_children_but(&strangers);
         let until = clock::now() + KILL_RETRY;
         let [signal] = poll::wait([Some(signals.as_fd())], Some(until));
         while let Ok(Some(_)) = signals.next() {}

@@ -16,7 +16,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::claims::{Claims, Owner};
-use super::command::prepare;
+use super::command::{Prepared, prepare};
 use super::event_log::{Entry, EventLog};
 use super::message::{Incoming, Order, Progress, receive, send};
 use super::output::Output;
@@ -34,6 +34,7 @@ use crate::sys::signals::{self, Signals};
 use crate::sys::spawn::{self, Session};
 use crate::sys::wait::{self, Reaped};
 use crate::sys::{clock, poll, process, tree};
+use crate::trouble;
 
 /// How long the last notes may take to reach the journal.
 const FLUSH: Duration = Duration::from_millis(200);
@@ -106,6 +107,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         log,
         signals,
         waiter: None,
+        prepared: None,
         watch: None,
         replaced_said: false,
         command: None,
@@ -139,6 +141,8 @@ struct Monitor<'a> {
     log: EventLog,
     signals: Signals,
     waiter: Option<Waiter>,
+    /// The command, made ready while we wait for the lock.
+    prepared: Option<Result<Prepared, spawn::Failure>>,
     watch: Option<Watch>,
     replaced_said: bool,
     /// The command's process, until it is reaped.
@@ -167,9 +171,6 @@ impl Monitor<'_> {
         if exec {
             self.exec_ended();
         }
-        if lock {
-            self.waiter_answered();
-        }
         if news && let Some(found) = self.output.as_ref().and_then(Output::final_line) {
             self.step(Event::FinalLine {
                 failed: found.failed,
@@ -180,6 +181,10 @@ impl Monitor<'_> {
         }
         if order {
             self.read_orders();
+        }
+        // After what may have stopped the run: it would start for nothing.
+        if lock {
+            self.waiter_answered();
         }
         if file {
             self.file_changed();
@@ -248,14 +253,21 @@ impl Monitor<'_> {
             Ok(Attempt::Busy) => {
                 let (holder, trouble) = self.setup.claims.waiting(self.owner());
                 let path = lock.path().to_owned();
-                self.setup
-                    .journal
-                    .note(Note::Waiting { lock: path, holder });
+                self.setup.journal.note(Note::Waiting {
+                    lock: path.clone(),
+                    holder,
+                });
                 self.note_all(trouble);
                 match Waiter::start(lock) {
                     Ok(waiter) => self.waiter = Some(waiter),
-                    Err(error) => return self.lock_failed(&error.to_string()),
+                    Err(error) => {
+                        let why = trouble::text_of(&error);
+                        let path = path.display();
+                        return self
+                            .lock_failed(&format!("cannot wait for the lock \"{path}\": {why}"));
+                    }
                 }
+                self.prepared = Some(self.prepare());
                 Event::LockBusy
             }
             Err(error) => self.lock_failed(&error.to_string()),
@@ -358,19 +370,24 @@ impl Monitor<'_> {
             .map_err(stdio)?
             .unzip();
         self.output = output;
-        let (command, _stdin) = prepare(
-            self.setup.plan,
-            self.setup.run_id,
-            self.setup.session,
-            self.setup.started_in.as_deref(),
-            ends.as_ref(),
-        )?;
-        let spawned = command.spawn()?;
+        let prepared = self.prepared.take().unwrap_or_else(|| self.prepare())?;
+        let spawned = prepared.spawn(ends.as_ref())?;
         self.progress = Some(spawned.progress);
         if fd::close_inherited() {
             self.tell(Progress::Spawned);
         }
         Ok(spawned.pid)
+    }
+
+    fn prepare(&self) -> Result<Prepared, spawn::Failure> {
+        let Setup {
+            plan,
+            run_id,
+            session,
+            ref started_in,
+            ..
+        } = self.setup;
+        prepare(plan, run_id, session, started_in.as_deref())
     }
 
     fn exec_ended(&mut self) {
@@ -396,8 +413,21 @@ impl Monitor<'_> {
         let command = command
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default();
+        let plan = self.setup.plan;
+        let on = match step {
+            SpawnStep::Dir => {
+                let dir = plan.dir.as_ref().or(self.setup.started_in.as_ref());
+                dir.map(|dir| dir.display().to_string())
+            }
+            SpawnStep::User => {
+                let both = [plan.user.as_deref(), plan.group.as_deref()];
+                Some(both.into_iter().flatten().collect::<Vec<_>>().join(":"))
+            }
+            SpawnStep::Fork | SpawnStep::Stdio | SpawnStep::Session | SpawnStep::Exec => None,
+        };
         self.setup.journal.note(Note::SpawnFailed {
             command,
+            on,
             step,
             errno,
         });

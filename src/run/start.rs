@@ -21,6 +21,7 @@ use crate::lock::shared::SharedLock;
 use crate::sys::fd::Wire;
 use crate::sys::spawn::Session;
 use crate::sys::{clock, process, tty};
+use crate::trouble;
 
 /// How long the last notes may take to reach the journal.
 const FLUSH: Duration = Duration::from_millis(200);
@@ -116,7 +117,11 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
             Err(error) => {
                 return Err(Refused {
                     code: exit::FAILED,
-                    text: format!("starting the monitor of job \"{}\": {error}", plan.job),
+                    text: format!(
+                        "starting the monitor of job \"{}\": {}",
+                        plan.job,
+                        trouble::text_of(&error)
+                    ),
                 });
             }
         }
@@ -149,7 +154,11 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         Ok(End::StartOver) => Ok(exit::FAILED),
         Err(error) => Err(Refused {
             code: exit::FAILED,
-            text: format!("starting job \"{}\": {error}", plan.job),
+            text: format!(
+                "starting job \"{}\": {}",
+                plan.job,
+                trouble::text_of(&error)
+            ),
         }),
     }
 }

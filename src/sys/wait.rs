@@ -35,6 +35,11 @@ pub fn reap_blocking() -> Reaped {
     }
 }
 
+/// Waits for the end of `pid`, a child that ends at once, and reaps it.
+pub(super) fn reap_one(pid: i32) {
+    let _ = waitid(libc::P_PID, pid, libc::WEXITED);
+}
+
 /// Whether `pid` has been stopped since this was last asked (`WSTOPPED`).
 pub fn was_stopped(pid: i32) -> bool {
     matches!(

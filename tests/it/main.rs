@@ -11,11 +11,13 @@
     reason = "a test that cannot go on says where, and fails"
 )]
 
+mod bad_input;
 mod chaos;
 mod check;
 mod config;
 mod invariants;
 mod parts;
+mod readme;
 mod regression;
 mod support;
 mod tree;

@@ -207,7 +207,7 @@ fn a_run_of_another_pid_namespace_is_not_taken_for_one_of_ours() {
         class: "interactive".into(),
         kind: record::Kind::Interactive,
         state: State::Running,
-        container: None,
+        container: Some(plan.init.name.clone()),
         pid: Some(1),
         start_time: None,
         boot_id: origin.boot_id,

@@ -59,15 +59,18 @@ fn a_daemon_that_left_everything_is_gone_after_kill_of_the_guard() {
 fn a_daemon_that_left_everything_is_gone_after_kill_of_pid_1() {
     need!("root");
     let scene = Scene::new();
-    let run = scene.run_command("", &format!("mark PAGE 1 , {HERMIT} , hang"));
+    let run = scene.run_command("", &format!("mark PAGE 1 , {HERMIT} , beat PAGE 1"));
     let args: Vec<&str> = run.get_args().map(|arg| arg.to_str().unwrap()).collect();
     // Here the guard is PID 1 itself.
     let mut inside = Ns::root().start(bin::lockkeeper(), &args);
     until("both live", || scene.page.alive().get(&1) == Some(&2));
-    let waiter = scene.waiter(2);
+    let mut waiter = scene.waiter(2);
     signal(inside.pid1(), SIGKILL);
     ended(&mut inside.process);
-    scene.gets_its_turn(waiter);
+    // All were killed in one go, and the kernel may still be ending the daemon when the lock is free:
+    // what counts is that it executes nothing more.
+    assert!(ended(&mut waiter).success());
+    assert_eq!(scene.page.beating(), 0, "the lock was free too early");
     scene.assert_empty();
 }
 

@@ -11,8 +11,10 @@
     reason = "a test that cannot go on says where, and fails"
 )]
 
+mod agent;
 mod check;
 mod config;
+mod containers;
 mod invariants;
 mod parts;
 mod support;

@@ -14,3 +14,4 @@ pub(crate) mod page;
 pub(crate) mod podman;
 pub(crate) mod scene;
 pub(crate) mod wait;
+pub(crate) mod yard;

@@ -6,6 +6,9 @@ use std::collections::BTreeSet;
 use super::pidfd::PidFd;
 use super::{proc, process, wait};
 
+/// Few PID namespaces ever come to higher numbers: it was the kernel's own limit for long, twice.
+const USUAL: i32 = 65_536;
+
 /// A process, named for ever: a number and when it started.
 type Identity = (i32, u64);
 
@@ -90,11 +93,14 @@ pub fn children() -> Vec<i32> {
     if proc::is_ours() {
         return proc::children(process::own_pid());
     }
-    // Without a usable /proc the kernel is asked about each number that a process can have; those
-    // in use cluster, and a stranger is never among the answers.
-    (2..proc::pid_limit())
-        .filter(|pid| wait::is_child(*pid))
-        .collect()
+    // Without a usable /proc the kernel is asked about each number; a stranger is never among the
+    // answers. Numbers are given out from below, and all four million of them take seconds: those
+    // beyond the usual are asked for only once no other child is left.
+    let mut found: Vec<i32> = (2..USUAL).filter(|pid| wait::is_child(*pid)).collect();
+    if found.is_empty() && wait::has_child() {
+        found.extend((USUAL..proc::pid_limit()).filter(|pid| wait::is_child(*pid)));
+    }
+    found
 }
 
 /// Those of our children that can still run; a zombie that an outside tracer holds is not one.

@@ -54,6 +54,12 @@ pub fn is_child(pid: i32) -> bool {
     .is_ok()
 }
 
+/// Whether this process has any child, alive or not yet reaped.
+pub fn has_child() -> bool {
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
+    waitid(libc::P_ALL, 0, options).is_ok()
+}
+
 /// The pid, `si_code` and `si_status` of what was found; `None`: nothing to report yet.
 fn waitid(kind: libc::idtype_t, id: i32, options: i32) -> Result<Option<(i32, i32, i32)>, Errno> {
     let id = libc::id_t::try_from(id).unwrap_or(0);

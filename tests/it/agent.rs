@@ -147,7 +147,10 @@ fn the_real_agent_that_hangs_after_its_result_is_ended_by_final_and_its_result_i
         let desk = Desk::new(move |_| answer);
         agent::hang_after_result(desk.yard.scene.folder());
         // The line and the word for failure are those of the file.
-        let changes = [("grace = \"30s\"", "grace = \"1s\"")];
+        let changes = [
+            ("grace = \"30s\"", "grace = \"1s\""),
+            ("grace = \"15s\"", "grace = \"1s\""),
+        ];
         let run = desk.batch("batch", &["run", "-v", "dev"], &changes);
         let output = desk.yard.podman.run(&run);
         let told = text(&output.stderr);

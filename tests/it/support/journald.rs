@@ -47,9 +47,7 @@ impl Journald {
     }
 
     fn await_socket(&self) {
-        until("journald listens", || {
-            self.folder().join("socket").exists()
-        });
+        until("journald listens", || self.folder().join("socket").exists());
     }
 
     /// The folder with journald's sockets, as the test and a container engine see it: mounted on

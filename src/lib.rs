@@ -15,6 +15,7 @@
 //! | [`init`] | the shell round the job table |
 //! | [`lock`] | the shared lock, claims, placement |
 //! | [`journal`] | notes → journald or standard error |
+//! | [`trouble`] | error numbers in words: why, and what to do |
 //! | [`sys`] | the only unsafe code: signals, wait, spawn, /proc, poll, clock |
 
 pub mod cli;
@@ -26,3 +27,4 @@ pub mod journal;
 pub mod lock;
 pub mod run;
 pub mod sys;
+pub mod trouble;

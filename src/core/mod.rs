@@ -13,3 +13,6 @@ pub mod run;
 pub mod table;
 pub mod time;
 pub mod timers;
+
+#[cfg(test)]
+mod tests;

@@ -141,3 +141,54 @@ const fn spawn_code(step: SpawnStep, errno: i32) -> u8 {
         SpawnStep::Fork | SpawnStep::Stdio | SpawnStep::Session => exit::FAILED,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn spawn_failed(step: SpawnStep, errno: i32) -> Reason {
+        Reason::SpawnFailed { step, errno }
+    }
+
+    #[test]
+    fn every_reason_has_one_code_for_each_status() {
+        let (exited, killed) = (Some(Status::Exited(42)), Some(Status::Killed(9)));
+        // The reason; its code where the command exited with 42, was killed by 9, never ran.
+        for (reason, codes) in [
+            (Reason::Ended, [42, 137, 125]),
+            (Reason::Timeout, [124, 124, 124]),
+            (Reason::IdleTimeout, [124, 124, 124]),
+            (Reason::Final { failed: false }, [0, 0, 0]),
+            (Reason::Final { failed: true }, [1, 1, 1]),
+            (Reason::Signal(15), [42, 137, 143]),
+            (Reason::Signal(2), [42, 137, 130]),
+            (Reason::Signal(1), [42, 137, 129]),
+            (Reason::GuardLost, [42, 137, 125]),
+            (Reason::InitStop, [42, 137, 143]),
+            (Reason::WaitExpired, [75, 75, 75]),
+            (spawn_failed(SpawnStep::Exec, 2), [127, 127, 127]),
+            (spawn_failed(SpawnStep::Exec, 13), [126, 126, 126]),
+            (spawn_failed(SpawnStep::Exec, 8), [126, 126, 126]),
+            (spawn_failed(SpawnStep::User, 1), [78, 78, 78]),
+            (spawn_failed(SpawnStep::Dir, 2), [78, 78, 78]),
+            (spawn_failed(SpawnStep::Fork, 11), [125, 125, 125]),
+            (spawn_failed(SpawnStep::Stdio, 24), [125, 125, 125]),
+            (spawn_failed(SpawnStep::Session, 1), [125, 125, 125]),
+            (Reason::Failed, [125, 125, 125]),
+        ] {
+            let got = [exited, killed, None].map(|status| code(reason, status));
+            assert_eq!(got, codes, "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn a_commands_own_status_is_its_code_whatever_it_is() {
+        for n in 0..=255 {
+            assert_eq!(code(Reason::Ended, Some(Status::Exited(n))), n);
+        }
+        for signo in 1..=64_u8 {
+            let status = Status::Killed(i32::from(signo));
+            assert_eq!(code(Reason::Ended, Some(status)), 128 + signo);
+        }
+    }
+}

@@ -73,6 +73,8 @@ enum Command {
     Forked,
     /// Its program runs.
     Executed,
+    /// Its program never ran; what it exits with is our own doing.
+    Failed,
 }
 
 /// One run.
@@ -93,6 +95,9 @@ pub struct Run {
     status: Option<Status>,
     /// init's order left this much for descendants.
     leftover_cap: Option<Duration>,
+    /// A stop of job control went to the command's session, and the command's own stop has not
+    /// answered it yet.
+    stop_passed: bool,
     stop_asked_at: Option<Time>,
     named: bool,
 }
@@ -113,6 +118,7 @@ impl Run {
             reason: None,
             status: None,
             leftover_cap: None,
+            stop_passed: false,
             stop_asked_at: None,
             named: false,
         }
@@ -133,7 +139,7 @@ impl Run {
             Event::LockBusy => self.lock_busy(),
             Event::LockGot => self.lock_got(now, out),
             Event::LockReplaced => self.lock_replaced(out),
-            Event::LockFailed => self.finish(now, Reason::Failed, out),
+            Event::LockFailed => self.lock_failed(now, out),
             Event::Forked { pid } => self.forked(now, pid, out),
             Event::Executed => self.executed(out),
             Event::SpawnFailed {
@@ -156,6 +162,9 @@ impl Run {
     }
 
     fn begin(&mut self, queued_at: Time, out: &mut Vec<Action>) {
+        if self.state != State::New {
+            return;
+        }
         self.queued_at = queued_at;
         if self.facts.wait.is_some() {
             self.state = State::Queued;
@@ -195,6 +204,12 @@ impl Run {
         }
     }
 
+    fn lock_failed(&mut self, now: Time, out: &mut Vec<Action>) {
+        if self.state == State::Queued {
+            self.finish(now, Reason::Failed, out);
+        }
+    }
+
     fn forked(&mut self, now: Time, pid: i32, out: &mut Vec<Action>) {
         self.command = Command::Forked;
         self.started_at = Some(now);
@@ -213,7 +228,8 @@ impl Run {
     fn spawn_failed(&mut self, now: Time, reason: Reason, forked: bool, out: &mut Vec<Action>) {
         if forked {
             // Its process exits by itself; the reaping ends the run.
-            self.reason = Some(reason);
+            self.command = Command::Failed;
+            self.reason.get_or_insert(reason);
         } else {
             self.finish(now, reason, out);
         }
@@ -223,14 +239,6 @@ impl Run {
         if let Some(status) = command {
             self.status = Some(status);
             self.reason.get_or_insert(Reason::Ended);
-            for timer in [
-                Timer::Timeout,
-                Timer::Idle,
-                Timer::FinalGrace,
-                Timer::StopGrace,
-            ] {
-                self.timers.disarm(timer);
-            }
         }
         if empty && self.command != Command::Absent {
             self.over(now, out);
@@ -250,8 +258,11 @@ impl Run {
         }
     }
 
-    fn command_stopped(&self, out: &mut Vec<Action>) {
-        if self.facts.job_control && self.state == State::Running {
+    /// Whoever stops a command in a session of its own behind our back continues it there, too, and
+    /// nobody would continue us: the lock would stay held by two stopped processes for ever.
+    fn command_stopped(&mut self, out: &mut Vec<Action>) {
+        let through_us = std::mem::take(&mut self.stop_passed) || !self.facts.own_session;
+        if through_us && self.facts.job_control && self.state == State::Running {
             out.push(Action::StopSelf);
         }
     }
@@ -329,7 +340,10 @@ impl Run {
             _ if command_has_it => {}
             // The command's session has no shell that could continue it: its group is orphaned, and
             // only SIGSTOP stops an orphaned group.
-            SIGTSTP | SIGTTIN | SIGTTOU if self.facts.own_session => self.pass(SIGSTOP, out),
+            SIGTSTP | SIGTTIN | SIGTTOU if self.facts.own_session => {
+                self.stop_passed = true;
+                self.pass(SIGSTOP, out);
+            }
             _ => self.pass(signo, out),
         }
     }
@@ -366,7 +380,8 @@ impl Run {
             return;
         }
         let leftover = (within / 4).min(self.facts.stop.leftover_grace);
-        self.leftover_cap = Some(leftover);
+        let cap = self.leftover_cap.map_or(leftover, |cap| cap.min(leftover));
+        self.leftover_cap = Some(cap);
         match self.state {
             State::Stopping => {
                 self.timers
@@ -483,13 +498,17 @@ impl Run {
             Some(_) => self.locked_at.unwrap_or(now).since(self.queued_at),
             None => Duration::ZERO,
         };
+        let status = self.status.filter(|_| self.command != Command::Failed);
         out.push(Action::Finish(Outcome {
-            code: code(reason, self.status),
+            code: code(reason, status),
             reason,
-            status: self.status,
+            status,
             waited,
             held: self.locked_at.map_or(Duration::ZERO, |at| now.since(at)),
             ran: self.started_at.map_or(Duration::ZERO, |at| now.since(at)),
         }));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -90,3 +90,131 @@ impl Timers {
         Some(due)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const fn at(millis: u64) -> Time {
+        Time(millis * 1_000_000)
+    }
+
+    #[test]
+    fn nothing_is_due_where_nothing_is_armed() {
+        let mut timers = Timers::default();
+        assert_eq!(timers.next(), None);
+        for timer in ALL {
+            assert_eq!(timers.take_due(timer, Time(u64::MAX)), None);
+        }
+    }
+
+    #[test]
+    fn a_timer_is_due_from_its_very_instant_on_and_only_once() {
+        let mut timers = Timers::default();
+        timers.arm(Timer::Idle, at(10));
+        assert_eq!(
+            timers.take_due(Timer::Idle, at(10) - Duration::from_nanos(1)),
+            None
+        );
+        assert_eq!(timers.take_due(Timer::Idle, at(10)), Some(at(10)));
+        assert_eq!(timers.take_due(Timer::Idle, at(10)), None);
+    }
+
+    #[test]
+    fn arming_replaces_and_arming_by_a_time_only_shortens() {
+        let mut timers = Timers::default();
+        timers.arm(Timer::Idle, at(10));
+        timers.arm(Timer::Idle, at(20));
+        assert_eq!(timers.due(Timer::Idle), Some(at(20)));
+        timers.arm_by(Timer::Idle, at(30));
+        assert_eq!(timers.due(Timer::Idle), Some(at(20)));
+        timers.arm_by(Timer::Idle, at(5));
+        assert_eq!(timers.due(Timer::Idle), Some(at(5)));
+        timers.arm_by(Timer::Timeout, at(7));
+        assert_eq!(timers.due(Timer::Timeout), Some(at(7)));
+    }
+
+    #[test]
+    fn every_timer_stands_in_the_list_once() {
+        for (n, timer) in ALL.into_iter().enumerate() {
+            // Exhaustive, so that a new one is missed by the compiler and not by a user.
+            let place = match timer {
+                Timer::LockWait => 0,
+                Timer::Watch => 1,
+                Timer::Timeout => 2,
+                Timer::Idle => 3,
+                Timer::FinalGrace => 4,
+                Timer::StopGrace => 5,
+                Timer::Rescan => 6,
+                Timer::LeftoverGrace => 7,
+                Timer::KillRetry => 8,
+            };
+            assert_eq!(n, place);
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Do {
+        Arm(usize, u64),
+        ArmBy(usize, u64),
+        Disarm(usize),
+        TakeDue(usize, u64),
+        Clear,
+    }
+
+    fn some_do() -> impl Strategy<Value = Do> {
+        let timer = || 0..ALL.len();
+        prop_oneof![
+            4 => (timer(), 0..50_u64).prop_map(|(timer, due)| Do::Arm(timer, due)),
+            4 => (timer(), 0..50_u64).prop_map(|(timer, due)| Do::ArmBy(timer, due)),
+            2 => timer().prop_map(Do::Disarm),
+            4 => (timer(), 0..50_u64).prop_map(|(timer, now)| Do::TakeDue(timer, now)),
+            1 => Just(Do::Clear),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn the_table_is_a_map_from_timers_to_times(steps in prop::collection::vec(some_do(), 0..60)) {
+            let mut timers = Timers::default();
+            let mut map: BTreeMap<usize, Time> = BTreeMap::new();
+            for step in steps {
+                match step {
+                    Do::Arm(timer, due) => {
+                        timers.arm(ALL[timer], at(due));
+                        map.insert(timer, at(due));
+                    }
+                    Do::ArmBy(timer, due) => {
+                        timers.arm_by(ALL[timer], at(due));
+                        let armed = map.entry(timer).or_insert(at(due));
+                        *armed = (*armed).min(at(due));
+                    }
+                    Do::Disarm(timer) => {
+                        timers.disarm(ALL[timer]);
+                        map.remove(&timer);
+                    }
+                    Do::TakeDue(timer, now) => {
+                        let due = map.get(&timer).copied().filter(|due| *due <= at(now));
+                        if due.is_some() {
+                            map.remove(&timer);
+                        }
+                        prop_assert_eq!(timers.take_due(ALL[timer], at(now)), due);
+                    }
+                    Do::Clear => {
+                        timers.clear();
+                        map.clear();
+                    }
+                }
+                prop_assert_eq!(timers.next(), map.values().min().copied());
+                for (index, timer) in ALL.into_iter().enumerate() {
+                    prop_assert_eq!(timers.due(timer), map.get(&index).copied());
+                }
+            }
+        }
+    }
+}

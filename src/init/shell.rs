@@ -44,9 +44,8 @@ pub fn run(setup: Setup) -> io::Result<u8> {
     let pid1 = process::own_pid() == 1;
     // Neither the folder that we were started in nor what we inherited is ours to pin.
     let _ = std::env::set_current_dir("/");
-    if wants_terminal(&setup.plan) && pid1 && tty::give_up_terminal() {
-        // HUP and CONT for that came in this very call.
-        while let Ok(Some(_)) = signals.next() {}
+    if wants_terminal(&setup.plan) && pid1 {
+        tty::give_up_terminal();
     }
     for note in setup.first_notes {
         setup.journal.note(note);
@@ -121,6 +120,7 @@ impl Shell {
         if signal {
             self.read_signals();
         }
+        self.count_ended();
         if found {
             for (job, run_id) in self.found.gone() {
                 self.step(Event::FoundGone { job, run_id });
@@ -202,16 +202,27 @@ impl Shell {
     /// Reaps all that have ended, our guards and strangers.
     fn reap(&mut self) {
         while let Reaped::Child(pid, status) = wait::reap() {
-            let Some(index) = self.running.iter().position(|guard| guard.pid == pid) else {
-                continue;
-            };
-            let mut guard = self.running.swap_remove(index);
-            guard.read();
-            let (job, run, reason) = (guard.job, guard.run, guard.reason());
+            let guard = self.running.iter_mut().find(|guard| guard.pid == pid);
+            if let Some(guard) = guard {
+                guard.reaped(status);
+                guard.read();
+            }
+        }
+    }
+
+    /// A run is over when its guard and its monitor have gone, in whatever order.
+    fn count_ended(&mut self) {
+        while let Some((index, code, reason)) =
+            self.running.iter().enumerate().find_map(|(index, guard)| {
+                let (code, reason) = guard.ended()?;
+                Some((index, code, reason))
+            })
+        {
+            let Guard { job, run, .. } = self.running.swap_remove(index);
             self.step(Event::RunEnded {
                 job,
                 run,
-                code: status.code(),
+                code,
                 reason,
             });
         }

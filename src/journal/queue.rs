@@ -10,7 +10,7 @@
 //!
 //! A deque behind a mutex rather than a channel: std's bounded channel touches all its slots when
 //! it is made, more memory than the rest of a waiting run; this one grows with what waits in it,
-//! and keeps it where no thread can be started (out of processes) until one can.
+//! and keeps it where no thread can be started (out of processes) until one can, or until the end.
 
 use std::cell::{Cell, OnceCell};
 use std::collections::VecDeque;
@@ -20,8 +20,9 @@ use std::thread;
 use std::time::Duration;
 
 use super::kind::kind;
-use super::line::Out;
-use super::route::{Context, Route, Surroundings, Verbosity, route, surroundings};
+use super::line::{Out, line};
+use super::render::render;
+use super::route::{Context, Route, Surroundings, Verbosity, route, surroundings, takes};
 use super::sink::Sink;
 use crate::core::note::Note;
 
@@ -143,7 +144,9 @@ impl Journal {
             state = self.shared.lock();
         }
         if !self.running.get() {
-            return state.left();
+            drop(state);
+            self.shared.write_here(around);
+            return self.shared.lock().left();
         }
         let (state, _) = self
             .shared
@@ -197,6 +200,22 @@ impl Shared {
         let sink = Sink::open(&self.context, self.verbosity, around, &self.out);
         while let Some(note) = self.next() {
             sink.put(&note);
+        }
+    }
+
+    /// At the end, where no thread was to be had all the while: what waits goes to standard error
+    /// from here, whatever its way would have been, and as much of it as is taken at once.
+    fn write_here(&self, around: Surroundings) {
+        let only_here = Surroundings {
+            socket: false,
+            ..around
+        };
+        let route = route(self.context.speaker, self.verbosity, only_here);
+        while let Some(note) = self.lock().take() {
+            let record = render(&note, &self.context);
+            if takes(route.stderr, record.level) && !self.out.put_at_once(&line(&record, false)) {
+                return;
+            }
         }
     }
 

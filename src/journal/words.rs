@@ -36,14 +36,14 @@ pub(super) const fn step_word(step: SpawnStep) -> &'static str {
     }
 }
 
-/// The step in words that fit behind "failed to" and before the command.
+/// The step in words that fit behind "failed to" and before the folder, the user or the command.
 pub(super) const fn step_verb(step: SpawnStep) -> &'static str {
     match step {
         SpawnStep::Fork => "fork for",
         SpawnStep::Stdio => "prepare input and output for",
         SpawnStep::Session => "make a session for",
-        SpawnStep::User => "change to the user for",
-        SpawnStep::Dir => "enter the directory for",
+        SpawnStep::User => "become the user",
+        SpawnStep::Dir => "enter the folder",
         SpawnStep::Exec => "execute",
     }
 }

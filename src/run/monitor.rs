@@ -16,7 +16,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::claims::{Claims, Owner};
-use super::command::prepare;
+use super::command::{Prepared, prepare};
 use super::event_log::{Entry, EventLog};
 use super::message::{Incoming, Order, Progress, receive, send};
 use super::output::Output;
@@ -34,6 +34,7 @@ use crate::sys::signals::{self, Signals};
 use crate::sys::spawn::{self, Session};
 use crate::sys::wait::{self, Reaped};
 use crate::sys::{clock, poll, process, tree};
+use crate::trouble;
 
 /// How long the last notes may take to reach the journal.
 const FLUSH: Duration = Duration::from_millis(200);
@@ -53,6 +54,9 @@ pub struct Setup<'a> {
     pub claims: Claims,
     /// The way to the guard, where there is one.
     pub guard: Option<Wire>,
+    /// The guard's way to the init that started this run: ours, when the guard has died. Init takes
+    /// the run for over when nobody holds this end any more.
+    pub init: Option<&'a Wire>,
     /// Where the command stands among sessions.
     pub session: Session,
     /// Whether we stop together with the command.
@@ -103,6 +107,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         log,
         signals,
         waiter: None,
+        prepared: None,
         watch: None,
         replaced_said: false,
         command: None,
@@ -120,12 +125,12 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
     monitor.drain_output();
     monitor.setup.journal.flush(FLUSH);
     let end = monitor.end.unwrap_or(End::StartOver);
-    if let Some(guard) = &monitor.setup.guard {
+    if let Some(above) = monitor.above() {
         let message = match end {
             End::Ended(outcome) => Progress::Ended(outcome),
             End::StartOver => Progress::StartOver,
         };
-        send(guard, &message);
+        send(above, &message);
     }
     Ok(end)
 }
@@ -136,6 +141,8 @@ struct Monitor<'a> {
     log: EventLog,
     signals: Signals,
     waiter: Option<Waiter>,
+    /// The command, made ready while we wait for the lock.
+    prepared: Option<Result<Prepared, spawn::Failure>>,
     watch: Option<Watch>,
     replaced_said: bool,
     /// The command's process, until it is reaped.
@@ -153,7 +160,7 @@ impl Monitor<'_> {
         let [signal, order, exec, lock, news, file] = poll::wait(
             [
                 Some(self.signals.as_fd()),
-                self.setup.guard.as_ref().map(AsFd::as_fd),
+                self.above().map(AsFd::as_fd),
                 self.progress.as_ref().map(AsFd::as_fd),
                 self.waiter.as_ref().map(AsFd::as_fd),
                 self.output.as_ref().map(AsFd::as_fd),
@@ -163,9 +170,6 @@ impl Monitor<'_> {
         );
         if exec {
             self.exec_ended();
-        }
-        if lock {
-            self.waiter_answered();
         }
         if news && let Some(found) = self.output.as_ref().and_then(Output::final_line) {
             self.step(Event::FinalLine {
@@ -177,6 +181,10 @@ impl Monitor<'_> {
         }
         if order {
             self.read_orders();
+        }
+        // After what may have stopped the run: it would start for nothing.
+        if lock {
+            self.waiter_answered();
         }
         if file {
             self.file_changed();
@@ -245,14 +253,21 @@ impl Monitor<'_> {
             Ok(Attempt::Busy) => {
                 let (holder, trouble) = self.setup.claims.waiting(self.owner());
                 let path = lock.path().to_owned();
-                self.setup
-                    .journal
-                    .note(Note::Waiting { lock: path, holder });
+                self.setup.journal.note(Note::Waiting {
+                    lock: path.clone(),
+                    holder,
+                });
                 self.note_all(trouble);
                 match Waiter::start(lock) {
                     Ok(waiter) => self.waiter = Some(waiter),
-                    Err(error) => return self.lock_failed(&error.to_string()),
+                    Err(error) => {
+                        let why = trouble::text_of(&error);
+                        let path = path.display();
+                        return self
+                            .lock_failed(&format!("cannot wait for the lock \"{path}\": {why}"));
+                    }
                 }
+                self.prepared = Some(self.prepare());
                 Event::LockBusy
             }
             Err(error) => self.lock_failed(&error.to_string()),
@@ -355,17 +370,24 @@ impl Monitor<'_> {
             .map_err(stdio)?
             .unzip();
         self.output = output;
-        let (command, _stdin) = prepare(
-            self.setup.plan,
-            self.setup.run_id,
-            self.setup.session,
-            self.setup.started_in.as_deref(),
-            ends.as_ref(),
-        )?;
-        let spawned = command.spawn()?;
+        let prepared = self.prepared.take().unwrap_or_else(|| self.prepare())?;
+        let spawned = prepared.spawn(ends.as_ref())?;
         self.progress = Some(spawned.progress);
-        fd::close_inherited();
+        if fd::close_inherited() {
+            self.tell(Progress::Spawned);
+        }
         Ok(spawned.pid)
+    }
+
+    fn prepare(&self) -> Result<Prepared, spawn::Failure> {
+        let Setup {
+            plan,
+            run_id,
+            session,
+            ref started_in,
+            ..
+        } = self.setup;
+        prepare(plan, run_id, session, started_in.as_deref())
     }
 
     fn exec_ended(&mut self) {
@@ -391,8 +413,21 @@ impl Monitor<'_> {
         let command = command
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default();
+        let plan = self.setup.plan;
+        let on = match step {
+            SpawnStep::Dir => {
+                let dir = plan.dir.as_ref().or(self.setup.started_in.as_ref());
+                dir.map(|dir| dir.display().to_string())
+            }
+            SpawnStep::User => {
+                let both = [plan.user.as_deref(), plan.group.as_deref()];
+                Some(both.into_iter().flatten().collect::<Vec<_>>().join(":"))
+            }
+            SpawnStep::Fork | SpawnStep::Stdio | SpawnStep::Session | SpawnStep::Exec => None,
+        };
         self.setup.journal.note(Note::SpawnFailed {
             command,
+            on,
             step,
             errno,
         });
@@ -455,9 +490,14 @@ impl Monitor<'_> {
         let _ = process::kill(whom, signo);
     }
 
+    /// Whose orders count: the guard's, and when it has died those of the init above it.
+    fn above(&self) -> Option<&Wire> {
+        self.setup.guard.as_ref().or(self.setup.init)
+    }
+
     fn read_orders(&mut self) {
-        while let Some(guard) = &self.setup.guard {
-            match receive(guard) {
+        while let Some(above) = self.above() {
+            match receive(above) {
                 Incoming::Message(Order::Signal(signo)) => {
                     self.step(Event::Signal {
                         signo,
@@ -467,7 +507,9 @@ impl Monitor<'_> {
                 Incoming::Message(Order::Stop(within)) => self.step(Event::StopWithin { within }),
                 Incoming::Nothing => return,
                 Incoming::Gone => {
-                    self.setup.guard = None;
+                    if self.setup.guard.take().is_none() {
+                        self.setup.init = None;
+                    }
                     self.step(Event::GuardLost);
                 }
             }
@@ -535,25 +577,32 @@ impl Monitor<'_> {
         self.end = Some(End::Ended(outcome));
     }
 
-    /// Waits until the last output is written on; only a stop, or the end of our guard, cuts it off.
+    /// Waits until the last output is written on; only a request to stop, or the end of our guard,
+    /// cuts it off.
     fn drain_output(&mut self) {
         while let Some(output) = &self.output {
             if output.is_finished() {
                 return;
             }
-            let guard = self.setup.guard.as_ref().map(AsFd::as_fd);
-            let [_, signal, gone] = poll::wait(
-                [Some(output.as_fd()), Some(self.signals.as_fd()), guard],
+            let above = self.above();
+            let [_, signal, order] = poll::wait(
+                [
+                    Some(output.as_fd()),
+                    Some(self.signals.as_fd()),
+                    above.map(AsFd::as_fd),
+                ],
                 None,
             );
-            let stopped = signal
-                && std::iter::from_fn(|| self.signals.next().ok().flatten()).any(|signal| {
-                    matches!(signal.signo, libc::SIGTERM | libc::SIGINT | libc::SIGHUP)
-                });
-            if stopped || gone {
+            if (signal && self.stop_is_pending()) || (order && above.is_some_and(stop_is_ordered)) {
                 return;
             }
         }
+    }
+
+    /// Whether a request to stop is among the signals that have come; the others have no addressee
+    /// any more.
+    fn stop_is_pending(&self) -> bool {
+        std::iter::from_fn(|| self.signals.next().ok().flatten()).any(|signal| asks(signal.signo))
     }
 
     fn owner(&self) -> Owner<'_> {
@@ -581,4 +630,20 @@ impl Monitor<'_> {
             send(guard, &progress);
         }
     }
+}
+
+/// Whether `above` has gone, or one of the orders that have come is to stop.
+fn stop_is_ordered(above: &Wire) -> bool {
+    loop {
+        match receive(above) {
+            Incoming::Message(Order::Signal(signo)) if !asks(signo) => {}
+            Incoming::Nothing => return false,
+            Incoming::Message(_) | Incoming::Gone => return true,
+        }
+    }
+}
+
+fn asks(signo: i32) -> bool {
+    matches!(signo, libc::SIGTERM | libc::SIGINT | libc::SIGHUP)
+        && !signals::started_ignored().contains(&signo)
 }

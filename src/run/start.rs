@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::claims::{Claims, Owner, ancestor_with};
+use super::claims::{self, Claims, Owner, ancestor_with};
 use super::guard::{self, Watched};
 use super::message::{Progress, send};
 use super::monitor::{self, End, Setup};
@@ -21,6 +21,7 @@ use crate::lock::shared::SharedLock;
 use crate::sys::fd::Wire;
 use crate::sys::spawn::Session;
 use crate::sys::{clock, process, tty};
+use crate::trouble;
 
 /// How long the last notes may take to reach the journal.
 const FLUSH: Duration = Duration::from_millis(200);
@@ -83,6 +84,7 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                 lock,
                 claims,
                 guard: Some(wire),
+                init: caller.init.as_ref(),
                 session: session(plan, caller),
                 job_control: job_control(caller),
                 hup_stops: caller.init.is_none(),
@@ -105,6 +107,8 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                 if let Some(lock) = held {
                     let _ = lock.unlock();
                 }
+                // The latches were the fork's, and are closed by now: what is left of our claims is dead.
+                claims::clear(plan, caller.runtime.as_deref());
                 let journal = caller.journal();
                 journal.note(Note::GuardCleaned { reaped });
                 journal.flush(FLUSH);
@@ -113,7 +117,11 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
             Err(error) => {
                 return Err(Refused {
                     code: exit::FAILED,
-                    text: format!("starting the monitor of job \"{}\": {error}", plan.job),
+                    text: format!(
+                        "starting the monitor of job \"{}\": {}",
+                        plan.job,
+                        trouble::text_of(&error)
+                    ),
                 });
             }
         }
@@ -131,6 +139,7 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         lock: None,
         claims: Claims::default(),
         guard: None,
+        init: None,
         session: session(plan, caller),
         job_control: job_control(caller),
         hup_stops: !namespace,
@@ -145,7 +154,11 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         Ok(End::StartOver) => Ok(exit::FAILED),
         Err(error) => Err(Refused {
             code: exit::FAILED,
-            text: format!("starting job \"{}\": {error}", plan.job),
+            text: format!(
+                "starting job \"{}\": {}",
+                plan.job,
+                trouble::text_of(&error)
+            ),
         }),
     }
 }

@@ -35,12 +35,23 @@ pub fn reap_blocking() -> Reaped {
     }
 }
 
+/// Waits for the end of `pid`, a child that ends at once, and reaps it.
+pub(super) fn reap_one(pid: i32) {
+    let _ = waitid(libc::P_PID, pid, libc::WEXITED);
+}
+
 /// Whether `pid` has been stopped since this was last asked (`WSTOPPED`).
 pub fn was_stopped(pid: i32) -> bool {
     matches!(
         waitid(libc::P_PID, pid, libc::WSTOPPED | libc::WNOHANG),
         Ok(Some(_))
     )
+}
+
+/// Whether this process has any child, alive or not yet reaped.
+pub fn has_child() -> bool {
+    let asked = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
+    waitid(libc::P_ALL, 0, asked).is_ok()
 }
 
 /// Whether `pid` is a child of this process, alive or not yet reaped. While nobody else reaps, such
@@ -52,12 +63,6 @@ pub fn is_child(pid: i32) -> bool {
         libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL,
     )
     .is_ok()
-}
-
-/// Whether this process has any child, alive or not yet reaped.
-pub fn has_child() -> bool {
-    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
-    waitid(libc::P_ALL, 0, options).is_ok()
 }
 
 /// The pid, `si_code` and `si_status` of what was found; `None`: nothing to report yet.

@@ -12,10 +12,14 @@
 )]
 
 mod agent;
+mod bad_input;
+mod chaos;
 mod check;
 mod config;
 mod containers;
 mod invariants;
 mod parts;
+mod readme;
+mod regression;
 mod support;
 mod tree;

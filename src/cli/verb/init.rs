@@ -17,6 +17,7 @@ use crate::lock::folders::runtime_folder;
 use crate::lock::listing::clear_dead;
 use crate::run::start::{Caller, Refused, alone};
 use crate::sys::{fd, process, tty};
+use crate::trouble;
 
 /// What a main command's ladder leaves of `stop_within` for the last rungs.
 const RESERVE: Duration = Duration::from_secs(2);
@@ -106,7 +107,12 @@ fn table(
         clear_dead(folder);
     }
     let container = Some(plan.init.name.clone());
-    let failed = |error| refused(exit::FAILED, format!("starting init: {error}"));
+    let failed = |error: std::io::Error| {
+        refused(
+            exit::FAILED,
+            format!("starting init: {}", trouble::text_of(&error)),
+        )
+    };
     let guards = Guards::new(
         container.clone(),
         env::current_dir().ok(),

@@ -12,16 +12,20 @@ use crate::journal::{Context, Speaker};
 use crate::lock::folders::runtime_folder;
 use crate::run::start::{Caller, Refused, guarded};
 use crate::sys::{fd, process};
+use crate::trouble;
 
 /// Runs what `args` ask for; says the exit code.
 pub fn run(args: RunArgs) -> Result<u8, Refused> {
     let report = match args.report {
         Some(number) => {
             let adopted = fd::adopt(number).map_err(|errno| {
-                let why = "open it for us, as in \"--report 3 3>report.json\"";
+                let open = "open it for us, as in \"--report 3 3>report.json\"";
                 refused(
                     exit::USAGE,
-                    format!("writing the report to descriptor {number}: {errno}; {why}"),
+                    format!(
+                        "writing the report to descriptor {number}: {}; {open}",
+                        trouble::why(errno)
+                    ),
                 )
             })?;
             Some(adopted)
@@ -131,7 +135,11 @@ fn absolute_path(path: &Path) -> Result<PathBuf, Refused> {
     absolute(path).map_err(|error| {
         refused(
             exit::CONFIG,
-            format!("finding the lock \"{}\": {error}", path.display()),
+            format!(
+                "finding the lock \"{}\": {}; name it by a path that begins with /",
+                path.display(),
+                trouble::text_of(&error)
+            ),
         )
     })
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::child::{read, text};
+use crate::support::child::{output, text};
 use crate::support::need::need;
 use crate::support::page::Page;
 use crate::support::podman::Run;
@@ -114,8 +114,13 @@ fn a_run_in_a_container_whose_proc_is_another_namespaces_ends_its_own_and_nobody
         lockkeeper run --lock $lock --timeout 1s --grace 200ms -- \"$@\"; echo $?";
     let mut args = vec!["unshare", "-p", "-f", "sh", "-c", nested, "sh"];
     args.extend(deaf.iter().map(String::as_str));
-    let code = read(&mut container.exec(&args));
-    assert_eq!(code, "124");
+    let output = output(&mut container.exec(&args));
+    let told = text(&output.stderr);
+    assert_eq!(text(&output.stdout), "124\n", "{told}");
+    assert!(
+        !told.contains("still there:"),
+        "they are found in time: {told}"
+    );
     assert_eq!(yard.scene.page.marks(), (2, 0));
     assert!(yard.scene.page.alive().is_empty(), "the run ended its own");
     assert_eq!(others.alive(), [(9, 20)].into(), "and nobody else");

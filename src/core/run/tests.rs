@@ -1,0 +1,191 @@
+//! The run's rules, a sentence each ([`life`], [`ladder`], [`signals`], [`watchdogs`]): events at
+//! given times in, actions out. Random worlds and random events ([`random`]).
+//!
+//! Notes are compared where the sentence speaks of them; times in milliseconds after Begin, which
+//! comes at [`BOOT`].
+
+mod ladder;
+mod life;
+mod random;
+mod signals;
+mod watchdogs;
+mod world;
+
+use crate::config::plan::{FinalLine, Limits};
+use crate::core::outcome::SpawnStep;
+
+use super::*;
+
+const BOOT: Time = Time(7_000_000_000);
+const LEADER: i32 = 4711;
+const NOTHING: [&str; 0] = [];
+
+const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// A run without a lock or limits, in a session of its own: 10 s and 1 s of grace.
+fn facts() -> Facts {
+    Facts {
+        wait: None,
+        limits: Limits::default(),
+        stop: StopPlan {
+            signal: SIGTERM,
+            grace: ms(10_000),
+            leftover_grace: ms(1000),
+        },
+        own_session: true,
+        job_control: false,
+        hup_stops: true,
+        ignored: Vec::new(),
+    }
+}
+
+/// The same, in the queue of a lock.
+fn locked(wait: Wait) -> Facts {
+    Facts {
+        wait: Some(wait),
+        ..facts()
+    }
+}
+
+fn with_final(grace_ms: u64) -> Limits {
+    Limits {
+        final_line: Some(FinalLine {
+            line: "result".to_owned(),
+            grace: ms(grace_ms),
+            failed: None,
+        }),
+        ..Limits::default()
+    }
+}
+
+const fn term(signo: i32) -> Event {
+    Event::Signal {
+        signo,
+        kernel: false,
+    }
+}
+
+const fn by_terminal(signo: i32) -> Event {
+    Event::Signal {
+        signo,
+        kernel: true,
+    }
+}
+
+const fn within(millis: u64) -> Event {
+    Event::StopWithin {
+        within: Some(ms(millis)),
+    }
+}
+
+/// The command has ended, and others of its tree have not.
+const fn gone(status: Status) -> Event {
+    Event::Reaped {
+        command: Some(status),
+        empty: false,
+    }
+}
+
+/// The command has ended, and it was the last of its tree.
+const fn last(status: Status) -> Event {
+    Event::Reaped {
+        command: Some(status),
+        empty: true,
+    }
+}
+
+const EMPTY: Event = Event::Reaped {
+    command: None,
+    empty: true,
+};
+
+/// A run, what it did so far, and short words for it.
+struct Desk {
+    run: Run,
+    actions: Vec<Action>,
+}
+
+impl Desk {
+    fn new(facts: Facts) -> Self {
+        let run = Run::new(facts);
+        let actions = Vec::new();
+        Self { run, actions }
+    }
+
+    /// Begun at 0.
+    fn begun(facts: Facts) -> Self {
+        let mut desk = Self::new(facts);
+        desk.at(0, &Event::Begin { queued_at: BOOT });
+        desk
+    }
+
+    /// Its program runs since 0.
+    fn running(facts: Facts) -> Self {
+        let mut desk = Self::begun(facts);
+        if desk.run.facts.wait.is_some() {
+            desk.at(0, &Event::LockGot);
+        }
+        desk.at(0, &Event::Forked { pid: LEADER });
+        desk.at(0, &Event::Executed);
+        desk
+    }
+
+    /// One event; the actions but the notes, as words.
+    fn at(&mut self, at_ms: u64, event: &Event) -> Vec<String> {
+        let from = self.actions.len();
+        self.run.handle(BOOT + ms(at_ms), event, &mut self.actions);
+        self.actions[from..].iter().filter_map(word).collect()
+    }
+
+    /// Ticks at the next deadline; when that was, and what followed.
+    fn tick(&mut self) -> (u64, Vec<String>) {
+        let at = self.deadline().unwrap();
+        (at, self.at(at, &Event::Tick))
+    }
+
+    /// The next deadline, in milliseconds after Begin.
+    fn deadline(&self) -> Option<u64> {
+        let after = self.run.next_deadline()?.since(BOOT);
+        u64::try_from(after.as_millis()).ok()
+    }
+
+    fn says(&self, wanted: impl Fn(&Note) -> bool) -> usize {
+        self.actions
+            .iter()
+            .filter(|action| matches!(action, Action::Note(note) if wanted(note)))
+            .count()
+    }
+
+    fn outcome(&self) -> Outcome {
+        match self.actions.last() {
+            Some(Action::Finish(outcome)) => *outcome,
+            other => panic!("the run is not over: {other:?}"),
+        }
+    }
+}
+
+fn word(action: &Action) -> Option<String> {
+    Some(match action {
+        Action::Lock => "lock".to_owned(),
+        Action::WatchLock => "watch".to_owned(),
+        Action::Spawn => "spawn".to_owned(),
+        Action::Signal {
+            to: Target::Group,
+            signo,
+        } => format!("group {signo}"),
+        Action::Signal {
+            to: Target::Command,
+            signo,
+        } => format!("command {signo}"),
+        Action::TermDescendants => "term".to_owned(),
+        Action::KillChildren => "kill".to_owned(),
+        Action::AskOutput => "output?".to_owned(),
+        Action::AskSurvivors => "survivors?".to_owned(),
+        Action::StopSelf => "stop self".to_owned(),
+        Action::StartOver => "start over".to_owned(),
+        Action::Finish(outcome) => format!("finish {}", outcome.code),
+        Action::Note(_) => return None,
+    })
+}

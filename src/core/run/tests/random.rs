@@ -1,0 +1,172 @@
+//! Random worlds, whose checks are in [`World`], and events in any order at all.
+
+use proptest::collection::vec;
+use proptest::option::of;
+use proptest::prelude::*;
+
+use super::world::{Climate, Lock, Start, World};
+use super::*;
+
+prop_compose! {
+    fn some_facts()(
+        wait in prop_oneof![
+            Just(None),
+            Just(Some(Wait::Forever)),
+            (0..20_000_u64).prop_map(|wait| Some(Wait::AtMost(ms(wait)))),
+        ],
+        timeout in of(1..60_000_u64),
+        idle in of(1..20_000_u64),
+        grace_of_final in of(0..5_000_u64),
+        signal in prop_oneof![Just(SIGTERM), Just(SIGINT)],
+        grace in prop_oneof![1 => Just(0), 6 => 1..15_000_u64],
+        leftover_grace in prop_oneof![1 => Just(0), 6 => 1..3_000_u64],
+        own_session in any::<bool>(),
+        job_control in any::<bool>(),
+        hup_stops in any::<bool>(),
+        ignored in prop_oneof![4 => Just(vec![]), 1 => Just(vec![SIGHUP]), 1 => Just(vec![SIGINT])],
+    ) -> Facts {
+        let mut limits = grace_of_final.map(with_final).unwrap_or_default();
+        limits.timeout = timeout.map(ms);
+        limits.idle_timeout = idle.map(ms);
+        let stop = StopPlan { signal, grace: ms(grace), leftover_grace: ms(leftover_grace) };
+        Facts { wait, limits, stop, own_session, job_control, hup_stops, ignored }
+    }
+}
+
+prop_compose! {
+    fn some_climate()(
+        lock in prop_oneof![
+            2 => Just(Lock::Free),
+            4 => (1..20_000_u64).prop_map(Lock::After),
+            1 => Just(Lock::Never),
+            1 => (0..9_000_u64).prop_map(Lock::ReplacedAfter),
+            1 => (0..9_000_u64).prop_map(Lock::FailsAfter),
+        ],
+        start in prop_oneof![
+            8 => Just(Start::Works),
+            1 => Just(Start::NotForked(SpawnStep::Fork)),
+            1 => (1..40_i32).prop_map(Start::NotExecuted),
+        ],
+        ends_after in of(0..60_000_u64),
+        deaf in 0..4_u64,
+        stuck in prop_oneof![3 => Just(0), 1 => 1..4_u64],
+        traced in prop_oneof![3 => Just(0), 1 => 2..4_u64],
+        descendants in 0..12_u64,
+        late_ms in prop_oneof![3 => Just(0), 2 => 1..20_u64, 1 => 1_000..60_000_u64],
+        seed in any::<u64>(),
+    ) -> Climate {
+        Climate { lock, start, ends_after, deaf, stuck, traced, descendants, late_ms, seed }
+    }
+}
+
+/// What the world outside the tree may tell at any time.
+fn some_outside() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        3 => (prop::sample::select(vec![1, 2, 15]), any::<bool>())
+            .prop_map(|(signo, kernel)| Event::Signal { signo, kernel }),
+        3 => (prop::sample::select(vec![3, 10, 12, 18, 20, 21, 28]), any::<bool>())
+            .prop_map(|(signo, kernel)| Event::Signal { signo, kernel }),
+        1 => of(prop_oneof![Just(0), 1..12_000_u64])
+            .prop_map(|within| Event::StopWithin { within: within.map(ms) }),
+        1 => Just(Event::GuardLost),
+        3 => Just(Event::Tick),
+        2 => Just(Event::CommandStopped),
+        3 => any::<bool>().prop_map(|failed| Event::FinalLine { failed }),
+        1 => Just(Event::LockBusy),
+    ]
+}
+
+/// Some of it told twice within milliseconds.
+fn some_script() -> impl Strategy<Value = Vec<(u64, Event)>> {
+    let early = 0..300_u64;
+    let later = 0..90_000_u64;
+    let one = (
+        prop_oneof![1 => early, 4 => later],
+        some_outside(),
+        of(0..1500_u64),
+    );
+    vec(one, 0..10).prop_map(|all| {
+        let twice = |(at, event, again): (u64, Event, Option<u64>)| {
+            let again = again.map(|after| (at + after, event.clone()));
+            [Some((at, event)), again]
+        };
+        all.into_iter().flat_map(twice).flatten().collect()
+    })
+}
+
+fn some_status() -> impl Strategy<Value = Status> {
+    prop_oneof![
+        any::<u8>().prop_map(Status::Exited),
+        (1..65_i32).prop_map(Status::Killed)
+    ]
+}
+
+/// Anything, whether or not a shell would ever tell it.
+fn any_event() -> impl Strategy<Value = Event> {
+    let pids = prop_oneof![Just(vec![]), Just(vec![7])];
+    prop_oneof![
+        6 => some_outside(),
+        1 => Just(Event::Begin { queued_at: BOOT }),
+        1 => Just(Event::LockGot),
+        1 => Just(Event::LockReplaced),
+        1 => Just(Event::LockFailed),
+        2 => Just(Event::Forked { pid: LEADER }),
+        2 => Just(Event::Executed),
+        1 => any::<bool>().prop_map(|forked| Event::SpawnFailed { step: SpawnStep::Exec, errno: 2, forked }),
+        2 => (of(some_status()), any::<bool>()).prop_map(|(command, empty)| Event::Reaped { command, empty }),
+        1 => (0..100_000_u64).prop_map(|at| Event::LastOutput { at: BOOT + ms(at) }),
+        1 => pids.prop_map(|pids| Event::Survivors { pids }),
+    ]
+}
+
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn no_world_breaks_a_rule_and_every_log_replays(
+        facts in some_facts(),
+        climate in some_climate(),
+        script in some_script(),
+    ) {
+        let mut world = World::new(facts.clone(), climate);
+        world.run(&script);
+
+        let log = serde_json::to_string(&(&facts, &world.log)).unwrap();
+        let (known, log): (Facts, Vec<(Time, Event)>) = serde_json::from_str(&log).unwrap();
+        prop_assert_eq!(known, facts);
+        prop_assert_eq!(&world.replayed(&log), &world.actions);
+        let actions = serde_json::to_string(&world.actions).unwrap();
+        let actions: Vec<Action> = serde_json::from_str(&actions).unwrap();
+        prop_assert_eq!(&actions, &world.actions);
+    }
+
+    #[test]
+    fn events_in_any_order_end_a_run_at_most_once_and_never_set_it_spinning(
+        facts in some_facts(),
+        steps in vec((0..3_000_u64, any_event()), 0..60),
+    ) {
+        let mut run = Run::new(facts);
+        let (mut now, mut spawns, mut ends) = (BOOT, 0, 0);
+        for (after, event) in steps {
+            now = now + ms(after);
+            let mut out = Vec::new();
+            run.handle(now, &event, &mut out);
+            for action in &out {
+                prop_assert_eq!(ends, 0, "{:?} after the end", action);
+                spawns += usize::from(*action == Action::Spawn);
+                ends += usize::from(matches!(action, Action::Finish(_) | Action::StartOver));
+            }
+            prop_assert!(spawns <= 1);
+            if event == Event::Tick {
+                prop_assert!(run.next_deadline().is_none_or(|at| at > now));
+            }
+        }
+    }
+}

@@ -1,0 +1,663 @@
+//! A simulated machine for one run: a lock that comes, fails or never comes; a command and its
+//! descendants that obey, are deaf, fork on or cannot be killed; wake-ups that come late, signals
+//! that come twice; and the rules, watched after every single event.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::*;
+
+/// How the world treats the run.
+#[derive(Clone, Debug)]
+pub(super) struct Climate {
+    /// What becomes of the wish for the lock.
+    pub(super) lock: Lock,
+    /// What becomes of the command's start.
+    pub(super) start: Start,
+    /// Milliseconds until the command ends by itself; `None`: never.
+    pub(super) ends_after: Option<u64>,
+    /// One in so many processes does not hear TERM; 0: none.
+    pub(super) deaf: u64,
+    /// One in so many does not die of KILL for a while; 0: none.
+    pub(super) stuck: u64,
+    /// One in so many, when killed, stays as a dead one that an outside tracer holds; 0: none.
+    pub(super) traced: u64,
+    /// How many descendants the command makes, each out of any that lives.
+    pub(super) descendants: u64,
+    /// Ticks come up to so many milliseconds late.
+    pub(super) late_ms: u64,
+    /// Everything else that the world decides.
+    pub(super) seed: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lock {
+    Free,
+    After(u64),
+    Never,
+    ReplacedAfter(u64),
+    FailsAfter(u64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    Works,
+    NotForked(SpawnStep),
+    NotExecuted(i32),
+}
+
+/// What happens in the world at a time.
+#[derive(Clone, Debug)]
+enum Happening {
+    /// The run is told this as it is.
+    Told(Event),
+    /// The command's exec has succeeded or failed.
+    ExecEnds,
+    /// SIGCHLD.
+    Chld,
+    /// A process ends with this status.
+    Ends(usize, Status),
+    /// A process forks, if it lives.
+    Forks,
+}
+
+/// One process of the tree.
+#[derive(Clone, Debug)]
+struct Process {
+    /// Living parent within the tree; `None`: it is our child.
+    parent: Option<usize>,
+    hears: bool,
+    life: Life,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    Alive,
+    /// Dead, and to be reaped by us.
+    Zombie(Status),
+    /// Dead, and held by a tracer.
+    Held,
+    Reaped,
+}
+
+const LEADER_INDEX: usize = 0;
+
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+pub(super) struct World {
+    facts: Facts,
+    climate: Climate,
+    run: Run,
+    now: Time,
+    agenda: BTreeMap<(Time, u64), Happening>,
+    filed: u64,
+    dice: u64,
+    tree: Vec<Process>,
+    to_fork: u64,
+    exec_told: bool,
+    last_output: Time,
+    last_result: Option<(Time, bool)>,
+    // What the run has been told, and did.
+    queued: bool,
+    locked_at: Option<Time>,
+    started_at: Option<Time>,
+    spawned: bool,
+    watched: bool,
+    told_empty: bool,
+    told_status: Option<Status>,
+    stop_told: bool,
+    first_reason: Option<Reason>,
+    kill_by: Option<Time>,
+    killed: bool,
+    named: bool,
+    named_gone: bool,
+    early: Vec<i32>,
+    pub(super) end: Option<Action>,
+    pub(super) log: Vec<(Time, Event)>,
+    pub(super) actions: Vec<Action>,
+}
+
+impl World {
+    pub(super) fn new(facts: Facts, climate: Climate) -> Self {
+        Self {
+            run: Run::new(facts.clone()),
+            facts,
+            now: BOOT,
+            agenda: BTreeMap::new(),
+            filed: 0,
+            dice: climate.seed,
+            tree: Vec::new(),
+            to_fork: climate.descendants,
+            climate,
+            exec_told: false,
+            last_output: BOOT,
+            last_result: None,
+            queued: false,
+            locked_at: None,
+            started_at: None,
+            spawned: false,
+            watched: false,
+            told_empty: false,
+            told_status: None,
+            stop_told: false,
+            first_reason: None,
+            kill_by: None,
+            killed: false,
+            named: false,
+            named_gone: false,
+            early: Vec::new(),
+            end: None,
+            log: Vec::new(),
+            actions: Vec::new(),
+        }
+    }
+
+    /// Runs to the end, which somebody asks for after ten minutes at the latest.
+    pub(super) fn run(&mut self, script: &[(u64, Event)]) {
+        self.tell(Event::Begin { queued_at: BOOT });
+        for (at_ms, event) in script {
+            self.file(BOOT + ms(*at_ms), Happening::Told(event.clone()));
+        }
+        self.file(BOOT + ms(600_000), Happening::Told(term(SIGTERM)));
+        for _ in 0..20_000 {
+            let Some((at, happening)) = self.next() else {
+                break;
+            };
+            self.now = at;
+            match happening {
+                None => self.tell(Event::Tick),
+                Some(happening) => self.happen(happening),
+            }
+        }
+        assert!(self.end.is_some(), "the world stands still without an end");
+        assert_eq!(self.run.next_deadline(), None);
+    }
+
+    fn next(&mut self) -> Option<(Time, Option<Happening>)> {
+        let filed = self.agenda.first_key_value().map(|((at, _), _)| *at);
+        let tick = self.run.next_deadline().map(|at| {
+            // Lateness is a function of the deadline, so that asking twice answers the same.
+            let late = mix(self.climate.seed ^ at.0) % (self.climate.late_ms + 1);
+            self.now.max(at + ms(late))
+        });
+        match (filed, tick) {
+            (None, None) => None,
+            (Some(at), Some(tick)) if tick < at => Some((tick, None)),
+            (None, Some(tick)) => Some((tick, None)),
+            _ => self
+                .agenda
+                .pop_first()
+                .map(|((at, _), happening)| (at.max(self.now), Some(happening))),
+        }
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Told(Event::LockGot) if self.locked_at.is_some() => {}
+            Happening::Told(event) => {
+                if let Event::FinalLine { failed } = event
+                    && self.started_at.is_some()
+                    && self.told_status.is_none()
+                {
+                    self.last_output = self.now;
+                    self.last_result = Some((self.now, failed));
+                }
+                self.tell(event);
+            }
+            Happening::ExecEnds => self.exec_ends(),
+            Happening::Chld => self.reap(),
+            Happening::Ends(index, status) => self.die(index, status),
+            Happening::Forks => self.fork(),
+        }
+    }
+
+    /// As the shell does: an answer to an action is handled right after the actions of its event.
+    fn tell(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let over = self.end.is_some();
+            self.witness(&event);
+            self.log.push((self.now, event.clone()));
+            let mut out = Vec::new();
+            self.run.handle(self.now, &event, &mut out);
+            if event == Event::Tick {
+                let deadline = self.run.next_deadline();
+                assert!(
+                    deadline.is_none_or(|at| at > self.now),
+                    "a tick that is due again at once"
+                );
+            }
+            assert!(!over || out.is_empty(), "{out:?} after the end");
+            for action in &out {
+                assert!(self.end.is_none(), "{action:?} after the end");
+                events.extend(self.perform(action, &event));
+            }
+            self.actions.append(&mut out);
+            if let Some(by) = self.kill_by
+                && self.end.is_none()
+            {
+                assert!(self.killed || self.now <= by, "no KILL in time");
+            }
+        }
+    }
+
+    /// What the world itself knows of an event, before the run sees it.
+    fn witness(&mut self, event: &Event) {
+        match event {
+            Event::LockGot if self.queued && self.end.is_none() => {
+                self.locked_at.get_or_insert(self.now);
+            }
+            Event::Forked { .. } => self.started_at = Some(self.now),
+            Event::SpawnFailed {
+                step,
+                errno,
+                forked,
+            } => {
+                let (step, errno) = (*step, *errno);
+                self.first_reason
+                    .get_or_insert(Reason::SpawnFailed { step, errno });
+                self.told_empty |= !forked;
+            }
+            Event::Reaped { command, empty } => {
+                self.told_empty |= *empty && self.spawned;
+                if let Some(status) = command {
+                    self.told_status = Some(*status);
+                    self.first_reason.get_or_insert(Reason::Ended);
+                }
+            }
+            Event::Survivors { pids } => self.told_empty |= pids.is_empty(),
+            Event::Signal { signo, kernel } => {
+                let passed_by = self.facts.ignored.contains(signo)
+                    || (*kernel && !self.facts.own_session && *signo == SIGINT)
+                    || (!self.facts.hup_stops && *signo == SIGHUP);
+                self.stop_told |= [SIGTERM, SIGINT, SIGHUP].contains(signo) && !passed_by;
+            }
+            Event::StopWithin { within } => {
+                self.stop_told = true;
+                if let Some(within) = within
+                    && self.spawned
+                {
+                    if within.is_zero() {
+                        self.kill_by = Some(self.now);
+                    } else {
+                        self.kill_within(*within);
+                    }
+                }
+            }
+            Event::GuardLost => self.stop_told = true,
+            _ => {}
+        }
+    }
+
+    /// KILL is due within `time`, plus what two wake-ups may be late; at once needs none.
+    fn kill_within(&mut self, time: Duration) {
+        let slack = ms(2 * self.climate.late_ms);
+        let by = self.now + time + slack;
+        self.kill_by = Some(self.kill_by.map_or(by, |old| old.min(by)));
+    }
+
+    /// Checks an action and lets the world answer it.
+    fn perform(&mut self, action: &Action, event: &Event) -> Option<Event> {
+        match action {
+            Action::Lock => {
+                assert!(self.facts.wait.is_some() && !self.queued);
+                self.queued = true;
+                return Some(self.queue());
+            }
+            Action::WatchLock => {
+                assert!(!std::mem::replace(&mut self.watched, true), "watched twice");
+                assert!(self.locked_at.is_some_and(|at| at < self.now));
+            }
+            Action::Spawn => {
+                assert!(!self.spawned, "spawned twice");
+                assert!(!self.stop_told, "spawned after a stop");
+                assert!(self.facts.wait.is_none() || self.locked_at.is_some());
+                self.spawned = true;
+                return Some(self.spawn());
+            }
+            Action::Signal { to, signo } => {
+                assert!(self.started_at.is_some());
+                assert_eq!(self.told_status, None, "a signal to a dead command");
+                let group = self.facts.own_session && self.exec_told;
+                assert_eq!(*to == Target::Group, group);
+                if *event == Event::Executed {
+                    assert!(!self.early.contains(signo), "a held signal twice");
+                    self.early.push(*signo);
+                }
+                self.signal_leader(*signo);
+            }
+            Action::TermDescendants => {
+                assert!(self.started_at.is_some());
+                for index in 0..self.tree.len() {
+                    if self.tree[index].hears {
+                        self.dies_soon(index, Status::Killed(SIGTERM));
+                    }
+                }
+            }
+            Action::KillChildren => {
+                assert!(self.started_at.is_some());
+                assert!(self.first_reason.is_some(), "a kill for no reason");
+                self.killed = true;
+                self.kill_children();
+            }
+            Action::AskOutput => {
+                assert!(self.facts.limits.idle_timeout.is_some());
+                let at = self.last_output;
+                return Some(Event::LastOutput { at });
+            }
+            Action::AskSurvivors => {
+                assert!(self.killed);
+                return Some(Event::Survivors {
+                    pids: self.survivors(),
+                });
+            }
+            Action::StopSelf => assert!(self.facts.job_control),
+            Action::Note(note) => self.hear(note, event),
+            Action::StartOver => {
+                assert!(self.queued && !self.spawned);
+                self.end = Some(action.clone());
+            }
+            Action::Finish(outcome) => {
+                self.judge_finish(outcome, event);
+                self.end = Some(action.clone());
+            }
+        }
+        None
+    }
+
+    fn hear(&mut self, note: &Note, event: &Event) {
+        match note {
+            Note::Stopping { reason, .. } => {
+                assert_eq!(self.first_reason, None, "a second reason");
+                assert!(self.is_due(*reason, event), "{reason:?} at {event:?}");
+                self.first_reason = Some(*reason);
+                let StopPlan {
+                    grace,
+                    leftover_grace,
+                    ..
+                } = self.facts.stop;
+                self.kill_within(grace + leftover_grace);
+            }
+            Note::Leftovers { command_alive, .. } => {
+                assert_eq!(*command_alive, self.told_status.is_none());
+                self.kill_within(self.facts.stop.leftover_grace);
+            }
+            Note::Unkillable { pids } => {
+                assert!(!self.named && !pids.is_empty());
+                self.named = true;
+            }
+            Note::UnkillableGone => {
+                assert!(self.named && !self.named_gone);
+                self.named_gone = true;
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether `event` gives the run this reason to stop a command, by the plan and the clock.
+    fn is_due(&self, reason: Reason, event: &Event) -> bool {
+        let Some(started) = self.started_at else {
+            return false;
+        };
+        match (reason, event) {
+            (Reason::Timeout, Event::Tick) => {
+                self.now >= started + self.facts.limits.timeout.unwrap()
+            }
+            (Reason::IdleTimeout, Event::LastOutput { at }) => {
+                self.now >= *at + self.facts.limits.idle_timeout.unwrap()
+            }
+            (Reason::Final { failed }, Event::Tick) => {
+                let (at, last) = self.last_result.unwrap();
+                let grace = self.facts.limits.final_line.as_ref().unwrap().grace;
+                last == failed && self.now >= at + grace
+            }
+            (Reason::Signal(signo), Event::Signal { signo: told, .. }) => signo == *told,
+            (Reason::GuardLost, Event::GuardLost)
+            | (Reason::InitStop, Event::StopWithin { .. }) => true,
+            _ => false,
+        }
+    }
+
+    fn judge_finish(&self, outcome: &Outcome, event: &Event) {
+        assert_eq!(outcome.code, code(outcome.reason, outcome.status));
+        if self.spawned {
+            assert!(self.told_empty, "the end of a tree that is not empty");
+            assert_eq!(Some(outcome.reason), self.first_reason);
+            assert_eq!(self.named, self.named_gone);
+        } else {
+            let fits = match (outcome.reason, event) {
+                (Reason::WaitExpired, Event::Tick) => match self.facts.wait {
+                    Some(Wait::AtMost(wait)) => self.now >= BOOT + wait,
+                    _ => false,
+                },
+                (Reason::Failed, Event::LockFailed)
+                | (Reason::GuardLost, Event::GuardLost)
+                | (Reason::InitStop, Event::StopWithin { .. }) => true,
+                (Reason::Signal(signo), Event::Signal { signo: told, .. }) => signo == *told,
+                _ => false,
+            };
+            assert!(fits, "{outcome:?} at {event:?}");
+        }
+        let ran = matches!(self.climate.start, Start::Works) || !self.failed_exec();
+        let status = self.told_status.filter(|_| ran);
+        assert_eq!(outcome.status, status);
+        let since = |from: Option<Time>| from.map_or(ms(0), |from| self.now.since(from));
+        assert_eq!(outcome.held, since(self.locked_at));
+        assert_eq!(outcome.ran, since(self.started_at));
+        let waited = self.locked_at.unwrap_or(self.now).since(BOOT);
+        let queues = self.facts.wait.is_some();
+        assert_eq!(outcome.waited, if queues { waited } else { ms(0) });
+    }
+
+    /// Whether the run was told that the program could not be run.
+    fn failed_exec(&self) -> bool {
+        let failed = |(_, event): &(Time, Event)| matches!(event, Event::SpawnFailed { .. });
+        self.log.iter().any(failed)
+    }
+
+    fn queue(&mut self) -> Event {
+        let (after, event) = match self.climate.lock {
+            Lock::Free => return Event::LockGot,
+            Lock::Never => return Event::LockBusy,
+            Lock::After(after) => (after, Event::LockGot),
+            Lock::ReplacedAfter(after) => (after, Event::LockReplaced),
+            Lock::FailsAfter(after) => (after, Event::LockFailed),
+        };
+        if after == 0 {
+            return event;
+        }
+        self.file(self.now + ms(after), Happening::Told(event));
+        Event::LockBusy
+    }
+
+    fn spawn(&mut self) -> Event {
+        if let Start::NotForked(step) = self.climate.start {
+            return Event::SpawnFailed {
+                step,
+                errno: 11,
+                forked: false,
+            };
+        }
+        self.last_output = self.now;
+        let leader = self.process(None);
+        self.tree.push(leader);
+        let exec = self.now + ms(self.roll(20));
+        self.file(exec, Happening::ExecEnds);
+        Event::Forked { pid: LEADER }
+    }
+
+    fn process(&mut self, parent: Option<usize>) -> Process {
+        let hears = !self.one_in(self.climate.deaf);
+        Process {
+            parent,
+            hears,
+            life: Life::Alive,
+        }
+    }
+
+    fn exec_ends(&mut self) {
+        if std::mem::replace(&mut self.exec_told, true) {
+            return;
+        }
+        if let Start::NotExecuted(errno) = self.climate.start
+            && self.tree[LEADER_INDEX].life == Life::Alive
+        {
+            self.exec_told = false;
+            let step = SpawnStep::Exec;
+            let forked = true;
+            self.tell(Event::SpawnFailed {
+                step,
+                errno,
+                forked,
+            });
+            self.die(LEADER_INDEX, Status::Exited(127));
+            return;
+        }
+        self.tell(Event::Executed);
+        if let Some(after) = self.climate.ends_after {
+            let status = Status::Exited(u8::try_from(self.roll(256)).unwrap());
+            let at = self.now + ms(after);
+            self.file(at, Happening::Ends(LEADER_INDEX, status));
+        }
+        for _ in 0..self.climate.descendants {
+            let at = self.now + ms(self.roll(20_000));
+            self.file(at, Happening::Forks);
+        }
+    }
+
+    /// Any that lives may fork; a storm goes on while it is being ended.
+    fn fork(&mut self) {
+        let living: Vec<usize> = (0..self.tree.len())
+            .filter(|index| self.tree[*index].life == Life::Alive)
+            .collect();
+        let Some(sides) = u64::try_from(living.len()).ok().filter(|sides| *sides > 0) else {
+            return;
+        };
+        let parent = living[usize::try_from(self.roll(sides)).unwrap()];
+        let child = self.process(Some(parent));
+        self.tree.push(child);
+        self.last_output = self.now;
+        if self.to_fork > 0 && self.roll(3) == 0 {
+            self.to_fork -= 1;
+            let at = self.now + ms(self.roll(300));
+            self.file(at, Happening::Forks);
+        }
+    }
+
+    fn signal_leader(&mut self, signo: i32) {
+        let before_exec = !self.exec_told;
+        let hears = self.tree[LEADER_INDEX].hears || before_exec;
+        if hears && [SIGTERM, SIGINT].contains(&signo) {
+            self.dies_soon(LEADER_INDEX, Status::Killed(signo));
+        }
+    }
+
+    fn dies_soon(&mut self, index: usize, status: Status) {
+        let at = self.now + ms(self.roll(2000));
+        self.file(at, Happening::Ends(index, status));
+    }
+
+    fn kill_children(&mut self) {
+        for index in 0..self.tree.len() {
+            let Process { parent, life, .. } = self.tree[index];
+            if parent.is_some() || life != Life::Alive {
+                continue;
+            }
+            // Of the same process the same, each time.
+            let lot = mix(self.climate.seed ^ index as u64);
+            if self.climate.stuck > 0 && lot.is_multiple_of(self.climate.stuck) {
+                let at = self.now + ms(lot % 30_000);
+                self.file(at, Happening::Ends(index, Status::Killed(9)));
+            } else if self.climate.traced > 0 && lot % self.climate.traced == 1 {
+                self.orphan_children_of(index);
+                self.tree[index].life = Life::Held;
+            } else {
+                self.die(index, Status::Killed(9));
+            }
+        }
+    }
+
+    fn die(&mut self, index: usize, status: Status) {
+        if self.tree[index].life != Life::Alive {
+            return;
+        }
+        self.orphan_children_of(index);
+        if self.tree[index].parent.is_some() {
+            // Its parent reaps it.
+            self.tree[index].life = Life::Reaped;
+            return;
+        }
+        self.tree[index].life = Life::Zombie(status);
+        let at = self.now + Duration::from_micros(self.roll(3000));
+        self.file(at, Happening::Chld);
+        if self.one_in(4) {
+            self.file(at + ms(1), Happening::Chld);
+        }
+    }
+
+    fn orphan_children_of(&mut self, index: usize) {
+        for process in &mut self.tree {
+            if process.parent == Some(index) {
+                process.parent = None;
+            }
+        }
+    }
+
+    fn reap(&mut self) {
+        let (mut command, mut reaped) = (None, false);
+        for index in 0..self.tree.len() {
+            if let Life::Zombie(status) = self.tree[index].life {
+                self.tree[index].life = Life::Reaped;
+                reaped = true;
+                if index == LEADER_INDEX {
+                    command = Some(status);
+                }
+            }
+        }
+        if command.is_some() && self.told_status.is_none() && !self.failed_exec() {
+            self.exec_ends();
+        }
+        let empty = self.tree.iter().all(|process| process.life == Life::Reaped);
+        if reaped || empty {
+            self.tell(Event::Reaped { command, empty });
+        }
+    }
+
+    fn survivors(&self) -> Vec<i32> {
+        let pids = self.tree.iter().zip(LEADER..);
+        pids.filter(|(process, _)| process.life == Life::Alive)
+            .map(|(_, pid)| pid)
+            .collect()
+    }
+
+    /// The events of the log, fed to a fresh run.
+    pub(super) fn replayed(&self, log: &[(Time, Event)]) -> Vec<Action> {
+        let mut run = Run::new(self.facts.clone());
+        let mut actions = Vec::new();
+        for (at, event) in log {
+            run.handle(*at, event, &mut actions);
+        }
+        actions
+    }
+
+    fn file(&mut self, at: Time, happening: Happening) {
+        self.filed += 1;
+        // Of what happens at one time any may come first.
+        let order = mix(self.climate.seed ^ self.filed) << 20 | self.filed;
+        self.agenda.insert((at, order), happening);
+    }
+
+    fn one_in(&mut self, chances: u64) -> bool {
+        chances > 0 && self.roll(chances) == 0
+    }
+
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.dice = self.dice.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mix(self.dice) % sides
+    }
+}
+
+/// Spreads a number over all numbers (the finalizer of splitmix64).
+const fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

@@ -1,0 +1,322 @@
+//! README.md says what the code does: its tables are made from the code's, its commands are run.
+//!
+//! `UPDATE=1` writes the tables anew; read the difference before it is committed.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use lockkeeper::cli::flags::VERBS;
+use lockkeeper::cli::help::help;
+use lockkeeper::config::keys::{KEYS, Scope, Shape, of};
+use lockkeeper::config::plan::SharedMount;
+use lockkeeper::config::source::SMALLEST;
+use lockkeeper::exit;
+use lockkeeper::lock::placement;
+
+use super::support::bin::lockkeeper;
+use super::support::child::{bare, output, read, text};
+use super::support::dir::Dir;
+use super::support::journald::Journald;
+use super::support::need::{have, skip};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn readme() -> String {
+    fs::read_to_string(root().join("README.md")).unwrap()
+}
+
+/// Compares what stands between the marks of `name` with `expected`.
+#[track_caller]
+fn stands(name: &str, expected: &str) {
+    // Several tests write one file.
+    let file = fs::File::open(root().join("README.md")).unwrap();
+    file.lock().unwrap();
+    let readme = readme();
+    let (before, rest) = readme.split_once(&format!("<!-- {name}:")).unwrap();
+    let (mark, rest) = rest.split_once("-->\n").unwrap();
+    let end = format!("<!-- /{name} -->");
+    let (got, after) = rest.split_once(&end).unwrap();
+    if std::env::var_os("UPDATE").is_some() {
+        let new = format!("{before}<!-- {name}:{mark}-->\n{expected}{end}{after}");
+        fs::write(root().join("README.md"), new).unwrap();
+    } else {
+        assert_eq!(got, expected, "UPDATE=1 writes it anew");
+    }
+}
+
+/// What a value must be, in words.
+fn value(shape: Shape) -> String {
+    match shape {
+        Shape::Literal | Shape::Text => "text".into(),
+        Shape::Name => "name".into(),
+        Shape::Path => "absolute path".into(),
+        Shape::Identity => "absolute path, or `env:NAME`".into(),
+        Shape::Time { forever: false, .. } => "time".into(),
+        Shape::Time { forever: true, .. } => "time, or `\"forever\"`".into(),
+        Shape::Flag => "`true`, `false`".into(),
+        Shape::Word(words) => {
+            let words: Vec<String> = words.iter().map(|word| format!("`\"{word}\"`")).collect();
+            words.join(", ")
+        }
+        Shape::Signal => "name of a signal".into(),
+        Shape::Command => "list of texts".into(),
+        Shape::Env => "table of texts".into(),
+        Shape::Table(_) => "table, below".into(),
+        Shape::NotBuilt => "not built yet".into(),
+    }
+}
+
+#[test]
+fn the_readme_has_every_key_that_can_be_written_and_no_other() {
+    let mut text = String::new();
+    for (scope, more) in [
+        (Scope::Init, ""),
+        (Scope::Lock, ""),
+        (Scope::Class, ", and what a job can say:"),
+        (Scope::Job, ", besides what a class can say of them:"),
+        (Scope::Final, ""),
+        (Scope::Stop, ""),
+    ] {
+        writeln!(text, "\n`{}`{more}\n", scope.place()).unwrap();
+        text.push_str("| key | value | without it | what it is |\n| --- | --- | --- | --- |\n");
+        let is_new = |scopes: &[Scope]| scope != Scope::Job || !scopes.contains(&Scope::Class);
+        for key in of(scope).filter(|key| key.shape != Shape::NotBuilt && is_new(key.scopes)) {
+            let own = if scope == Scope::Class && !key.scopes.contains(&Scope::Job) {
+                " (not in a job)"
+            } else {
+                ""
+            };
+            writeln!(
+                text,
+                "| `{}`{own} | {} | {} | {} |",
+                key.name,
+                value(key.shape),
+                key.default,
+                key.doc
+            )
+            .unwrap();
+        }
+    }
+    stands("keys", &(text + "\n"));
+}
+
+#[test]
+fn the_readme_and_every_help_have_the_exit_codes_of_the_code() {
+    let mut text = String::from("\n| code | what it means |\n| --- | --- |\n");
+    for (code, meaning) in exit::TABLE {
+        writeln!(text, "| {code} | {meaning} |").unwrap();
+        for info in VERBS {
+            assert!(help(Some(info.verb)).contains(meaning), "{}", info.name);
+        }
+    }
+    stands("exit codes", &(text + "\n"));
+}
+
+#[test]
+fn what_the_readme_calls_not_built_is_what_the_code_refuses() {
+    let verbs: Vec<String> = VERBS
+        .iter()
+        .filter(|info| !info.is_built())
+        .map(|info| format!("`{}`", info.name))
+        .collect();
+    let keys: Vec<String> = KEYS
+        .iter()
+        .filter(|key| key.shape == Shape::NotBuilt)
+        .map(|key| format!("`{}` ({})", key.name, key.doc))
+        .collect();
+    let text = format!(
+        "\n- Verbs: {}; the flag `--dir-lock`.\n- Keys of the file: {}.\n\n",
+        verbs.join(", "),
+        keys.join(", ")
+    );
+    stands("unbuilt", &text);
+    for info in VERBS.iter().filter(|info| !info.is_built()) {
+        let output = output(Command::new(lockkeeper()).arg(info.name));
+        assert_eq!(output.status.code(), Some(64), "{}", info.name);
+    }
+}
+
+/// The blocks of this language, as they stand.
+fn blocks(language: &str) -> Vec<String> {
+    let readme = readme();
+    let fence = format!("```{language}\n");
+    let parts = readme.split(&fence).skip(1);
+    parts
+        .map(|part| part.split_once("```").unwrap().0.to_owned())
+        .collect()
+}
+
+#[test]
+fn every_toml_of_the_readme_is_a_file_that_lockkeeper_takes() {
+    let dir = Dir::new();
+    let blocks = blocks("toml");
+    // Without its comment; a second job follows.
+    let plain: String = SMALLEST
+        .lines()
+        .map(|line| line.split("   #").next().unwrap().to_owned() + "\n")
+        .collect();
+    assert!(blocks[0].starts_with(&plain), "{}", blocks[0]);
+    for block in blocks {
+        let file = dir.join("readme.toml");
+        fs::write(&file, &block).unwrap();
+        let mut command = Command::new(lockkeeper());
+        let output = output(
+            bare(&mut command)
+                .args(["check", "--json", "-c"])
+                .arg(&file),
+        );
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let is_error =
+            |fact: &serde_json::Value| fact["level"] == "error" && fact["about"] == "file";
+        assert!(
+            !report["checks"].as_array().unwrap().iter().any(is_error),
+            "{report}"
+        );
+    }
+}
+
+/// How a block of shell is judged.
+enum Judged {
+    /// Run here, with an agent that ends at once.
+    Run,
+    /// Its arguments behind `--` are run by the program under test.
+    Quickstart,
+    /// Run beside a real journal.
+    Journal,
+    /// Not run, as …
+    Not(&'static str),
+}
+
+fn judge(block: &str) -> Judged {
+    let first = block.split_whitespace().next().unwrap();
+    match first {
+        "lockkeeper" | "flock" => Judged::Run,
+        "cargo" => Judged::Quickstart,
+        "journalctl" => Judged::Journal,
+        "sh" => Judged::Not("it runs all tests, this one among them"),
+        "docker" => {
+            Judged::Not("Docker and its registry are not to be had; podman's tests stand in")
+        }
+        "rustup" => Judged::Not("tests/run.sh makes that very build, for the containers"),
+        other => panic!("nobody says whether this block can be run: {other}"),
+    }
+}
+
+/// Where a lock in a home would exclude nobody, and is refused.
+fn in_container() -> bool {
+    placement::check(Path::new("/lock"), SharedMount::Auto).is_err()
+}
+
+#[test]
+fn the_commands_of_the_readme_do_what_it_says() {
+    let dir = Dir::new();
+    fs::create_dir(dir.join(".claude")).unwrap();
+    let agent = dir.join("claude");
+    fs::write(&agent, "#!/bin/sh\necho \"agent: $*\"\n").unwrap();
+    fs::set_permissions(&agent, fs::Permissions::from_mode(0o755)).unwrap();
+    let own = lockkeeper().parent().unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let path = format!("{}:{}:{path}", dir.display(), own.display());
+    let mut ran = BTreeSet::new();
+    for block in blocks("sh") {
+        let first = block.split_whitespace().next().unwrap().to_owned();
+        match judge(&block) {
+            Judged::Run if block.contains("--lock") && in_container() => {
+                skip(module_path!(), line!(), "a root that is no container's own");
+            }
+            Judged::Run => {
+                let mut command = Command::new("sh");
+                let command = bare(&mut command).args(["-euc", &block]).current_dir(&*dir);
+                let said = read(command.env("HOME", &*dir).env("PATH", &path));
+                if block.contains("claude -p") {
+                    assert_eq!(said, "agent: -p take the next issue");
+                }
+                ran.insert(first);
+            }
+            Judged::Quickstart => {
+                let (_, args) = block.split_once(" -- ").unwrap();
+                let mut command = Command::new(lockkeeper());
+                let command = bare(&mut command).args(args.split_whitespace());
+                let output = output(command.current_dir(root()).env("TMPDIR", &*dir));
+                assert_eq!(output.status.code(), Some(0));
+                let said = text(&output.stdout);
+                for job in [
+                    "chat: here at once",
+                    "dev: done",
+                    "review: done",
+                    "gardener: done",
+                ] {
+                    assert!(said.contains(job), "{said}");
+                }
+                ran.insert(first);
+            }
+            Judged::Journal if have("root") && have("journald") => {
+                let journald = Journald::start();
+                read(journald.command("sh").args(["-euc", &block]));
+                ran.insert(first);
+            }
+            Judged::Journal => eprintln!("missing: root or journald (skipped: {block})"),
+            Judged::Not(reason) => eprintln!("not run: {first}: {reason}"),
+        }
+    }
+    for first in ["lockkeeper", "cargo"] {
+        assert!(ran.contains(first), "{ran:?}");
+    }
+}
+
+#[test]
+fn the_files_that_the_readme_links_to_are_there() {
+    let readme = readme();
+    let mut links = 0;
+    for link in readme.split("](").skip(1) {
+        let target = link.split_once(')').unwrap().0;
+        assert!(root().join(target).is_file(), "{target}");
+        links += 1;
+    }
+    assert!(links > 5);
+}
+
+#[test]
+fn the_files_that_the_image_is_built_from_are_enough_for_cargo() {
+    let dockerfile = fs::read_to_string(root().join("packaging/Dockerfile")).unwrap();
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let version = manifest.split("rust-version = \"").nth(1).unwrap();
+    let version = version.split('"').next().unwrap();
+    assert!(dockerfile.contains(&format!("rust:{version}-alpine")));
+    let dir = Dir::new();
+    let copied = dockerfile
+        .lines()
+        .filter_map(|line| line.strip_prefix("COPY "));
+    for line in copied.filter(|line| !line.starts_with("--from")) {
+        let mut words: Vec<&str> = line.split_whitespace().collect();
+        words.pop();
+        for word in words {
+            read(
+                Command::new("cp")
+                    .arg("-r")
+                    .arg(root().join(word))
+                    .arg(&*dir),
+            );
+        }
+    }
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args([
+        "metadata",
+        "--no-deps",
+        "--offline",
+        "--format-version",
+        "1",
+    ]);
+    let told = read(cargo.current_dir(&*dir));
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    for target in told["packages"][0]["targets"].as_array().unwrap() {
+        let path = Path::new(target["src_path"].as_str().unwrap());
+        assert!(path.is_file(), "{target}");
+    }
+}

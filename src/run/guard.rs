@@ -13,7 +13,7 @@ use super::message::{Incoming, Order, Progress, receive, send};
 use crate::core::outcome::Outcome;
 use crate::sys::fd::{self, Wire};
 use crate::sys::process::{self, Forked};
-use crate::sys::signals::{Signal, Signals};
+use crate::sys::signals::{self, Signal, Signals};
 use crate::sys::wait::{self, Reaped};
 use crate::sys::{clock, poll, tree};
 
@@ -66,6 +66,7 @@ pub fn watch(init: Option<&Wire>, monitor: impl FnOnce(Wire) -> u8) -> io::Resul
                 init,
                 init_gone: false,
                 signals,
+                stopping: false,
                 last: None,
             };
             Ok(guard.watch())
@@ -87,6 +88,8 @@ struct Guard<'a> {
     init: Option<&'a Wire>,
     init_gone: bool,
     signals: Signals,
+    /// The monitor is about to stop, and we with it.
+    stopping: bool,
     /// The monitor's last word.
     last: Option<Watched>,
 }
@@ -107,6 +110,7 @@ impl Guard<'_> {
             if signal && self.read_signals() {
                 return self.monitor_gone();
             }
+            self.stop_with_monitor();
         }
     }
 
@@ -118,7 +122,7 @@ impl Guard<'_> {
                     self.last = Some(Watched::Ended(outcome));
                 }
                 Incoming::Message(Progress::StartOver) => self.last = Some(Watched::StartOver),
-                Incoming::Message(Progress::Stopped) => self.stop_with_it(),
+                Incoming::Message(Progress::Stopped) => self.stopping = true,
                 Incoming::Nothing => return,
                 // It exits, or was killed: the kernel says so next.
                 Incoming::Gone => {
@@ -135,11 +139,23 @@ impl Guard<'_> {
         }
     }
 
-    /// The command was stopped by the terminal: the caller's shell sees its job stop, and what
-    /// continues us continues the monitor.
-    fn stop_with_it(&self) {
-        process::stop_self();
-        let _ = process::kill(self.pid, libc::SIGCONT);
+    /// Once the monitor has stopped, and not when it is about to: the caller's shell continues its
+    /// job as soon as it sees us stopped, and a stop that comes after that would stand for ever.
+    fn stop_with_monitor(&mut self) {
+        if self.stopping && wait::is_stopped(self.pid) {
+            self.stopping = false;
+            signals::stop_self();
+            self.continue_monitor();
+        }
+    }
+
+    /// Who continues us alone means the whole run; whether the monitor was stopped.
+    fn continue_monitor(&self) -> bool {
+        let stopped = wait::is_stopped(self.pid);
+        if stopped {
+            let _ = process::kill(self.pid, libc::SIGCONT);
+        }
+        stopped
     }
 
     fn read_init(&mut self) {
@@ -166,10 +182,9 @@ impl Guard<'_> {
                     ended |= self.reap();
                     self.read_monitor();
                 }
-                libc::SIGCONT => {
-                    let _ = process::kill(self.pid, signo);
-                    send(&self.monitor, &Order::Signal(signo));
-                }
+                libc::SIGCONT if self.continue_monitor() => {}
+                // A terminal that hangs up tells the leader of its session alone, which may be us.
+                libc::SIGHUP => send(&self.monitor, &Order::Signal(signo)),
                 _ if kernel => {}
                 _ => send(&self.monitor, &Order::Signal(signo)),
             }

@@ -27,8 +27,11 @@
 //! | `daemon` | double fork and setsid; the leader exits 0 when the daemon is ready |
 //! | `child { COMMAND … }` | a child does this and exits 0; goes on when the child is ready |
 //! | `reap` | waits until no child is left |
+//! | `vfork-hang` | a vfork(2) whose child never goes on: the parent waits in state D |
 //! | `zombie-leader` | the rest runs in a thread, the main thread ends: a zombie that lives |
 //! | `mark PAGE RUN [OPTION…]` | stands in the marker page as RUN (or `auto`) until its death |
+//! | `beat PAGE RUN` | shows in the marker page, without end, that it executes |
+//! | `watch PAGE RUN` | looks for other runs in the page for ever, without a rest |
 //! | `storm N PAGE RUN [MS]` | N lines of marked processes, each forking its successor and exiting |
 //! | `page PAGE` | prints `marks=N full=N overlaps=N alive=RUN:COUNT,…`, then each overlap |
 //! | `state` | a line of JSON: pid, ppid, pgrp, sid, tty, foreground, blocked, ignored, … |
@@ -67,7 +70,7 @@
     reason = "pid, ppid, pgrp and sid are the field's own names"
 )]
 
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -78,6 +81,10 @@ use std::time::Duration;
 
 #[path = "puppet/files.rs"]
 mod files;
+#[expect(
+    dead_code,
+    reason = "asking what overlaps were like is the tests' half of this file"
+)]
 #[path = "it/support/page.rs"]
 mod page;
 #[path = "puppet/ready.rs"]
@@ -260,7 +267,16 @@ fn perform(command: &[&str]) -> Done {
             // SAFETY: no status is asked for.
             while unsafe { libc::waitpid(-1, null_mut(), 0) } > 0 || interrupted() {}
         }
+        ["vfork-hang"] => vfork_hang(),
         ["mark", page, run, options @ ..] => mark(page, run, options)?,
+        ["beat", page, run] => beat(page, run)?,
+        ["watch", page, run] => {
+            let (page, run) = open_page(page, run)?;
+            ready();
+            loop {
+                page.look(run);
+            }
+        }
         ["storm", count, page, run] => storm(number(count)?, page, run, Duration::ZERO)?,
         ["storm", count, page, run, ms] => storm(number(count)?, page, run, millis(ms)?)?,
         ["page", page] => show_page(page)?,
@@ -296,6 +312,21 @@ fn child(block: &[String]) {
             CONFUSED
         }
     })
+}
+
+/// Not vfork(2) itself: a child that returns on its parent's stack is nothing for a compiler.
+fn vfork_hang() {
+    extern "C" fn hangs(_: *mut c_void) -> c_int {
+        hang()
+    }
+    let mut stack = vec![0_u128; 4096];
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    // SAFETY: the child has a stack of its own, its top aligned, and calls nothing but the kernel;
+    // the parent does not run while it lives.
+    unsafe {
+        let top = stack.as_mut_ptr().add(stack.len());
+        libc::clone(hangs, top.cast(), flags, null_mut());
+    }
 }
 
 fn leave_a_zombie_leader(rest: Vec<String>) -> ! {
@@ -339,6 +370,14 @@ fn mark(path: &str, run: &str, options: &[&str]) -> Done {
     }
     std::mem::forget(page);
     Ok(())
+}
+
+fn beat(path: &str, run: &str) -> Done {
+    let (page, run) = open_page(path, run)?;
+    ready();
+    loop {
+        page.beat(run);
+    }
 }
 
 fn storm(count: u64, path: &str, run: &str, pause: Duration) -> Done {

@@ -1,5 +1,6 @@
-//! Runs that live on from an earlier init of the same container or machine: their guards have seen
-//! its end and stop them, and until they have, the job counts as running.
+//! Runs that live on from an earlier init of the same container, or of the same `[init] name` on a
+//! machine: their guards have seen its end and stop them, and until they have, the job counts as
+//! running.
 //!
 //! A claim is true as long as its latch is held, so the end of a run is awaited in the kernel: a
 //! thread waits for the latch of each, and tells through a descriptor.
@@ -15,6 +16,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use crate::config::plan::Plan;
 use crate::core::table::JobIndex;
 use crate::lock::listing::{await_end, list};
+use crate::lock::record::{Origin, Record};
 
 const STACK: usize = 32 * 1024;
 
@@ -36,7 +38,15 @@ impl Found {
             gone,
         };
         let Some(folder) = folder else { return found };
-        for (record, _) in list(folder).claims.into_iter().filter(|(_, lives)| *lives) {
+        // The folder may be shared with other containers (`--ipc=host`, a mounted /run) and, on a
+        // machine, with other inits.
+        let origin = Origin::read();
+        let ours = |record: &Record| {
+            record.shares_pids_with(&origin)
+                && record.container.as_deref() == Some(plan.init.name.as_str())
+        };
+        let claims = list(folder).claims.into_iter();
+        for (record, _) in claims.filter(|(record, lives)| *lives && ours(record)) {
             let Some(index) = plan.jobs.iter().position(|job| job.run.job == record.job) else {
                 continue;
             };

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::config::plan::RunPlan;
-use crate::core::outcome::{Reason, SpawnStep};
+use crate::core::outcome::{Outcome, Reason, SpawnStep, Status};
 use crate::core::table::{JobIndex, RunId};
 use crate::journal::{Context, Speaker, Verbosity};
 use crate::run::message::{Incoming, Order, Progress, receive, send};
@@ -62,9 +62,12 @@ pub struct Guard {
     pub run: RunId,
     /// Its process.
     pub pid: i32,
+    /// Its monitor has a copy of the other end: silence means that both have gone.
     wire: Wire,
     silent: bool,
-    reason: Option<Reason>,
+    /// How the guard's process ended.
+    status: Option<Status>,
+    outcome: Option<Outcome>,
 }
 
 impl Guards {
@@ -118,7 +121,8 @@ impl Guards {
             pid,
             wire,
             silent: false,
-            reason: None,
+            status: None,
+            outcome: None,
         })
     }
 
@@ -145,21 +149,32 @@ impl Guard {
         send(&self.wire, &order);
     }
 
-    /// Reads what the guard has told.
+    /// Reads what the guard, or its monitor after its death, has told.
     pub fn read(&mut self) {
         while !self.silent {
             match receive(&self.wire) {
-                Incoming::Message(Progress::Ended(outcome)) => self.reason = Some(outcome.reason),
-                Incoming::Message(Progress::Stopped | Progress::StartOver) => {}
+                Incoming::Message(Progress::Ended(outcome)) => self.outcome = Some(outcome),
+                Incoming::Message(Progress::Spawned | Progress::Stopped | Progress::StartOver) => {}
                 Incoming::Nothing => return,
                 Incoming::Gone => self.silent = true,
             }
         }
     }
 
-    /// Why the run ended, where it said so.
-    pub const fn reason(&self) -> Option<Reason> {
-        self.reason
+    /// Its process was reaped, and its number is no longer its own. Its monitor may live on, and
+    /// with it the run.
+    pub const fn reaped(&mut self, status: Status) {
+        self.pid = 0;
+        self.status = Some(status);
+    }
+
+    /// The exit code of the run, and why it ended where it could still say so; `None`: somebody of
+    /// the run still lives.
+    pub fn ended(&self) -> Option<(u8, Option<Reason>)> {
+        let status = self.status.filter(|_| self.silent)?;
+        // A guard that was killed took nothing but its own status with it.
+        let code = self.outcome.map_or(status.code(), |outcome| outcome.code);
+        Some((code, self.outcome.map(|outcome| outcome.reason)))
     }
 
     /// What to poll; `None`: it has said all.

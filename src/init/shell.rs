@@ -120,6 +120,7 @@ impl Shell {
         if signal {
             self.read_signals();
         }
+        self.count_ended();
         if found {
             for (job, run_id) in self.found.gone() {
                 self.step(Event::FoundGone { job, run_id });
@@ -201,16 +202,27 @@ impl Shell {
     /// Reaps all that have ended, our guards and strangers.
     fn reap(&mut self) {
         while let Reaped::Child(pid, status) = wait::reap() {
-            let Some(index) = self.running.iter().position(|guard| guard.pid == pid) else {
-                continue;
-            };
-            let mut guard = self.running.swap_remove(index);
-            guard.read();
-            let (job, run, reason) = (guard.job, guard.run, guard.reason());
+            let guard = self.running.iter_mut().find(|guard| guard.pid == pid);
+            if let Some(guard) = guard {
+                guard.reaped(status);
+                guard.read();
+            }
+        }
+    }
+
+    /// A run is over when its guard and its monitor have gone, in whatever order.
+    fn count_ended(&mut self) {
+        while let Some((index, code, reason)) =
+            self.running.iter().enumerate().find_map(|(index, guard)| {
+                let (code, reason) = guard.ended()?;
+                Some((index, code, reason))
+            })
+        {
+            let Guard { job, run, .. } = self.running.swap_remove(index);
             self.step(Event::RunEnded {
                 job,
                 run,
-                code: status.code(),
+                code,
                 reason,
             });
         }

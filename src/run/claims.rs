@@ -86,11 +86,37 @@ impl Claims {
     }
 }
 
-/// The run of which we are a part, if it holds `lock` for us. `LOCKKEEPER_RUN_ID` names it, and its
+/// Removes what the dead left where a run of `plan` claims.
+pub fn clear(plan: &RunPlan, runtime: Option<&Path>) {
+    let beside = plan.kind.lock().map(|lock| claims_folder(&lock.path));
+    for folder in beside.as_deref().into_iter().chain(runtime) {
+        clear_dead(folder);
+    }
+}
+
+/// The variable that names the run a command belongs to.
+pub const RUN_ID: &str = "LOCKKEEPER_RUN_ID";
+/// The variable that names the runs round that one, the outermost first, with blanks in between.
+pub const OUTER_RUNS: &str = "LOCKKEEPER_OUTER_RUNS";
+
+/// The runs that we are a part of, the outermost first, with blanks in between; empty: none.
+pub fn ancestors() -> String {
+    let named = |name| std::env::var(name).unwrap_or_default();
+    let (mut all, innermost) = (named(OUTER_RUNS), named(RUN_ID));
+    if !all.is_empty() {
+        all.push(' ');
+    }
+    all + &innermost
+}
+
+/// The run of which we are a part, if it holds `lock` for us. The environment names it, and its
 /// latch beside the lock says that it lives; as it has started what started us, it has the lock.
+/// Not only the innermost counts: between it and us may be a run without a lock, or with another.
 pub fn ancestor_with(lock: &Path) -> Option<String> {
-    let run_id = std::env::var("LOCKKEEPER_RUN_ID").ok()?;
-    lives(&claims_folder(lock), &run_id).then_some(run_id)
+    let folder = claims_folder(lock);
+    let all = ancestors();
+    let holder = all.split_whitespace().rfind(|id| lives(&folder, id))?;
+    Some(holder.to_owned())
 }
 
 fn failed(error: &ClaimError) -> Note {

@@ -2,56 +2,78 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::unistd::{Group, User, getgrouplist};
 
+use super::claims;
 use super::output::Ends;
 use crate::config::plan::{RunPlan, Stdin};
 use crate::core::outcome::SpawnStep;
-use crate::sys::spawn::{Command, Credentials, Failure, Session};
+use crate::sys::spawn::{Command, Credentials, Failure, Session, Spawned};
+use crate::sys::tty;
 
-/// Makes the command of `plan`, and what must live until it is spawned.
+/// A command that lacks nothing but its output.
+#[derive(Debug)]
+pub struct Prepared {
+    command: Command,
+    /// Its standard input, where that is not ours.
+    stdin: Option<OwnedFd>,
+}
+
+impl Prepared {
+    /// Starts it, with `ends` for its output where that is not ours.
+    pub fn spawn(mut self, ends: Option<&Ends>) -> Result<Spawned, Failure> {
+        let stderr = ends.and_then(|ends| ends.stderr.as_ref());
+        self.command
+            .stdio(self.stdin.as_ref(), ends.map(|ends| &ends.stdout), stderr);
+        self.command.spawn()
+    }
+}
+
+/// Makes the command of `plan`. A run that waits does it meanwhile, so that nothing stands between
+/// the lock and the command but the fork.
 pub fn prepare(
     plan: &RunPlan,
     run_id: &str,
     session: Session,
     started_in: Option<&Path>,
-    ends: Option<&Ends>,
-) -> Result<(Command, Option<OwnedFd>), Failure> {
+) -> Result<Prepared, Failure> {
     let account = account(plan)?;
     let mut command = Command::new(&plan.command, &changes(plan, run_id, account.as_ref()))?;
     command.session(session);
     if let Some(dir) = plan.dir.as_deref().or(started_in) {
         command.dir(dir)?;
     }
-    if let Some(account) = account {
-        command.user(account.credentials);
+    if let Some(credentials) = account.and_then(|account| account.credentials) {
+        command.user(credentials);
     }
     let stdin = match plan.stdin {
-        Stdin::Inherit => None,
-        Stdin::Null => {
+        Stdin::Inherit if !reads_past_job_control(session) => None,
+        Stdin::Inherit | Stdin::Null => {
             let null = File::open("/dev/null");
-            let errno =
-                |error: std::io::Error| error.raw_os_error().unwrap_or(Errno::EINVAL as i32);
+            let errno = |error: io::Error| error.raw_os_error().unwrap_or(Errno::EINVAL as i32);
             Some(OwnedFd::from(
                 null.map_err(|error| (SpawnStep::Stdio, errno(error)))?,
             ))
         }
     };
-    command.stdio(
-        stdin.as_ref(),
-        ends.map(|ends| &ends.stdout),
-        ends.and_then(|ends| ends.stderr.as_ref()),
-    );
-    Ok((command, stdin))
+    Ok(Prepared { command, stdin })
+}
+
+/// Whether the command could read our terminal from a session of its own, where no job control keeps
+/// it from taking what is typed for the shell.
+fn reads_past_job_control(session: Session) -> bool {
+    session == Session::Own && tty::is_terminal(io::stdin().as_fd())
 }
 
 /// A user's entry in the account database, and who to become.
 struct Account {
-    credentials: Credentials,
+    /// `None`: we are that user.
+    credentials: Option<Credentials>,
     /// Name and home, where a user was named.
     login: Option<(String, PathBuf)>,
 }
@@ -99,10 +121,10 @@ fn account(plan: &RunPlan) -> Result<Option<Account>, Failure> {
         None => vec![gid],
     };
     let login = entry.map(|user| (user.name, user.dir));
-    Ok(Some(Account {
-        credentials: Credentials { uid, gid, groups },
-        login,
-    }))
+    // Who is no root may not even become who he is already (setgroups(2)).
+    let already = (uid, gid) == (nix::unistd::geteuid().as_raw(), own_gid) && uid != 0;
+    let credentials = (!already).then_some(Credentials { uid, gid, groups });
+    Ok(Some(Account { credentials, login }))
 }
 
 /// What differs from the environment that we were started with: the user's own names, then the
@@ -123,6 +145,10 @@ fn changes(plan: &RunPlan, run_id: &str, account: Option<&Account>) -> Vec<(OsSt
     }
     set("LOCKKEEPER_JOB", (&plan.job).into());
     set("LOCKKEEPER_CLASS", (&plan.class).into());
-    set("LOCKKEEPER_RUN_ID", run_id.into());
+    let outer = claims::ancestors();
+    if !outer.is_empty() {
+        set(claims::OUTER_RUNS, outer.into());
+    }
+    set(claims::RUN_ID, run_id.into());
     changes
 }

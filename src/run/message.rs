@@ -21,6 +21,8 @@ pub enum Order {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Progress {
+    /// The command has what was inherited for it; only said where something was.
+    Spawned,
     /// The command was stopped, and the monitor stops with it.
     Stopped,
     /// The lock file was replaced: guard and monitor start over with the new one.

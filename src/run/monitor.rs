@@ -16,7 +16,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::claims::{Claims, Owner};
-use super::command::prepare;
+use super::command::{Prepared, prepare};
 use super::event_log::{Entry, EventLog};
 use super::message::{Incoming, Order, Progress, receive, send};
 use super::output::Output;
@@ -54,6 +54,9 @@ pub struct Setup<'a> {
     pub claims: Claims,
     /// The way to the guard, where there is one.
     pub guard: Option<Wire>,
+    /// The guard's way to the init that started this run: ours, when the guard has died. Init takes
+    /// the run for over when nobody holds this end any more.
+    pub init: Option<&'a Wire>,
     /// Where the command stands among sessions.
     pub session: Session,
     /// Whether we stop together with the command.
@@ -104,6 +107,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         log,
         signals,
         waiter: None,
+        prepared: None,
         watch: None,
         replaced_said: false,
         command: None,
@@ -121,12 +125,12 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
     monitor.drain_output();
     monitor.setup.journal.flush(FLUSH);
     let end = monitor.end.unwrap_or(End::StartOver);
-    if let Some(guard) = &monitor.setup.guard {
+    if let Some(above) = monitor.above() {
         let message = match end {
             End::Ended(outcome) => Progress::Ended(outcome),
             End::StartOver => Progress::StartOver,
         };
-        send(guard, &message);
+        send(above, &message);
     }
     Ok(end)
 }
@@ -137,6 +141,8 @@ struct Monitor<'a> {
     log: EventLog,
     signals: Signals,
     waiter: Option<Waiter>,
+    /// The command, made ready while we wait for the lock.
+    prepared: Option<Result<Prepared, spawn::Failure>>,
     watch: Option<Watch>,
     replaced_said: bool,
     /// The command's process, until it is reaped.
@@ -154,7 +160,7 @@ impl Monitor<'_> {
         let [signal, order, exec, lock, news, file] = poll::wait(
             [
                 Some(self.signals.as_fd()),
-                self.setup.guard.as_ref().map(AsFd::as_fd),
+                self.above().map(AsFd::as_fd),
                 self.progress.as_ref().map(AsFd::as_fd),
                 self.waiter.as_ref().map(AsFd::as_fd),
                 self.output.as_ref().map(AsFd::as_fd),
@@ -164,9 +170,6 @@ impl Monitor<'_> {
         );
         if exec {
             self.exec_ended();
-        }
-        if lock {
-            self.waiter_answered();
         }
         if news && let Some(found) = self.output.as_ref().and_then(Output::final_line) {
             self.step(Event::FinalLine {
@@ -178,6 +181,10 @@ impl Monitor<'_> {
         }
         if order {
             self.read_orders();
+        }
+        // After what may have stopped the run: it would start for nothing.
+        if lock {
+            self.waiter_answered();
         }
         if file {
             self.file_changed();
@@ -229,7 +236,7 @@ impl Monitor<'_> {
                     pids: tree::survivors(),
                 });
             }
-            Action::StopSelf => self.stop_self(),
+            Action::StopSelf => return self.stop_self(),
             Action::Note(note) => self.setup.journal.note(note),
             Action::StartOver => self.start_over(),
             Action::Finish(outcome) => self.finish(outcome),
@@ -260,6 +267,7 @@ impl Monitor<'_> {
                             .lock_failed(&format!("cannot wait for the lock \"{path}\": {why}"));
                     }
                 }
+                self.prepared = Some(self.prepare());
                 Event::LockBusy
             }
             Err(error) => self.lock_failed(&error.to_string()),
@@ -362,17 +370,24 @@ impl Monitor<'_> {
             .map_err(stdio)?
             .unzip();
         self.output = output;
-        let (command, _stdin) = prepare(
-            self.setup.plan,
-            self.setup.run_id,
-            self.setup.session,
-            self.setup.started_in.as_deref(),
-            ends.as_ref(),
-        )?;
-        let spawned = command.spawn()?;
+        let prepared = self.prepared.take().unwrap_or_else(|| self.prepare())?;
+        let spawned = prepared.spawn(ends.as_ref())?;
         self.progress = Some(spawned.progress);
-        fd::close_inherited();
+        if fd::close_inherited() {
+            self.tell(Progress::Spawned);
+        }
         Ok(spawned.pid)
+    }
+
+    fn prepare(&self) -> Result<Prepared, spawn::Failure> {
+        let Setup {
+            plan,
+            run_id,
+            session,
+            ref started_in,
+            ..
+        } = self.setup;
+        prepare(plan, run_id, session, started_in.as_deref())
     }
 
     fn exec_ended(&mut self) {
@@ -453,7 +468,7 @@ impl Monitor<'_> {
         if reaped || empty {
             self.step(Event::Reaped { command, empty });
         }
-        if self.command.is_some_and(wait::was_stopped) {
+        if self.command.is_some_and(wait::is_stopped) {
             self.step(Event::CommandStopped);
         }
     }
@@ -475,9 +490,14 @@ impl Monitor<'_> {
         let _ = process::kill(whom, signo);
     }
 
+    /// Whose orders count: the guard's, and when it has died those of the init above it.
+    fn above(&self) -> Option<&Wire> {
+        self.setup.guard.as_ref().or(self.setup.init)
+    }
+
     fn read_orders(&mut self) {
-        while let Some(guard) = &self.setup.guard {
-            match receive(guard) {
+        while let Some(above) = self.above() {
+            match receive(above) {
                 Incoming::Message(Order::Signal(signo)) => {
                     self.step(Event::Signal {
                         signo,
@@ -487,24 +507,28 @@ impl Monitor<'_> {
                 Incoming::Message(Order::Stop(within)) => self.step(Event::StopWithin { within }),
                 Incoming::Nothing => return,
                 Incoming::Gone => {
-                    self.setup.guard = None;
+                    if self.setup.guard.take().is_none() {
+                        self.setup.init = None;
+                    }
                     self.step(Event::GuardLost);
                 }
             }
         }
     }
 
-    /// Stops with the command, and goes on with it: a shell continues our group, and the command is
-    /// in it only where it has no session of its own.
-    fn stop_self(&mut self) {
+    /// Stops with the command. Who continues us alone, and not our whole group as a shell does, means
+    /// the command too; one in a session of its own was stopped for us to stop, and goes on with us,
+    /// also where the kernel did not stop us.
+    fn stop_self(&self) -> Option<Event> {
         self.tell(Progress::Stopped);
-        process::stop_self();
-        let to = if self.setup.session == Session::Shared {
-            Target::Command
-        } else {
-            Target::Group
-        };
-        self.signal(to, libc::SIGCONT);
+        let continued = signals::stop_self();
+        let own_session = self.setup.session != Session::Shared;
+        let with_us = continued || own_session;
+        let alone = with_us && self.command.is_some_and(wait::is_stopped);
+        alone.then_some(Event::Signal {
+            signo: libc::SIGCONT,
+            kernel: false,
+        })
     }
 
     fn file_changed(&mut self) {
@@ -555,25 +579,32 @@ impl Monitor<'_> {
         self.end = Some(End::Ended(outcome));
     }
 
-    /// Waits until the last output is written on; only a stop, or the end of our guard, cuts it off.
+    /// Waits until the last output is written on; only a request to stop, or the end of our guard,
+    /// cuts it off.
     fn drain_output(&mut self) {
         while let Some(output) = &self.output {
             if output.is_finished() {
                 return;
             }
-            let guard = self.setup.guard.as_ref().map(AsFd::as_fd);
-            let [_, signal, gone] = poll::wait(
-                [Some(output.as_fd()), Some(self.signals.as_fd()), guard],
+            let above = self.above();
+            let [_, signal, order] = poll::wait(
+                [
+                    Some(output.as_fd()),
+                    Some(self.signals.as_fd()),
+                    above.map(AsFd::as_fd),
+                ],
                 None,
             );
-            let stopped = signal
-                && std::iter::from_fn(|| self.signals.next().ok().flatten()).any(|signal| {
-                    matches!(signal.signo, libc::SIGTERM | libc::SIGINT | libc::SIGHUP)
-                });
-            if stopped || gone {
+            if (signal && self.stop_is_pending()) || (order && above.is_some_and(stop_is_ordered)) {
                 return;
             }
         }
+    }
+
+    /// Whether a request to stop is among the signals that have come; the others have no addressee
+    /// any more.
+    fn stop_is_pending(&self) -> bool {
+        std::iter::from_fn(|| self.signals.next().ok().flatten()).any(|signal| asks(signal.signo))
     }
 
     fn owner(&self) -> Owner<'_> {
@@ -601,4 +632,20 @@ impl Monitor<'_> {
             send(guard, &progress);
         }
     }
+}
+
+/// Whether `above` has gone, or one of the orders that have come is to stop.
+fn stop_is_ordered(above: &Wire) -> bool {
+    loop {
+        match receive(above) {
+            Incoming::Message(Order::Signal(signo)) if !asks(signo) => {}
+            Incoming::Nothing => return false,
+            Incoming::Message(_) | Incoming::Gone => return true,
+        }
+    }
+}
+
+fn asks(signo: i32) -> bool {
+    matches!(signo, libc::SIGTERM | libc::SIGINT | libc::SIGHUP)
+        && !signals::started_ignored().contains(&signo)
 }

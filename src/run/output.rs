@@ -8,12 +8,13 @@
 //! waited for, as a process outside the tree may hold the pipe open for ever.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::unistd::pipe2;
@@ -197,7 +198,7 @@ impl Stream {
                 self.tell(found);
             }
             self.shared.writing.fetch_add(1, Ordering::Release);
-            let written = self.to.write_all(piece);
+            let written = write_all(&self.to, piece);
             self.shared.last.store(clock::now().0, Ordering::Release);
             self.shared.writing.fetch_sub(1, Ordering::Release);
             if written.is_err() {
@@ -219,4 +220,18 @@ impl Stream {
         self.shared.final_seen.store(true, Ordering::Release);
         let _ = self.shared.news.write(1);
     }
+}
+
+/// Writes all of `piece`. Whoever shares our output may have made it non-blocking (the flag belongs
+/// to the open file description, open(2)): then room is waited for.
+fn write_all(to: &File, mut piece: &[u8]) -> Result<(), Errno> {
+    while !piece.is_empty() {
+        match nix::unistd::write(to, piece) {
+            Ok(done) => piece = piece.get(done..).unwrap_or_default(),
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => poll::wait_for_room(to.as_fd()),
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
 }

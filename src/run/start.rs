@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::claims::{Claims, Owner, ancestor_with};
+use super::claims::{self, Claims, Owner, ancestor_with};
 use super::guard::{self, Watched};
 use super::message::{Progress, send};
 use super::monitor::{self, End, Setup};
@@ -59,6 +59,8 @@ pub struct Refused {
 /// Runs `plan` in the foreground, under a guard; says the exit code.
 pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
     process::become_subreaper();
+    let session = session(plan, caller);
+    let job_control = job_control(caller);
     let queued_at = clock::now();
     // The log thread must not exist when the monitor is forked, so the monitor says these.
     let mut notes = Vec::new();
@@ -84,8 +86,9 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                 lock,
                 claims,
                 guard: Some(wire),
-                session: session(plan, caller),
-                job_control: job_control(caller),
+                init: caller.init.as_ref(),
+                session,
+                job_control,
                 hup_stops: caller.init.is_none(),
                 namespace: false,
                 started_in: caller.started_in.clone(),
@@ -106,6 +109,8 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                 if let Some(lock) = held {
                     let _ = lock.unlock();
                 }
+                // The latches were the fork's, and are closed by now: what is left of our claims is dead.
+                claims::clear(plan, caller.runtime.as_deref());
                 let journal = caller.journal();
                 journal.note(Note::GuardCleaned { reaped });
                 journal.flush(FLUSH);
@@ -136,6 +141,7 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         lock: None,
         claims: Claims::default(),
         guard: None,
+        init: None,
         session: session(plan, caller),
         job_control: job_control(caller),
         hup_stops: !namespace,
@@ -205,17 +211,23 @@ fn open(lock: &LockPlan) -> Result<SharedLock, Refused> {
 }
 
 /// A batch command leads a session of its own. An interactive one shares the caller's group, so
-/// that the shell's job control works; behind init or as PID 1 there is no shell.
+/// that the shell's job control works; behind init or as PID 1 there is no shell, and it takes the
+/// terminal over, unless that belongs to a session outside, which PID 1 does not lead.
 fn session(plan: &RunPlan, caller: &Caller) -> Session {
-    let behind_shell = caller.init.is_none() && process::own_pid() != 1;
-    let interactive = plan.kind == Kind::Interactive;
-    if interactive && behind_shell {
-        Session::Shared
-    } else if interactive && caller.terminal && tty::is_terminal(std::io::stdin().as_fd()) {
-        Session::OwnWithTerminal
-    } else {
-        Session::Own
+    if plan.kind != Kind::Interactive {
+        return Session::Own;
     }
+    let behind_init = caller.init.is_some();
+    if !behind_init && process::own_pid() != 1 {
+        return Session::Shared;
+    }
+    if !caller.terminal || !tty::is_terminal(std::io::stdin().as_fd()) {
+        return Session::Own;
+    }
+    if !behind_init && !tty::give_up_terminal() && tty::has_controlling_terminal() {
+        return Session::Shared;
+    }
+    Session::OwnWithTerminal
 }
 
 /// Only a shell that gave us a terminal can continue what stops.

@@ -9,12 +9,17 @@
 
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
+use super::clock;
 use super::process::{exit_now, kill, own_pid};
 
 /// Seconds that the runs have for their end; zero: not armed.
 static WITHIN: AtomicU32 = AtomicU32::new(0);
 static CRASHED: AtomicBool = AtomicBool::new(false);
+
+/// Descriptors above this are not expected where they have to be closed one by one.
+const MANY: libc::c_int = 4096;
 
 /// The signals of a fault in our own code.
 const FAULTS: [libc::c_int; 5] = [
@@ -67,11 +72,20 @@ fn end_in_order() -> ! {
         exit_now(crate::exit::FAILED);
     }
     // SAFETY: no value that owns a descriptor is used from here on.
-    unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
+    let closed = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
+    if closed != 0 {
+        // Linux before 5.9, or forbidden.
+        for fd in 3..MANY {
+            // SAFETY: as above.
+            unsafe { libc::close(fd) };
+        }
+    }
     let mut children: libc::sigset_t = zeroed_set();
     // SAFETY: the set is valid for writing and then for reading.
     unsafe { libc::sigaddset(&raw mut children, libc::SIGCHLD) };
-    for _ in 0..WITHIN.load(Ordering::Relaxed).saturating_mul(4) {
+    let within = Duration::from_secs(WITHIN.load(Ordering::Relaxed).into());
+    let until = clock::now() + within;
+    while clock::now() < until {
         if !reap_all() {
             exit_now(crate::exit::FAILED);
         }

@@ -70,29 +70,42 @@ impl std::os::fd::AsFd for Wire {
 /// Numbers below this are asked about one by one; a process of ours has far fewer of its own.
 const FEW: RawFd = 64;
 
+/// Whether [`close_inherited`] would let go of anything with a usual number.
+pub fn has_inherited() -> bool {
+    (3..FEW).any(|fd| fcntl(fd, libc::F_GETFD).is_ok_and(|flags| flags & libc::FD_CLOEXEC == 0))
+}
+
 /// Lets go of what we inherited above standard error, so that a process of ours pins no pipe, lock
 /// or mount that the job was given. What was inherited came over an exec, so it is not
-/// close-on-exec; what is ours always is.
-pub fn close_inherited() {
-    let mut free = 0;
+/// close-on-exec; what is ours always is. Says what [`has_inherited`] would have said.
+pub fn close_inherited() -> bool {
+    let (mut free, mut any) = (0, false);
     for fd in 3..FEW {
         match fcntl(fd, libc::F_GETFD) {
             Ok(flags) if flags & libc::FD_CLOEXEC != 0 => {}
-            Ok(_) => close(fd),
+            Ok(_) => {
+                any = true;
+                close(fd);
+            }
             Err(_) => free += 1,
         }
     }
-    if free > 0 {
-        // A new descriptor takes the lowest free number (open(2)), so all of ours are below.
+    if free > FEW / 2 {
+        // A new descriptor takes the lowest free number (open(2)), and so many are free that all of
+        // ours, which are few, found one below.
         let above = libc::c_uint::try_from(FEW).unwrap_or(libc::c_uint::MAX);
         // SAFETY: no value owns a descriptor in this range.
-        unsafe { libc::syscall(libc::SYS_close_range, above, libc::c_uint::MAX, 0) };
-    } else {
-        close_inherited_by_list();
+        let closed =
+            unsafe { libc::syscall(libc::SYS_close_range, above, libc::c_uint::MAX, 0) } == 0;
+        if closed {
+            return any;
+        }
     }
+    close_inherited_by_list();
+    any
 }
 
-/// For the caller of a caller with dozens of open files.
+/// For a caller with dozens of open files, and for kernels before 5.9 (`close_range(2)`).
 fn close_inherited_by_list() {
     let Ok(entries) = std::fs::read_dir("/proc/self/fd") else {
         return;
@@ -109,18 +122,20 @@ fn close_inherited_by_list() {
 }
 
 fn close(fd: RawFd) {
-    // SAFETY: it is not close-on-exec, and whatever a value of ours owns is.
+    // SAFETY: it was inherited and is not close-on-exec; whatever a value of ours owns is.
     unsafe { libc::close(fd) };
 }
 
-/// Makes an inherited descriptor ours, and close-on-exec: the job does not get it. `EBADF`: it is
-/// not open.
+/// Makes an inherited descriptor ours, and close-on-exec: the job does not get it. It takes the
+/// lowest free number, as all of ours do ([`close_inherited`]). `EBADF`: it is not open.
 pub fn adopt(fd: RawFd) -> Result<OwnedFd, Errno> {
-    let flags = fcntl(fd, libc::F_GETFD)?;
     // SAFETY: takes numbers only.
-    Errno::result(unsafe { libc::fcntl(fd, libc::F_SETFD, flags | libc::FD_CLOEXEC) })?;
-    // SAFETY: it is open, and was handed to us under this number to be ours.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    let own = Errno::result(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) })?;
+    if fd > 2 {
+        close(fd);
+    }
+    // SAFETY: the call succeeded, so `own` is open and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(own) })
 }
 
 fn fcntl(fd: RawFd, command: libc::c_int) -> Result<libc::c_int, Errno> {

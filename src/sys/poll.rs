@@ -36,3 +36,10 @@ pub fn wait_many(fds: &[Option<BorrowedFd<'_>>], until: Option<Time>) -> Vec<boo
         .map(|fd| fd.is_some() && answers.next().unwrap_or(false))
         .collect()
 }
+
+/// Rests until `fd` can be written or has failed: for a thread that may block.
+pub fn wait_for_room(fd: BorrowedFd<'_>) {
+    let mut polled = [PollFd::new(fd, PollFlags::POLLOUT)];
+    // What woke us is told by the next write.
+    let _ = ppoll(&mut polled, None, None);
+}

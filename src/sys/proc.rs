@@ -46,18 +46,19 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     })
 }
 
-/// Whether `pid` can never run again: a zombie none of whose threads is left. A zombie whose other
-/// threads live is a living process.
+/// Whether `pid`, an unreaped child of ours that was sent KILL a while ago, can never run again: each
+/// of its threads is a zombie or rests in a tracer's stop. KILL ends every such stop but the last, on
+/// the way out (`PTRACE_EVENT_EXIT`, ptrace(2)), and there a tracer that is itself stopped may keep
+/// it for ever. A zombie whose other threads live is a living process, and what /proc does not show
+/// (it hides other users' processes under `hidepid`, proc(5)) is not known to be dead.
 pub fn is_dead_for_ever(pid: i32) -> bool {
-    let Some(stat) = stat(pid) else { return true };
-    stat.state == b'Z'
-        && fs::read_dir(format!("/proc/{pid}/task")).map_or(true, |tasks| {
+    stat(pid).is_some()
+        && fs::read_dir(format!("/proc/{pid}/task")).is_ok_and(|tasks| {
             tasks.flatten().all(|task| {
-                task.file_name() == *pid.to_string()
-                    || fs::read(task.path().join("stat"))
-                        .ok()
-                        .and_then(|text| parse_stat(&text))
-                        .is_none_or(|stat| matches!(stat.state, b'Z' | b'X'))
+                fs::read(task.path().join("stat"))
+                    .ok()
+                    .and_then(|text| parse_stat(&text))
+                    .is_none_or(|stat| matches!(stat.state, b'Z' | b'X' | b't'))
             })
         })
 }

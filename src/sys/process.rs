@@ -24,6 +24,21 @@ pub fn fork() -> io::Result<Forked> {
     }
 }
 
+/// The number that the newest process in our PID namespace has, known by making one that ends at
+/// once; `None` where none can be made. It may well have the highest of all: numbers are given out
+/// upwards until they come round (`pid_namespaces(7)`, `proc_sys_kernel(5)`, `pid_max`).
+pub fn newest_number() -> Option<i32> {
+    // SAFETY: the child calls nothing but the kernel, so it matters not what other threads hold.
+    match unsafe { libc::fork() } {
+        0 => exit_now(0),
+        pid @ 1.. => {
+            super::wait::reap_one(pid);
+            Some(pid)
+        }
+        _ => None,
+    }
+}
+
 /// Ends this process here: no destructor runs, and every thread ends with it (`exit_group`, `_exit(2)`).
 pub fn exit_now(code: u8) -> ! {
     // SAFETY: ends the process; nothing of it runs on.
@@ -47,12 +62,6 @@ pub fn become_subreaper() {
 pub fn kill(pid: i32, signo: i32) -> Result<(), Errno> {
     // SAFETY: takes numbers only.
     Errno::result(unsafe { libc::kill(pid, signo) }).map(drop)
-}
-
-/// Stops this process, and comes back when it is continued (`SIGSTOP` cannot be blocked).
-pub fn stop_self() {
-    // SAFETY: takes numbers only; raise would signal the thread, kill stops the process.
-    unsafe { libc::kill(libc::getpid(), libc::SIGSTOP) };
 }
 
 /// Sets the name that ps(1) shows (`PR_SET_NAME`, prctl(2)): a program that is executed by its

@@ -2,6 +2,7 @@
 //! becomes ours as its parent dies.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use super::pidfd::PidFd;
 use super::{proc, process, wait};
@@ -74,8 +75,15 @@ impl Asked {
 /// Sends KILL to each of our children. Their own children become ours as they die, so it is called
 /// again after each reaping, until no child is left.
 pub fn kill_children() {
+    kill_children_but(&[]);
+}
+
+/// The same, but for `strangers`, which are children, too.
+pub fn kill_children_but(strangers: &[i32]) {
     for child in children() {
-        let _ = process::kill(child, libc::SIGKILL);
+        if !strangers.contains(&child) {
+            let _ = process::kill(child, libc::SIGKILL);
+        }
     }
 }
 
@@ -90,18 +98,55 @@ pub fn children() -> Vec<i32> {
     if proc::is_ours() {
         return proc::children(process::own_pid());
     }
-    // Without a usable /proc the kernel is asked about each number that a process can have; those
-    // in use cluster, and a stranger is never among the answers.
-    (2..proc::pid_limit())
-        .filter(|pid| wait::is_child(*pid))
-        .collect()
+    // Without a usable /proc the kernel is asked about each number; a stranger is never among the
+    // answers. Numbers are given out upwards, so all are below the newest, unless the count has
+    // come round: that is looked at when nobody is left below.
+    let newest = process::newest_number().unwrap_or_else(proc::pid_limit);
+    let among = |numbers: RangeInclusive<i32>| numbers.filter(|pid| wait::is_child(*pid)).collect();
+    let below: Vec<i32> = among(2..=newest);
+    if below.is_empty() {
+        among(newest..=proc::pid_limit())
+    } else {
+        below
+    }
 }
 
-/// Those of our children that can still run; a zombie that an outside tracer holds is not one.
+/// What can still run of those that were sent KILL. What an outside tracer holds in its end cannot;
+/// but its children are not ours before it has gone, so they are sent KILL and counted here. Where
+/// /proc is not usable, every child counts.
 pub fn survivors() -> Vec<i32> {
-    let usable = proc::is_ours();
-    children()
-        .into_iter()
-        .filter(|pid| !usable || !proc::is_dead_for_ever(*pid))
-        .collect()
+    survivors_but(&[])
+}
+
+/// The same, but for `strangers`, which are children, too.
+pub fn survivors_but(strangers: &[i32]) -> Vec<i32> {
+    let mut living = Vec::new();
+    let mut queue = children();
+    queue.retain(|child| !strangers.contains(child));
+    if !proc::is_ours() {
+        return queue;
+    }
+    // Once more: one may have become ours since the others were sent it.
+    for child in &queue {
+        let _ = process::kill(*child, libc::SIGKILL);
+    }
+    while let Some(pid) = queue.pop() {
+        if !proc::is_dead_for_ever(pid) {
+            living.push(pid);
+            continue;
+        }
+        for deeper in proc::children(pid) {
+            kill_deeper(deeper, pid);
+            queue.push(deeper);
+        }
+    }
+    living
+}
+
+/// As with [`Asked::ask_deeper`], the number may have been recycled since it was read.
+fn kill_deeper(pid: i32, parent: i32) {
+    let Ok(handle) = PidFd::open(pid) else { return };
+    if proc::stat(pid).is_some_and(|stat| stat.parent == parent) {
+        let _ = handle.send(libc::SIGKILL);
+    }
 }

@@ -14,6 +14,7 @@ use super::support::child::{self, bare, output, text};
 use super::support::dir::Dir;
 use super::support::journald::Journald;
 use super::support::need::need;
+use super::support::podman::{Podman, Run};
 use super::support::wait::until_some;
 
 /// Two classes on one login, of which `identity` is the folder.
@@ -74,7 +75,7 @@ fn a_file_without_faults_is_told_fact_by_fact_and_exits_0() {
     assert_eq!(code, Some(0), "{text}");
     for fact in [
         "can be read: jobs dev (batch)",
-        "is here",
+        "the login ",
         "session.lock\" does not exist yet: the first run makes it",
         "ok: the commands, folders and users of 1 job are here",
         "ok: stop_within = \"9s\" is below the 10s",
@@ -185,6 +186,16 @@ fn what_a_job_lacks_before_its_command_runs_is_an_error_each() {
     let output = check(&["--json", "-c", &file]);
     assert_eq!(output.status.code(), Some(78));
     let errors = facts(&json(&output), "error", "job");
+    let by_class = config(
+        &dir,
+        "[classes.batch]\nuser = \"nobody-here\"\nidentity = \"env:X\"\n",
+    );
+    let report = json(&check(&["--json", "-c", &by_class]));
+    let expected = "class \"batch\": there is no user \"nobody-here\"";
+    assert!(
+        facts(&report, "error", "job")[0].starts_with(expected),
+        "{report}"
+    );
     for (number, expected) in [
         "job \"user\": there is no user \"nobody-here\"",
         "job \"group\": there is no group \"nobody-here\"",
@@ -273,6 +284,36 @@ fn the_holder_of_a_lock_and_its_queue_are_named() {
 }
 
 #[test]
+fn a_login_that_is_not_here_is_an_error_and_one_that_may_not_be_seen_is_no_missing_one() {
+    let dir = Dir::new();
+    let login = dir.join("closed/login");
+    let file = config(&dir, &batch(&login));
+    let error = |command: &mut Command| {
+        let output = output(bare(command).args(["check", "--json", "-c", &file]));
+        assert_eq!(output.status.code(), Some(78));
+        let report = json(&output);
+        // The lock in it is not told a second time.
+        assert_eq!(report["errors"], 1, "{report}");
+        facts(&report, "error", "login").remove(0)
+    };
+    let text = error(&mut Command::new(lockkeeper()));
+    assert!(
+        text.contains("does not exist here; mount the folder"),
+        "{text}"
+    );
+    need!("root", "setpriv");
+    fs::create_dir_all(&login).unwrap();
+    fs::set_permissions(dir.join("closed"), fs::Permissions::from_mode(0o700)).unwrap();
+    // A copy where others may go, which Cargo's folder need not be.
+    let copy = dir.join("lockkeeper");
+    fs::copy(lockkeeper(), &copy).unwrap();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    let text = error(command.arg(&copy));
+    assert!(text.contains("cannot be looked at by user 65534"), "{text}");
+}
+
+#[test]
 fn a_claim_whose_owner_is_gone_names_nobody() {
     let dir = Dir::new();
     let login = dir.join("login");
@@ -328,6 +369,31 @@ fn two_spellings_of_one_login_are_found_out_and_an_interactive_one_is_shown_its_
 }
 
 #[test]
+fn an_interactive_class_on_a_login_that_batch_jobs_elsewhere_use_is_warned_about() {
+    let dir = Dir::new();
+    let login = dir.join("login");
+    fs::create_dir(&login).unwrap();
+    let toml = format!(
+        "[classes.interactive]\nidentity = \"{}\"\n\
+         [jobs.chat]\nclass = \"interactive\"\ncommand = [\"true\"]\n",
+        login.display()
+    );
+    let file = config(&dir, &toml);
+    let told = || {
+        let warnings = facts(&json(&check(&["--json", "-c", &file])), "warning", "login");
+        warnings
+            .iter()
+            .any(|text| text.contains("on which batch jobs take turns"))
+    };
+    assert!(!told());
+    fs::write(login.join("session.lock"), "").unwrap();
+    assert!(told());
+    // With a batch class of its own beside it, the file itself shows that, and once is enough.
+    fs::write(&file, toml + &batch(&login)).unwrap();
+    assert!(!told());
+}
+
+#[test]
 fn one_login_with_two_locks_takes_no_turns_and_is_warned_about() {
     let dir = Dir::new();
     let login = dir.join("login");
@@ -340,10 +406,8 @@ fn one_login_with_two_locks_takes_no_turns_and_is_warned_about() {
     );
     let report = json(&check(&["--json", "-c", &config(&dir, &toml)]));
     let warnings = facts(&report, "warning", "login");
-    assert!(
-        warnings[0].contains("take turns on two locks"),
-        "{warnings:?}"
-    );
+    let told = |text: &String| text.contains("take turns on two locks");
+    assert!(warnings.iter().any(told), "{warnings:?}");
 }
 
 #[test]
@@ -616,6 +680,39 @@ fn in_a_container_without_a_file_it_tells_which_logins_are_shared() {
     let text = unwrapped(&in_container(&dir, &mount, &[]));
     let shared = "ok: \"/home/agent/.claude\", the login of claude, is a mount of its own";
     assert!(text.contains(shared), "{text}");
+}
+
+#[test]
+fn in_a_real_container_the_lock_is_refused_until_its_folder_is_mounted() {
+    need!("root", "podman", "crun", "buildah", "busybox", "static");
+    let podman = Podman::ready();
+    let dir = Dir::new();
+    let file = config(
+        &dir,
+        "[classes.batch]\nidentity = \"/home/agent/.claude\"\n\
+         [jobs.dev]\nclass = \"batch\"\ncommand = [\"true\"]\nuser = \"0\"\n",
+    );
+    let run =
+        || Run::new(&["check", "--json"]).mount(Path::new(&file), "/etc/lockkeeper.toml", "ro");
+    let output = podman.run(&run());
+    assert_eq!(output.status.code(), Some(78));
+    let errors = facts(&json(&output), "error", "lock");
+    assert!(
+        errors[0].contains("the container's own overlay"),
+        "{errors:?}"
+    );
+    assert!(
+        errors[0].contains("-v HOST_FOLDER:/home/agent/.claude"),
+        "{errors:?}"
+    );
+    let login = Dir::new();
+    let output = podman.run(&run().mount(&login, "/home/agent/.claude", "rw"));
+    let report = json(&output);
+    assert_eq!(output.status.code(), Some(0), "{report}");
+    assert!(
+        facts(&report, "ok", "lock")[0].contains("a mount of its own"),
+        "{report}"
+    );
 }
 
 // The journal.

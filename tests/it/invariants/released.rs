@@ -3,11 +3,11 @@
 
 use std::process::Command;
 
-use nix::sys::signal::Signal::{SIGKILL, SIGTERM};
+use nix::sys::signal::Signal::{self, SIGCONT, SIGKILL, SIGSTOP, SIGTERM, SIGUSR1};
 
 use crate::support::bin;
 use crate::support::child::{self, Tied, bare, signal};
-use crate::support::scene::{Scene, child_of, ended};
+use crate::support::scene::{Scene, child_of, ended, state, waits_in};
 use crate::support::wait::until;
 
 /// A command that stays, with a daemon that left everything.
@@ -31,12 +31,7 @@ fn released_after_end_by_itself() {
     let script = "mark PAGE 1 , child { mark PAGE 1 HERMIT , hang } , wait USR1 , exit 3";
     let run = scene.begun("", &format!("block USR1 , out begun , {script}"));
     // Init and callers pass on what is no stop.
-    check(
-        &scene,
-        run,
-        |run| signal(run.pid(), nix::sys::signal::Signal::SIGUSR1),
-        Some(3),
-    );
+    check(&scene, run, |run| signal(run.pid(), SIGUSR1), Some(3));
 }
 
 #[test]
@@ -153,4 +148,34 @@ fn released_after_end_in_the_queue_by_kill_of_the_monitor_or_the_guard() {
     drop(held);
     scene.gets_its_turn(waiter);
     assert_eq!(scene.page.marks().0, 1, "neither ran");
+}
+
+#[test]
+fn released_after_end_by_a_stop_that_comes_with_the_lock() {
+    let scene = Scene::new();
+    let held = scene.hold();
+    let mut run = scene.run("", "mark PAGE 1");
+    until("it waits", || scene.waiting() == 1);
+    let waiter = scene.waiter(2);
+    let monitor = child_of(run.pid());
+    signal(monitor, SIGSTOP);
+    until("the monitor is stopped", || state(monitor) == Some('T'));
+    // While it can see neither, the lock becomes its own and the stop arrives.
+    drop(held);
+    signal(run.pid(), SIGTERM);
+    until("the guard has passed it on", || {
+        !has_pending(run.pid(), SIGTERM) && waits_in(run.pid(), libc::SYS_ppoll)
+    });
+    signal(monitor, SIGCONT);
+    scene.gets_its_turn(waiter);
+    assert_eq!(ended(&mut run).code(), Some(143));
+    assert_eq!(scene.page.marks().0, 1, "it never ran");
+}
+
+/// Whether a signal for the whole process has not been taken yet (`proc_pid_status(5)`, `ShdPnd`).
+fn has_pending(pid: i32, what: Signal) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"));
+    let pending = u64::from_str_radix(pending.unwrap().trim(), 16).unwrap();
+    pending & (1 << (what as i32 - 1)) != 0
 }

@@ -89,6 +89,7 @@ fn no_survivors_of_a_run_without_a_lock() {
 
 /// Two batch jobs with a lock each, and an interactive one.
 const CONFIG: &str = "[init]
+    name = \"DIR\"
     stop_within = \"4s\"
     [classes.one]
     kind = \"batch\"
@@ -179,7 +180,9 @@ fn no_survivors_of_an_init_whose_guard_and_monitor_were_killed_at_once() {
         .flat_map(|&guard| [guard, child_of(guard)])
         .collect();
     for end in [Signal::SIGSTOP, SIGKILL] {
-        pairs.iter().for_each(|&pid| signal(pid, end));
+        for &pid in &pairs {
+            signal(pid, end);
+        }
     }
     // No job is left that could run, and what was left behind is init's own.
     ended(&mut init);

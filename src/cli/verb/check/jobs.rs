@@ -8,28 +8,36 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::unistd::{Group, User, geteuid};
 
-use super::quoted;
 use super::report::{About, Level, Report, count};
+use super::{no_folder, quoted};
 use crate::config::load::Loaded;
-use crate::config::plan::RunPlan;
+use crate::config::plan::{ClassPlan, RunPlan};
 
-/// Checks each job; one line where all is well with all of them.
+/// Checks each job, and each class that has none; one line where all is well with all of them.
 pub(super) fn check(loaded: &Loaded, report: &mut Report) {
     let jobs = &loaded.plan.jobs;
+    let named: Vec<(String, RunPlan)> = jobs
+        .iter()
+        .map(|job| (format!("job \"{}\"", job.run.job), job.run.clone()))
+        .chain(classes_alone(loaded))
+        .collect();
     let mut is_clean = true;
-    for job in jobs {
-        let run = &job.run;
+    for (name, run) in &named {
         let mut say = |level, text: Option<String>| {
             if let Some(text) = text {
                 is_clean = false;
-                let text = format!("job \"{}\": {text}", run.job);
-                report.say(level, About::Job, &run.job, text);
+                let subject = if run.job.is_empty() {
+                    &run.class
+                } else {
+                    &run.job
+                };
+                report.say(level, About::Job, subject, format!("{name}: {text}"));
             }
         };
         say(Level::Error, no_user(run));
         say(Level::Error, no_group(run));
         say(Level::Warning, not_allowed(run));
-        say(Level::Error, no_folder(run));
+        say(Level::Error, no_directory(run));
         say(Level::Error, no_command(run));
     }
     if is_clean && !jobs.is_empty() {
@@ -37,6 +45,19 @@ pub(super) fn check(loaded: &Loaded, report: &mut Report) {
         let text = format!("the commands, folders and users of {what} are here");
         report.say(Level::Ok, About::Job, "", text);
     }
+}
+
+/// Classes that only `lockkeeper run --class` uses, as runs without a command.
+fn classes_alone(loaded: &Loaded) -> impl Iterator<Item = (String, RunPlan)> {
+    let has_jobs = |class: &&ClassPlan| {
+        let mut jobs = loaded.plan.jobs.iter();
+        jobs.any(|job| job.run.class == class.name)
+    };
+    let alone = loaded.classes.iter().filter(move |class| !has_jobs(class));
+    alone.map(|class| {
+        let name = format!("class \"{}\"", class.name);
+        (name, class.clone().run(String::new(), Vec::new()))
+    })
 }
 
 /// A number needs no entry; a name does.
@@ -85,14 +106,11 @@ fn not_allowed(run: &RunPlan) -> Option<String> {
     })
 }
 
-fn no_folder(run: &RunPlan) -> Option<String> {
+fn no_directory(run: &RunPlan) -> Option<String> {
     let dir = run.dir.as_deref()?;
-    (!dir.is_dir()).then(|| {
-        format!(
-            "its directory {} does not exist here: create it, or mount it",
-            quoted(dir)
-        )
-    })
+    let why = no_folder(dir)?;
+    let dir = quoted(dir);
+    Some(format!("its directory {dir} {why}; create it, or mount it"))
 }
 
 fn no_command(run: &RunPlan) -> Option<String> {

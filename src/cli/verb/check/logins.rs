@@ -10,7 +10,7 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::mounts::{Mounts, Place};
 use super::report::{About, Level, Report};
-use super::{folder_of, inode, quoted};
+use super::{folder_of, inode, no_folder, quoted};
 use crate::config::load::Loaded;
 use crate::config::plan::{ClassPlan, Identity, Kind};
 
@@ -28,14 +28,17 @@ pub(super) fn check(loaded: &Loaded, mounts: &Mounts, report: &mut Report) -> Ve
         seen.push(identity);
         match identity {
             Identity::Env(name) => variable(name, loaded, report),
-            Identity::Folder(path) if path.is_dir() => folder(path, mounts, report),
-            Identity::Folder(path) => {
-                absent(path, identity, loaded, report);
-                missing.push(path.clone());
-            }
+            Identity::Folder(path) => match no_folder(path) {
+                None => folder(path, mounts, report),
+                Some(why) => {
+                    absent(path, &why, identity, loaded, report);
+                    missing.push(path.clone());
+                }
+            },
         }
     }
-    shared(&loaded.classes, report);
+    shared(loaded, report);
+    shared_elsewhere(&loaded.classes, report);
     missing
 }
 
@@ -62,7 +65,7 @@ fn variable(name: &str, loaded: &Loaded, report: &mut Report) {
 
 /// A batch run opens its lock in that folder, so it would not start. An interactive agent may make
 /// its folder; that some hang instead is worth a warning.
-fn absent(path: &Path, identity: &Identity, loaded: &Loaded, report: &mut Report) {
+fn absent(path: &Path, why: &str, identity: &Identity, loaded: &Loaded, report: &mut Report) {
     let mut users = loaded
         .classes
         .iter()
@@ -72,16 +75,11 @@ fn absent(path: &Path, identity: &Identity, loaded: &Loaded, report: &mut Report
     } else {
         Level::Warning
     };
-    let what = if path.exists() {
-        "is not a folder: name the folder that the login lies in".to_owned()
-    } else {
-        format!(
-            "does not exist here: mount the folder of the host that holds the login, \
-             -v HOST_FOLDER:{}",
-            path.display()
-        )
-    };
-    let text = format!("the login {} {what}", quoted(path));
+    let text = format!(
+        "the login {} {why}; mount the folder of the host that holds it, -v HOST_FOLDER:{}",
+        quoted(path),
+        path.display()
+    );
     report.say(level, About::Login, path, text);
 }
 
@@ -134,55 +132,90 @@ fn folder(path: &Path, mounts: &Mounts, report: &mut Report) {
     }
 }
 
-/// One folder under several names, and what that means for its turns.
-fn shared(classes: &[ClassPlan], report: &mut Report) {
-    let users: Vec<(&ClassPlan, &Path, (u64, u64))> = classes
+/// A class, the folder of its login, and that folder's device and inode.
+type User<'a> = (&'a ClassPlan, &'a Path, (u64, u64));
+
+fn users(classes: &[ClassPlan]) -> Vec<User<'_>> {
+    classes
         .iter()
         .filter_map(|class| match class.identity.as_ref()? {
             Identity::Folder(path) => Some((class, path.as_path(), inode(path)?)),
             Identity::Env(_) => None,
         })
-        .collect();
-    for (number, (class, path, id)) in users.iter().enumerate() {
-        for (other, other_path, _) in users
-            .iter()
-            .skip(number + 1)
-            .filter(|(_, _, other)| other == id)
-        {
-            let one_spelling = path == other_path;
-            let text = match (class.kind.lock(), other.kind.lock()) {
-                (Some(lock), Some(second)) if !is_one_file(&lock.path, &second.path) => format!(
-                    "the classes `{}` and `{}` use one login, {}, and take turns on two locks, {} \
-                     and {}: give them one",
-                    class.name,
-                    other.name,
-                    quoted(path),
-                    quoted(&lock.path),
-                    quoted(&second.path)
-                ),
-                _ if one_spelling => continue,
-                _ if (class.kind == Kind::Interactive) != (other.kind == Kind::Interactive) => {
-                    format!(
-                        "the classes `{}` and `{}` use one login under two names, {} and {}, and \
-                         the interactive one never waits its turn: if both refresh its token at \
-                         once, both are logged out; give the interactive one a login of its own, \
-                         or identity = \"env:CLAUDE_CODE_OAUTH_TOKEN\" or \
-                         \"env:ANTHROPIC_API_KEY\"",
-                        class.name,
-                        other.name,
-                        quoted(path),
-                        quoted(other_path)
-                    )
-                }
-                _ => format!(
-                    "the classes `{}` and `{}` use one login under two names, {} and {}: write \
-                     the same path in both",
-                    class.name,
-                    other.name,
-                    quoted(path),
-                    quoted(other_path)
-                ),
-            };
+        .collect()
+}
+
+/// One login in several classes, and what that means for its turns.
+fn shared(loaded: &Loaded, report: &mut Report) {
+    let users = users(&loaded.classes);
+    for (number, one) in users.iter().enumerate() {
+        let others = users.iter().skip(number + 1);
+        for other in others.filter(|other| other.2 == one.2) {
+            if let Some(text) = pair(*one, *other, loaded) {
+                report.say(Level::Warning, About::Login, one.1, text);
+            }
+        }
+    }
+}
+
+/// What there is to say about two classes with one login, but for what the file alone has shown.
+fn pair((one, path, _): User<'_>, (other, second, _): User<'_>, loaded: &Loaded) -> Option<String> {
+    let classes = format!(
+        "the classes `{}` and `{}` use one login",
+        one.name, other.name
+    );
+    let is_one_spelling = path == second;
+    let names = if is_one_spelling {
+        format!(", {}", quoted(path))
+    } else {
+        format!(" under two names, {} and {}", quoted(path), quoted(second))
+    };
+    if let (Some(lock), Some(second)) = (one.kind.lock(), other.kind.lock())
+        && !is_one_file(&lock.path, &second.path)
+    {
+        let (lock, second) = (quoted(&lock.path), quoted(&second.path));
+        return Some(format!(
+            "{classes}{names}, and take turns on two locks, {lock} and {second}: give them one"
+        ));
+    }
+    if (one.kind == Kind::Interactive) != (other.kind == Kind::Interactive) {
+        let has_jobs = |class: &ClassPlan| {
+            loaded
+                .plan
+                .jobs
+                .iter()
+                .any(|job| job.run.class == class.name)
+        };
+        let is_told = is_one_spelling && has_jobs(one) && has_jobs(other);
+        return (!is_told).then(|| {
+            format!("{classes}{names}, and the interactive one never waits its turn: {WAYS_OUT}")
+        });
+    }
+    (!is_one_spelling).then(|| format!("{classes}{names}: write the same path in both"))
+}
+
+const WAYS_OUT: &str = "if both refresh its token at once, both are logged out; give the interactive \
+     one a login of its own, or identity = \"env:CLAUDE_CODE_OAUTH_TOKEN\" or \
+     \"env:ANTHROPIC_API_KEY\"";
+
+/// The lock that a batch class of any container makes in the folder of its login.
+const LOCK_NAME: &str = "session.lock";
+
+/// Interactive classes whose login batch jobs of another container take turns on.
+fn shared_elsewhere(classes: &[ClassPlan], report: &mut Report) {
+    let users = users(classes);
+    let is_batch = |id: &(u64, u64)| {
+        let mut batch = users.iter().filter(|user| user.0.kind != Kind::Interactive);
+        batch.any(|user| user.2 == *id)
+    };
+    for (class, path, id) in &users {
+        if class.kind == Kind::Interactive && !is_batch(id) && path.join(LOCK_NAME).is_file() {
+            let text = format!(
+                "the interactive class `{}` uses a login, {}, on which batch jobs take turns, as \
+                 {LOCK_NAME} in it shows: {WAYS_OUT}",
+                class.name,
+                quoted(path)
+            );
             report.say(Level::Warning, About::Login, path, text);
         }
     }

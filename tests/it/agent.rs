@@ -74,7 +74,9 @@ fn result(output: &Output) -> (Option<Value>, Option<i32>) {
     let objects = lines
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let result = objects.filter(|object| object["type"] == "result").last();
+    let result = objects
+        .filter(|object| object["type"] == "result")
+        .next_back();
     (result, output.status.code())
 }
 
@@ -129,7 +131,10 @@ fn the_real_agent_whose_api_never_ends_its_stream_is_ended_by_idle_timeout() {
         "root", "podman", "crun", "buildah", "busybox", "static", "agent"
     );
     let desk = Desk::new(|_| Answer::Endless);
-    let changes = [("idle_timeout = \"15m\"", "idle_timeout = \"5s\"")];
+    let changes = [
+        ("idle_timeout = \"15m\"", "idle_timeout = \"5s\""),
+        ("\ntimeout = \"2h\"", "\ntimeout = \"40s\""),
+    ];
     let output = (desk.yard.podman).run(&desk.batch("batch", &["run", "dev"], &changes));
     let told = text(&output.stderr);
     assert_eq!(result(&output), (None, Some(124)), "{told}");
@@ -150,6 +155,7 @@ fn the_real_agent_that_hangs_after_its_result_is_ended_by_final_and_its_result_i
         let changes = [
             ("grace = \"30s\"", "grace = \"1s\""),
             ("grace = \"15s\"", "grace = \"1s\""),
+            ("\ntimeout = \"2h\"", "\ntimeout = \"40s\""),
         ];
         let run = desk.batch("batch", &["run", "-v", "dev"], &changes);
         let output = desk.yard.podman.run(&run);

@@ -93,13 +93,14 @@ fn a_container_without_run_does_its_work() {
 }
 
 #[test]
-fn a_run_in_a_container_whose_proc_is_another_namespaces_ends_its_own_and_nobody_else() {
+fn a_run_in_a_container_whose_proc_is_another_namespaces_ends_whole() {
     need!("root", "podman", "crun", "buildah", "busybox", "static");
     let yard = Yard::new();
     let others = Page::open(&yard.scene.path("others")).unwrap();
-    // Bystanders have the very numbers that the processes of the run have in their own namespace.
-    let bystander = "child { mark DIR/others 9 , hang } , ".repeat(20);
-    let script = Scene::words_at(LOGIN.as_ref(), &format!("{bystander} hang"));
+    // They have the numbers in there that the run's processes have in theirs: what /proc says of
+    // one of these is about a stranger.
+    let stranger = "child { mark DIR/others 9 , hang } , ".repeat(20);
+    let script = Scene::words_at(LOGIN.as_ref(), &format!("{stranger} hang"));
     let script: Vec<&str> = script.iter().map(String::as_str).collect();
     let run = yard
         .container(&script)
@@ -123,6 +124,6 @@ fn a_run_in_a_container_whose_proc_is_another_namespaces_ends_its_own_and_nobody
     );
     assert_eq!(yard.scene.page.marks(), (2, 0));
     assert!(yard.scene.page.alive().is_empty(), "the run ended its own");
-    assert_eq!(others.alive(), [(9, 20)].into(), "and nobody else");
+    assert_eq!(others.alive(), [(9, 20)].into());
     assert!(yard.scene.is_free());
 }

@@ -198,7 +198,7 @@ fn finish(mut trace: Trace) -> usize {
         let first = seen.insert(thread);
         // strace stops a thread to attach to it, and the kernel resumes its call by this one.
         let resumes = line.contains(" resumed>") || line.contains(" restart_syscall(");
-        !resumes && !(first && line.ends_with("<unfinished ...>"))
+        !(resumes || first && line.ends_with("<unfinished ...>"))
     };
     text.lines().filter(began).count()
 }

@@ -53,6 +53,7 @@ fn start(argv: &[CString]) -> io::Result<Fresh> {
         .map(|word| word.as_ptr())
         .chain([null()])
         .collect();
+    let program = pointers.first().copied().unwrap_or(null());
     let environment = [c"PATH=/usr/bin:/bin".as_ptr(), null()];
     let (executed, held) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
     let (ready, told) = pipe2(OFlag::O_CLOEXEC)?;
@@ -74,7 +75,7 @@ fn start(argv: &[CString]) -> io::Result<Fresh> {
                 0,
                 8,
             );
-            libc::execve(pointers[0], pointers.as_ptr(), environment.as_ptr());
+            libc::execve(program, pointers.as_ptr(), environment.as_ptr());
             libc::_exit(127);
         }
         pid

@@ -94,9 +94,12 @@ fn the_real_agent_takes_turns_in_three_containers_and_an_interactive_one_passes(
     desk.api
         .until("one has its turn", |asked| !asked.is_empty());
     until("the others wait", || desk.yard.scene.waiting() >= 2);
-    let mut args = vec!["--", "claude"];
+    // With the same login, which is unwise, but must not make anybody wait.
+    let interactive = "[classes.interactive]\nidentity = \"/home/agent/.claude\"\n[jobs.dev]";
+    let changes = [("[jobs.dev]", interactive), ("\"10m\"  ", "\"20s\"")];
+    let mut args = vec!["run", "--class", "interactive", "--", "claude"];
     args.extend(agent::ARGS);
-    let chat = desk.yard.podman.run(&desk.container("chat", &args));
+    let chat = desk.yard.podman.run(&desk.batch("chat", &args, &changes));
     let (answer, code) = result(&chat);
     assert_eq!(code, Some(0), "{}", text(&chat.stderr));
     assert_eq!(answer.unwrap()["result"], "The lock was free.");

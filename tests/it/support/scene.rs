@@ -36,7 +36,9 @@ impl Scene {
     pub(crate) fn new() -> Self {
         let dir = Dir::new();
         let page = Page::open(&dir.join("page")).expect("room for a page");
-        fs::copy(bin::puppet(), dir.join("puppet")).expect("room for a puppet");
+        // Not by ourselves: a child that another test's thread forks meanwhile would inherit the open
+        // file, and what is open for writing cannot be executed (ETXTBSY, execve(2)).
+        child::read(Command::new("cp").arg(bin::puppet()).arg(&*dir));
         Self { dir, page }
     }
 

@@ -108,15 +108,16 @@ pub fn children() -> Vec<i32> {
 /// but its children are not ours before it has gone, so they are sent KILL and counted here. Where
 /// /proc is not usable, every child counts.
 pub fn survivors() -> Vec<i32> {
-    let mut living = Vec::new();
-    let mut queue = children();
+    let listed = children();
     if !proc::is_ours() {
-        return queue;
+        return listed;
     }
     // Once more: one may have become ours since the others were sent it.
-    for child in &queue {
+    for child in &listed {
         let _ = process::kill(*child, libc::SIGKILL);
     }
+    let mut living = Vec::new();
+    let mut queue = listed.clone();
     while let Some(pid) = queue.pop() {
         if !proc::is_dead_for_ever(pid) {
             living.push(pid);
@@ -127,6 +128,9 @@ pub fn survivors() -> Vec<i32> {
             queue.push(deeper);
         }
     }
+    // Who died after the list was made has left us his children, before he was seen dead.
+    let newcomers = children().into_iter().filter(|pid| !listed.contains(pid));
+    living.extend(newcomers);
     living
 }
 

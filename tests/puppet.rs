@@ -30,6 +30,7 @@
 //! | `vfork-hang` | a vfork(2) whose child never goes on: the parent waits in state D |
 //! | `zombie-leader` | the rest runs in a thread, the main thread ends: a zombie that lives |
 //! | `mark PAGE RUN [OPTION…]` | stands in the marker page as RUN (or `auto`) until its death |
+//! | `beat PAGE RUN` | shows in the marker page, without end, that it executes |
 //! | `watch PAGE RUN` | looks for other runs in the page for ever, without a rest |
 //! | `storm N PAGE RUN [MS]` | N lines of marked processes, each forking its successor and exiting |
 //! | `page PAGE` | prints `marks=N full=N overlaps=N alive=RUN:COUNT,…`, then each overlap |
@@ -82,7 +83,7 @@ use std::time::Duration;
 mod files;
 #[expect(
     dead_code,
-    reason = "asking how long overlaps last is the tests' half of this file"
+    reason = "asking what overlaps were like is the tests' half of this file"
 )]
 #[path = "it/support/page.rs"]
 mod page;
@@ -268,6 +269,7 @@ fn perform(command: &[&str]) -> Done {
         }
         ["vfork-hang"] => vfork_hang(),
         ["mark", page, run, options @ ..] => mark(page, run, options)?,
+        ["beat", page, run] => beat(page, run)?,
         ["watch", page, run] => {
             let (page, run) = open_page(page, run)?;
             ready();
@@ -368,6 +370,14 @@ fn mark(path: &str, run: &str, options: &[&str]) -> Done {
     }
     std::mem::forget(page);
     Ok(())
+}
+
+fn beat(path: &str, run: &str) -> Done {
+    let (page, run) = open_page(path, run)?;
+    ready();
+    loop {
+        page.beat(run);
+    }
 }
 
 fn storm(count: u64, path: &str, run: &str, pause: Duration) -> Done {

@@ -92,6 +92,8 @@ pub enum Note {
     SpawnFailed {
         /// The command's name.
         command: String,
+        /// The folder or the user that the step was about, where it was one.
+        on: Option<String>,
         /// At which step.
         step: SpawnStep,
         /// The error number of that step.

@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,7 @@ use crate::run::start::{Caller, Refused, guarded};
 use crate::sys::fd::{self, Wire};
 use crate::sys::spawn::{Command, Session};
 use crate::sys::{memfd, process, program};
+use crate::trouble;
 
 /// The word that makes the program a guard; no verb, as nobody types it.
 pub const WORD: &str = "@guard";
@@ -35,6 +37,8 @@ struct Charge {
     started_in: Option<PathBuf>,
     runtime: Option<PathBuf>,
     verbosity: Verbosity,
+    /// How long the run may go on when init has died.
+    stop_within: Duration,
 }
 
 /// What is the same for every guard of one init.
@@ -50,6 +54,8 @@ pub struct Guards {
     pub runtime: Option<PathBuf>,
     /// How much standard error is told.
     pub verbosity: Verbosity,
+    /// How long a run may go on when we have died: an init that crashes waits no longer.
+    pub stop_within: Duration,
 }
 
 /// A living guard, as init knows it.
@@ -76,6 +82,7 @@ impl Guards {
         started_in: Option<PathBuf>,
         runtime: Option<PathBuf>,
         verbosity: Verbosity,
+        stop_within: Duration,
     ) -> io::Result<Self> {
         Ok(Self {
             program: program::open_own()?,
@@ -83,6 +90,7 @@ impl Guards {
             started_in,
             runtime,
             verbosity,
+            stop_within,
         })
     }
 
@@ -103,14 +111,17 @@ impl Guards {
             started_in: self.started_in.clone(),
             runtime: self.runtime.clone(),
             verbosity: self.verbosity,
+            stop_within: self.stop_within,
         };
-        let charge = written(&charge).map_err(|error| format!("writing its plan: {error}"))?;
-        let (wire, its_end) = Wire::pair().map_err(|error| format!("making its wire: {error}"))?;
+        let charge = written(&charge)
+            .map_err(|error| format!("writing its plan: {}", trouble::text_of(&error)))?;
+        let (wire, its_end) = Wire::pair()
+            .map_err(|error| format!("making its wire: {}", trouble::text_of(&error)))?;
         let pid = self
             .spawn(its_end.as_fd().as_raw_fd(), charge.as_raw_fd())
             .map_err(|(step, errno)| {
-                let error = io::Error::from_raw_os_error(errno);
-                format!("starting its guard, at the step {step:?}: {error}")
+                let why = trouble::start(step, errno, "lockkeeper");
+                format!("starting its guard: {why}")
             })?;
         Ok(Guard {
             job,
@@ -223,6 +234,8 @@ pub fn be_one(words: &[std::ffi::OsString]) -> Result<u8, Refused> {
         verbosity: charge.verbosity,
         report: None,
         init: Some(wire),
+        // KILL is sent a while before an init that crashes ends.
+        init_lost_within: charge.stop_within / 4 * 3,
         terminal: charge.terminal,
         started_in: charge.started_in,
         runtime: charge.runtime,

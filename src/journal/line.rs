@@ -47,6 +47,15 @@ impl Out {
             }
         }
     }
+
+    /// Writes `line` if that waits for nobody: a pipe that has room has it for `PIPE_BUF` bytes
+    /// (pipe(7)). Whether it did.
+    pub(super) fn put_at_once(&self, line: &str) -> bool {
+        let mut room = [PollFd::new(self.as_fd(), PollFlags::POLLOUT)];
+        let takes = poll(&mut room, PollTimeout::ZERO) == Ok(1);
+        let most = line.as_bytes().chunks(libc::PIPE_BUF).next();
+        takes && most.is_some_and(|most| write(self, most).is_ok())
+    }
 }
 
 impl AsFd for Out {

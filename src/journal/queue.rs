@@ -10,7 +10,7 @@
 //!
 //! A deque behind a mutex rather than a channel: std's bounded channel touches all its slots when
 //! it is made, more memory than the rest of a waiting run; this one grows with what waits in it,
-//! and keeps it where no thread can be started (out of processes) until one can.
+//! and keeps it where no thread can be started (out of processes) until one can, or until the end.
 
 use std::cell::{Cell, OnceCell};
 use std::collections::VecDeque;
@@ -20,8 +20,9 @@ use std::thread;
 use std::time::Duration;
 
 use super::kind::kind;
-use super::line::Out;
-use super::route::{Context, Route, Surroundings, Verbosity, route, surroundings};
+use super::line::{Out, line};
+use super::render::render;
+use super::route::{Context, Route, Surroundings, Verbosity, route, surroundings, takes};
 use super::sink::Sink;
 use crate::core::note::Note;
 
@@ -30,6 +31,9 @@ pub const CAPACITY: usize = 1024;
 
 /// The stack of the log thread, in bytes.
 const STACK: usize = 64 * 1024;
+
+/// The longest that a thread takes to come to run on the busiest of machines.
+const STARTING: Duration = Duration::from_secs(5);
 
 /// Where a process puts its notes. For one thread: the one that does everything else, too.
 #[derive(Debug)]
@@ -56,6 +60,8 @@ struct State {
     waiting: VecDeque<Note>,
     /// Whether the thread is writing one that it has taken.
     writing: bool,
+    /// Whether the thread has come to run.
+    begun: bool,
     /// Notes that found the queue full and are not reported yet.
     lost: u64,
     closed: bool,
@@ -127,8 +133,9 @@ impl Journal {
         self.start(around);
     }
 
-    /// Waits until all notes are written, `within` at the longest. Returns how many were not:
-    /// those that wait, and those that were lost and not yet reported.
+    /// Waits until all notes are written, `within` at the longest from when the log thread has come
+    /// to run: on a busy machine it has yet to, and no reader is to blame for that. Returns how many
+    /// were not: those that wait, and those that were lost and not yet reported.
     pub fn flush(&self, within: Duration) -> u64 {
         let Some(&(around, _)) = self.way.get() else {
             return 0;
@@ -143,14 +150,19 @@ impl Journal {
             state = self.shared.lock();
         }
         if !self.running.get() {
-            return state.left();
+            drop(state);
+            self.shared.write_here(around);
+            return self.shared.lock().left();
         }
-        let (state, _) = self
-            .shared
-            .drained
-            .wait_timeout_while(state, within, |state| state.left() > 0)
-            .unwrap_or_else(PoisonError::into_inner);
-        state.left()
+        let wait = |state, limit, goes_on: fn(&mut State) -> bool| {
+            let waited = self
+                .shared
+                .drained
+                .wait_timeout_while(state, limit, goes_on);
+            waited.unwrap_or_else(PoisonError::into_inner).0
+        };
+        let state = wait(state, STARTING, |state| !state.begun);
+        wait(state, within, |state| state.left() > 0).left()
     }
 
     fn way(&self) -> (Surroundings, Route) {
@@ -194,9 +206,27 @@ impl Shared {
 
     /// The log thread: one note after the other, until the journal is closed and empty.
     fn write_all(&self, around: Surroundings) {
+        self.lock().begun = true;
+        self.drained.notify_all();
         let sink = Sink::open(&self.context, self.verbosity, around, &self.out);
         while let Some(note) = self.next() {
             sink.put(&note);
+        }
+    }
+
+    /// At the end, where no thread was to be had all the while: what waits goes to standard error
+    /// from here, whatever its way would have been, and as much of it as is taken at once.
+    fn write_here(&self, around: Surroundings) {
+        let only_here = Surroundings {
+            socket: false,
+            ..around
+        };
+        let route = route(self.context.speaker, self.verbosity, only_here);
+        while let Some(note) = self.lock().take() {
+            let record = render(&note, &self.context);
+            if takes(route.stderr, record.level) && !self.out.put_at_once(&line(&record, false)) {
+                return;
+            }
         }
     }
 

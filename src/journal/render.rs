@@ -13,6 +13,7 @@ use super::route::Context;
 use super::words::{Short, cause, held_by, plural, signal_name, step_verb, step_word};
 use crate::core::note::Note;
 use crate::core::outcome::{Outcome, Reason, Status};
+use crate::trouble;
 
 /// A note, ready to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,14 +177,19 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
         }
         Note::SpawnFailed {
             command,
+            on,
             step,
             errno,
         } => {
             to.command = Some(command);
             to.step = Some(step_word(*step));
             to.errno = Some(*errno);
-            let why = Errno::from_raw(*errno).desc();
-            format!("failed to {} {command:?}: {why}", step_verb(*step))
+            let verb = step_verb(*step);
+            let why = trouble::start(*step, *errno, on.as_ref().unwrap_or(command));
+            match on {
+                Some(on) => format!("failed to {verb} {on:?} for {command:?}: {why}"),
+                None => format!("failed to {verb} {command:?}: {why}"),
+            }
         }
         Note::FinalSeen { failed, grace } => {
             to.grace_ms = Some(ms(*grace));

@@ -4,8 +4,6 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
-
 use crate::core::outcome::{Reason, SpawnStep};
 
 /// The reason in words that fit behind "ended by".
@@ -36,23 +34,23 @@ pub(super) const fn step_word(step: SpawnStep) -> &'static str {
     }
 }
 
-/// The step in words that fit behind "failed to" and before the command.
+/// The step in words that fit behind "failed to" and before the folder, the user or the command.
 pub(super) const fn step_verb(step: SpawnStep) -> &'static str {
     match step {
         SpawnStep::Fork => "fork for",
         SpawnStep::Stdio => "prepare input and output for",
         SpawnStep::Session => "make a session for",
-        SpawnStep::User => "change to the user for",
-        SpawnStep::Dir => "enter the directory for",
+        SpawnStep::User => "become the user",
+        SpawnStep::Dir => "enter the folder",
         SpawnStep::Exec => "execute",
     }
 }
 
 pub(super) fn signal_name(signal: i32) -> Cow<'static, str> {
-    match Signal::try_from(signal) {
-        Ok(known) => Cow::Borrowed(known.as_str()),
+    match signal_hook::low_level::signal_name(signal) {
+        Some(name) => Cow::Borrowed(name),
         // The real-time signals have no names of their own (signal(7)).
-        Err(_) => Cow::Owned(format!("signal {signal}")),
+        None => Cow::Owned(format!("signal {signal}")),
     }
 }
 

@@ -13,7 +13,7 @@ use super::message::{Incoming, Order, Progress, receive, send};
 use crate::core::outcome::Outcome;
 use crate::sys::fd::{self, Wire};
 use crate::sys::process::{self, Forked};
-use crate::sys::signals::{Signal, Signals};
+use crate::sys::signals::{self, Signal, Signals};
 use crate::sys::wait::{self, Reaped};
 use crate::sys::{clock, poll, tree};
 
@@ -38,9 +38,19 @@ pub enum Watched {
 /// back, and watches it to its end. `init` is the wire to the init that started this run.
 ///
 /// Must be called while the process has one thread. Fails where nothing could be forked.
-pub fn watch(init: Option<&Wire>, monitor: impl FnOnce(Wire) -> u8) -> io::Result<Watched> {
+pub fn watch(
+    init: Option<&Wire>,
+    init_lost_within: Duration,
+    monitor: impl FnOnce(Wire) -> u8,
+) -> io::Result<Watched> {
     let signals = Signals::open()?;
     let (own_end, its_end) = Wire::pair()?;
+    // What a shell started before it became us by exec is no part of the run.
+    let strangers = if wait::has_child() {
+        tree::children()
+    } else {
+        Vec::new()
+    };
     match process::fork()? {
         Forked::Child => {
             drop((own_end, signals));
@@ -56,9 +66,12 @@ pub fn watch(init: Option<&Wire>, monitor: impl FnOnce(Wire) -> u8) -> io::Resul
                 pid,
                 monitor: own_end,
                 keeps_inherited,
+                strangers,
                 init,
+                init_lost_within,
                 init_gone: false,
                 signals,
+                stopping: false,
                 last: None,
             };
             Ok(guard.watch())
@@ -72,12 +85,18 @@ struct Guard<'a> {
     /// Read when the kernel says that something has become of the monitor, so that its words wake
     /// nobody; with one exception, the next field.
     monitor: Wire,
+    /// Children of ours that were there before the monitor, and are not reaped yet.
+    strangers: Vec<i32>,
     /// We still have what was inherited for the command, as the next monitor needs it if this one
     /// starts over; until the command is there.
     keeps_inherited: bool,
     init: Option<&'a Wire>,
+    /// The time for the stop when init has died.
+    init_lost_within: Duration,
     init_gone: bool,
     signals: Signals,
+    /// The monitor is about to stop, and we with it.
+    stopping: bool,
     /// The monitor's last word.
     last: Option<Watched>,
 }
@@ -98,6 +117,7 @@ impl Guard<'_> {
             if signal && self.read_signals() {
                 return self.monitor_gone();
             }
+            self.stop_with_monitor();
         }
     }
 
@@ -109,7 +129,7 @@ impl Guard<'_> {
                     self.last = Some(Watched::Ended(outcome));
                 }
                 Incoming::Message(Progress::StartOver) => self.last = Some(Watched::StartOver),
-                Incoming::Message(Progress::Stopped) => self.stop_with_it(),
+                Incoming::Message(Progress::Stopped) => self.stopping = true,
                 Incoming::Nothing => return,
                 // It exits, or was killed: the kernel says so next.
                 Incoming::Gone => {
@@ -126,11 +146,23 @@ impl Guard<'_> {
         }
     }
 
-    /// The command was stopped by the terminal: the caller's shell sees its job stop, and what
-    /// continues us continues the monitor.
-    fn stop_with_it(&self) {
-        process::stop_self();
-        let _ = process::kill(self.pid, libc::SIGCONT);
+    /// Once the monitor has stopped, and not when it is about to: the caller's shell continues its
+    /// job as soon as it sees us stopped, and a stop that comes after that would stand for ever.
+    fn stop_with_monitor(&mut self) {
+        if self.stopping && wait::is_stopped(self.pid) {
+            self.stopping = false;
+            signals::stop_self();
+            self.continue_monitor();
+        }
+    }
+
+    /// Who continues us alone means the whole run; whether the monitor was stopped.
+    fn continue_monitor(&self) -> bool {
+        let stopped = wait::is_stopped(self.pid);
+        if stopped {
+            let _ = process::kill(self.pid, libc::SIGCONT);
+        }
+        stopped
     }
 
     fn read_init(&mut self) {
@@ -140,7 +172,7 @@ impl Guard<'_> {
                 Incoming::Nothing => return,
                 Incoming::Gone => {
                     self.init_gone = true;
-                    send(&self.monitor, &Order::Stop(None));
+                    send(&self.monitor, &Order::Stop(Some(self.init_lost_within)));
                 }
             }
         }
@@ -157,10 +189,9 @@ impl Guard<'_> {
                     ended |= self.reap();
                     self.read_monitor();
                 }
-                libc::SIGCONT => {
-                    let _ = process::kill(self.pid, signo);
-                    send(&self.monitor, &Order::Signal(signo));
-                }
+                libc::SIGCONT if self.continue_monitor() => {}
+                // A terminal that hangs up tells the leader of its session alone, which may be us.
+                libc::SIGHUP => send(&self.monitor, &Order::Signal(signo)),
                 _ if kernel => {}
                 _ => send(&self.monitor, &Order::Signal(signo)),
             }
@@ -170,39 +201,54 @@ impl Guard<'_> {
 
     /// Reaps all that have ended; whether the monitor was among them. As PID 1 a guard inherits
     /// strangers too.
-    fn reap(&self) -> bool {
+    fn reap(&mut self) -> bool {
         let mut ended = false;
         while let Reaped::Child(pid, _) = wait::reap() {
             ended |= pid == self.pid;
+            self.strangers.retain(|stranger| *stranger != pid);
         }
         ended
     }
 
     fn monitor_gone(mut self) -> Watched {
         self.read_monitor();
-        self.last.unwrap_or_else(|| Watched::Died {
-            reaped: empty_the_tree(&self.signals),
-        })
+        match self.last {
+            Some(word) => word,
+            None => Watched::Died {
+                reaped: empty_the_tree(&self.signals, self.strangers),
+            },
+        }
     }
 }
 
-/// Kills our children, level by level, until none is left that could run; says how many were reaped.
-fn empty_the_tree(signals: &Signals) -> u32 {
+/// Kills our children but `strangers`, level by level, until none is left that could run; says how
+/// many were reaped.
+fn empty_the_tree(signals: &Signals, mut strangers: Vec<i32>) -> u32 {
     let mut count = 0;
     let mut retried = false;
     loop {
         // First: in a storm most are dead already, and need nothing but this.
         loop {
             match wait::reap() {
+                Reaped::Child(pid, _) if strangers.contains(&pid) => {
+                    strangers.retain(|stranger| *stranger != pid);
+                }
                 Reaped::Child(..) => count += 1,
                 Reaped::NoneYet => break,
                 Reaped::NoChild => return count,
             }
         }
-        if retried && tree::survivors().is_empty() {
+        let left = if retried {
+            tree::survivors_but(&strangers)
+        } else {
+            tree::children()
+        };
+        // Without strangers, a child that cannot be seen is waited for until the kernel names none.
+        let judged = retried || !strangers.is_empty();
+        if judged && left.iter().all(|pid| strangers.contains(pid)) {
             return count;
         }
-        tree::kill_children();
+        tree::kill_children_but(&strangers);
         let until = clock::now() + KILL_RETRY;
         let [signal] = poll::wait([Some(signals.as_fd())], Some(until));
         while let Ok(Some(_)) = signals.next() {}

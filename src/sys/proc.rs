@@ -46,20 +46,21 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     })
 }
 
-/// Whether `pid`, an unreaped child of ours that was sent KILL, can never run again: each of its
-/// threads is a zombie or rests in a tracer's stop. KILL ends every such stop but the last, on the
-/// way out (`PTRACE_EVENT_EXIT`, ptrace(2)), and there a tracer that is itself stopped may keep it for
-/// ever. A zombie whose other threads live is a living process, and what /proc does not show (it
-/// hides other users' processes under `hidepid`, proc(5)) is not known to be dead.
+/// Whether `pid`, an unreaped child of ours that was sent KILL a while ago, can never run again: each
+/// of its threads is a zombie or rests in a tracer's stop. KILL ends every such stop but the last, on
+/// the way out (`PTRACE_EVENT_EXIT`, ptrace(2)), and there a tracer that is itself stopped may keep
+/// it for ever. A zombie whose other threads live is a living process, and what /proc does not show
+/// (it hides other users' processes under `hidepid`, proc(5)) is not known to be dead.
 pub fn is_dead_for_ever(pid: i32) -> bool {
-    fs::read_dir(format!("/proc/{pid}/task")).is_ok_and(|tasks| {
-        tasks.flatten().all(|task| {
-            fs::read(task.path().join("stat"))
-                .ok()
-                .and_then(|text| parse_stat(&text))
-                .is_none_or(|stat| matches!(stat.state, b'Z' | b'X' | b't'))
+    stat(pid).is_some()
+        && fs::read_dir(format!("/proc/{pid}/task")).is_ok_and(|tasks| {
+            tasks.flatten().all(|task| {
+                fs::read(task.path().join("stat"))
+                    .ok()
+                    .and_then(|text| parse_stat(&text))
+                    .is_none_or(|stat| matches!(stat.state, b'Z' | b'X' | b't'))
+            })
         })
-    })
 }
 
 /// The children of `pid`. A child that comes or goes while the list is read may be missing

@@ -14,9 +14,19 @@ type Identity = (i32, u64);
 #[derive(Debug, Default)]
 pub struct Asked {
     seen: BTreeSet<Identity>,
+    /// Children that are left alone, with all below them.
+    spared: Vec<i32>,
 }
 
 impl Asked {
+    /// Leaves these children alone, with all below them.
+    pub fn sparing(children: &[i32]) -> Self {
+        Self {
+            seen: BTreeSet::new(),
+            spared: children.to_vec(),
+        }
+    }
+
     /// Sends TERM and CONT to every descendant that has not had them; processes that appear while
     /// the tree is read may be missed, so it is called again. Where /proc is not usable, only
     /// children are reached.
@@ -24,7 +34,9 @@ impl Asked {
         let own = process::own_pid();
         if !proc::is_ours() {
             for child in children() {
-                self.ask_child(child, 0);
+                if !self.spared.contains(&child) {
+                    self.ask_child(child, 0);
+                }
             }
             return;
         }
@@ -36,6 +48,9 @@ impl Asked {
                     let Some(stat) = proc::stat(pid) else {
                         continue;
                     };
+                    if parent == own && self.spared.contains(&pid) {
+                        continue;
+                    }
                     if parent == own {
                         self.ask_child(pid, stat.start_time);
                     } else {
@@ -75,8 +90,15 @@ impl Asked {
 /// Sends KILL to each of our children. Their own children become ours as they die, so it is called
 /// again after each reaping, until no child is left.
 pub fn kill_children() {
+    kill_children_but(&[]);
+}
+
+/// The same, but for `strangers`, which are children, too.
+pub fn kill_children_but(strangers: &[i32]) {
     for child in children() {
-        let _ = process::kill(child, libc::SIGKILL);
+        if !strangers.contains(&child) {
+            let _ = process::kill(child, libc::SIGKILL);
+        }
     }
 }
 
@@ -108,7 +130,17 @@ pub fn children() -> Vec<i32> {
 /// but its children are not ours before it has gone, so they are sent KILL and counted here. Where
 /// /proc is not usable, every child counts.
 pub fn survivors() -> Vec<i32> {
-    let listed = children();
+    survivors_but(&[])
+}
+
+/// The same, but for `strangers`, which are children, too.
+pub fn survivors_but(strangers: &[i32]) -> Vec<i32> {
+    let ours = || {
+        let mut ours = children();
+        ours.retain(|child| !strangers.contains(child));
+        ours
+    };
+    let listed = ours();
     if !proc::is_ours() {
         return listed;
     }
@@ -129,7 +161,7 @@ pub fn survivors() -> Vec<i32> {
         }
     }
     // Who died after the list was made has left us his children, before he was seen dead.
-    let newcomers = children().into_iter().filter(|pid| !listed.contains(pid));
+    let newcomers = ours().into_iter().filter(|pid| !listed.contains(pid));
     living.extend(newcomers);
     living
 }

@@ -40,12 +40,22 @@ pub(super) fn reap_one(pid: i32) {
     let _ = waitid(libc::P_PID, pid, libc::WEXITED);
 }
 
-/// Whether `pid` has been stopped since this was last asked (`WSTOPPED`).
-pub fn was_stopped(pid: i32) -> bool {
+/// Whether our child `pid` is stopped now (`WSTOPPED`, asked without taking the answer away).
+pub fn is_stopped(pid: i32) -> bool {
     matches!(
-        waitid(libc::P_PID, pid, libc::WSTOPPED | libc::WNOHANG),
+        waitid(
+            libc::P_PID,
+            pid,
+            libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT
+        ),
         Ok(Some(_))
     )
+}
+
+/// Whether this process has any child, alive or not yet reaped.
+pub fn has_child() -> bool {
+    let asked = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
+    waitid(libc::P_ALL, 0, asked).is_ok()
 }
 
 /// Whether `pid` is a child of this process, alive or not yet reaped. While nobody else reaps, such

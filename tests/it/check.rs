@@ -14,6 +14,7 @@ use super::support::child::{self, bare, output, text};
 use super::support::dir::Dir;
 use super::support::journald::Journald;
 use super::support::need::need;
+use super::support::podman::{Podman, Run};
 use super::support::wait::until_some;
 
 /// Two classes on one login, of which `identity` is the folder.
@@ -280,6 +281,36 @@ fn the_holder_of_a_lock_and_its_queue_are_named() {
         text.contains("can be opened, and no run claims it"),
         "{text}"
     );
+}
+
+#[test]
+fn a_login_that_is_not_here_is_an_error_and_one_that_may_not_be_seen_is_no_missing_one() {
+    let dir = Dir::new();
+    let login = dir.join("closed/login");
+    let file = config(&dir, &batch(&login));
+    let error = |command: &mut Command| {
+        let output = output(bare(command).args(["check", "--json", "-c", &file]));
+        assert_eq!(output.status.code(), Some(78));
+        let report = json(&output);
+        // The lock in it is not told a second time.
+        assert_eq!(report["errors"], 1, "{report}");
+        facts(&report, "error", "login").remove(0)
+    };
+    let text = error(&mut Command::new(lockkeeper()));
+    assert!(
+        text.contains("does not exist here; mount the folder"),
+        "{text}"
+    );
+    need!("root", "setpriv");
+    fs::create_dir_all(&login).unwrap();
+    fs::set_permissions(dir.join("closed"), fs::Permissions::from_mode(0o700)).unwrap();
+    // A copy where others may go, which Cargo's folder need not be.
+    let copy = dir.join("lockkeeper");
+    fs::copy(lockkeeper(), &copy).unwrap();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    let text = error(command.arg(&copy));
+    assert!(text.contains("cannot be looked at by user 65534"), "{text}");
 }
 
 #[test]
@@ -649,6 +680,39 @@ fn in_a_container_without_a_file_it_tells_which_logins_are_shared() {
     let text = unwrapped(&in_container(&dir, &mount, &[]));
     let shared = "ok: \"/home/agent/.claude\", the login of claude, is a mount of its own";
     assert!(text.contains(shared), "{text}");
+}
+
+#[test]
+fn in_a_real_container_the_lock_is_refused_until_its_folder_is_mounted() {
+    need!("root", "podman", "crun", "buildah", "busybox", "static");
+    let podman = Podman::ready();
+    let dir = Dir::new();
+    let file = config(
+        &dir,
+        "[classes.batch]\nidentity = \"/home/agent/.claude\"\n\
+         [jobs.dev]\nclass = \"batch\"\ncommand = [\"true\"]\nuser = \"0\"\n",
+    );
+    let run =
+        || Run::new(&["check", "--json"]).mount(Path::new(&file), "/etc/lockkeeper.toml", "ro");
+    let output = podman.run(&run());
+    assert_eq!(output.status.code(), Some(78));
+    let errors = facts(&json(&output), "error", "lock");
+    assert!(
+        errors[0].contains("the container's own overlay"),
+        "{errors:?}"
+    );
+    assert!(
+        errors[0].contains("-v HOST_FOLDER:/home/agent/.claude"),
+        "{errors:?}"
+    );
+    let login = Dir::new();
+    let output = podman.run(&run().mount(&login, "/home/agent/.claude", "rw"));
+    let report = json(&output);
+    assert_eq!(output.status.code(), Some(0), "{report}");
+    assert!(
+        facts(&report, "ok", "lock")[0].contains("a mount of its own"),
+        "{report}"
+    );
 }
 
 // The journal.

@@ -11,11 +11,19 @@
     reason = "a test that cannot go on says where, and fails"
 )]
 
+mod agent;
+mod bad_input;
 mod chaos;
 mod check;
 mod config;
+mod containers;
+mod early;
 mod invariants;
 mod parts;
 mod readme;
+mod regression;
+mod signals;
+mod status;
 mod support;
+mod terminal;
 mod tree;

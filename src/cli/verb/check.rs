@@ -22,8 +22,10 @@ mod stop;
 
 use std::env;
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
+
+use nix::unistd::geteuid;
 
 use super::start::{config_path, refused};
 use crate::cli::{CheckArgs, print};
@@ -103,6 +105,20 @@ fn without_file(looked_for: &Path) -> Report {
 /// A path as reports name it: in double quotes, with marks in place of what a terminal would obey.
 fn quoted(path: impl AsRef<Path>) -> String {
     Quoted(path.as_ref()).to_string()
+}
+
+/// Why `path` is no folder that we can use; `None`: it is one.
+fn no_folder(path: &Path) -> Option<String> {
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => None,
+        Ok(_) => Some("is not a folder".to_owned()),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Some(format!(
+            "cannot be looked at by user {}, whom we are: check as the user that lockkeeper runs \
+             as, or make its parents passable (chmod a+x)",
+            geteuid()
+        )),
+        Err(_) => Some("does not exist here".to_owned()),
+    }
 }
 
 /// Device and inode, which tell one file or folder from another however it is spelt.

@@ -114,10 +114,11 @@ fn table() -> Vec<(Note, &'static str)> {
         (
             Note::SpawnFailed {
                 command: "claude".into(),
+                on: None,
                 step: SpawnStep::Exec,
                 errno: libc::ENOENT,
             },
-            r#"failed to execute "claude": No such file or directory"#,
+            r#"failed to execute "claude": no such file or directory; install it, or correct PATH or the name"#,
         ),
         (
             Note::FinalSeen {

@@ -1,7 +1,7 @@
 //! One lane of a campaign: a shared folder with its lock, bound into several PID namespaces that
 //! live over many rounds, a marker page, and the thread that plays round after round.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -68,6 +68,8 @@ pub(crate) struct Lane<'a> {
     pub(crate) dir: Dir,
     pub(crate) page: Page,
     pub(crate) spaces: Vec<Space>,
+    /// PID 1s that were reaped: their numbers mean nothing any more.
+    pub(crate) reaped: BTreeSet<i32>,
 }
 
 impl<'a> Lane<'a> {
@@ -92,6 +94,7 @@ impl<'a> Lane<'a> {
             dir,
             page,
             spaces: Vec::new(),
+            reaped: BTreeSet::new(),
         };
         lane.reopen();
         lane
@@ -123,8 +126,9 @@ impl<'a> Lane<'a> {
         let mut old: BTreeMap<usize, Space> = std::mem::take(&mut self.spaces)
             .into_iter()
             .enumerate()
-            .filter(|(_, space)| Path::new(&format!("/proc/{}/ns/pid", space.pid1)).exists())
+            .filter(|(_, space)| !self.reaped.contains(&space.pid1))
             .collect();
+        self.reaped.clear();
         for space in 0..SPACES {
             let kept = old.remove(&space).unwrap_or_else(|| {
                 let mut init;
@@ -197,8 +201,8 @@ impl<'a> Lane<'a> {
                 let config = self.dir.join(format!("config{space}.toml"));
                 command.args(if as_init { &["-q"][..] } else { &["run", "-q"] });
                 command.arg("-c").arg(config).args(["--class", "batch"]);
-                if let Some(timeout) = work.timeout().filter(|_| !as_init) {
-                    command.args(["--timeout", &format!("{}ms", timeout.as_millis())]);
+                if !as_init {
+                    command.args(work.limits());
                 }
                 command.arg("--");
             }

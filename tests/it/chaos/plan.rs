@@ -18,8 +18,19 @@ pub(crate) enum Aim {
     After { victim: Victim, delay: Duration },
     /// `flock(1)`, and not what it started.
     Plain { delay: Duration },
-    /// The subject's PID 1: `own`: a lockkeeper that started the run, else a stranger.
-    Init { own: bool, delay: Duration },
+    /// The init above the subject.
+    Init { kind: Init, delay: Duration },
+}
+
+/// An init to be killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Init {
+    /// lockkeeper as PID 1, with the subject as its main job.
+    Own,
+    /// Another program as PID 1, with the subject below it.
+    Stranger,
+    /// lockkeeper as a subreaper, with the subject as its main job.
+    Subreaper,
 }
 
 /// What a job does. Every process of it marks the page.
@@ -35,6 +46,8 @@ pub(crate) enum Job {
     Family,
     /// Leaves a storm of processes that fork and exit for ever.
     Storm,
+    /// Executes without a pause, as does its child, until both are ended.
+    Busy,
     /// Hears no stop, and has a child that does not, either; ends by its time limit.
     Deaf,
 }
@@ -45,6 +58,8 @@ pub(crate) struct Work {
     pub(crate) job: Job,
     pub(crate) millis: u32,
     pub(crate) code: i32,
+    /// Whether its silence is watched, and so its output goes through the monitor.
+    pub(crate) watched: bool,
 }
 
 /// One round.
@@ -55,12 +70,16 @@ pub(crate) struct Plan {
     pub(crate) work: [Work; 3],
     /// In which order they begin: indices of `work`.
     pub(crate) order: [usize; 3],
+    /// Whether the other run is asked to stop after this time.
+    pub(crate) ask_other: Option<Duration>,
     /// Where in the phase: scaled by how many stops a phase has.
     pub(crate) place: u32,
 }
 
 /// The subject's index: the contender whose processes are killed.
 pub(crate) const SUBJECT: usize = 0;
+/// The other run's.
+pub(crate) const OTHER: usize = 1;
 /// The plain `flock(1)` user's.
 pub(crate) const PLAIN: usize = 2;
 
@@ -72,10 +91,19 @@ impl Plan {
         // A daemon with its descriptors closed would leave flock(1)'s lock: that is known.
         work[PLAIN].job = Job::Simple;
         for (who, work) in work.iter_mut().enumerate() {
-            let limited = traced && !(who == SUBJECT && matches!(aim, Aim::Init { own: true, .. }));
+            // An init's main job is told of no limit here, and the chain has but one rung.
+            let limited = traced && !(who == SUBJECT && aim.is_init());
             if work.job == Job::Deaf && !limited {
                 work.job = Job::Simple;
             }
+        }
+        let busy = match (aim.is_init(), traced) {
+            (true, _) => 50,
+            (false, true) => 5,
+            (false, false) => 25,
+        };
+        if rng.below(100) < busy {
+            work[SUBJECT].job = Job::Busy;
         }
         let mut order = rng.pick(&[[0, 1, 2], [0, 2, 1], [1, 0, 2], [2, 0, 1], [1, 2, 0]]);
         if let Aim::At { phase, .. } = aim {
@@ -95,8 +123,39 @@ impl Plan {
             aim,
             work,
             order,
+            ask_other: (traced && rng.below(100) < 15)
+                .then(|| Duration::from_micros(rng.below(20_000).into())),
             place: rng.below(1 << 16),
         }
+    }
+}
+
+impl Aim {
+    /// Whether an init is killed.
+    pub(crate) fn is_init(&self) -> bool {
+        matches!(self, Self::Init { .. })
+    }
+
+    /// Whether a PID 1 is killed, and guard, monitor and command with it.
+    pub(crate) fn is_pid1(&self) -> bool {
+        matches!(
+            self,
+            Self::Init {
+                kind: Init::Own | Init::Stranger,
+                ..
+            }
+        )
+    }
+
+    /// Whether the subject is the main job of a lockkeeper that is init.
+    pub(crate) fn is_own(&self) -> bool {
+        matches!(
+            self,
+            Self::Init {
+                kind: Init::Own | Init::Subreaper,
+                ..
+            }
+        )
     }
 }
 
@@ -116,8 +175,10 @@ fn aim(rng: &mut Rng, traced: bool) -> Aim {
         }
         0..84 => Aim::After { victim, delay },
         84..89 => Aim::Plain { delay },
-        89..92 if traced => Aim::Init { own: true, delay },
-        92..95 if traced => Aim::Init { own: false, delay },
+        89..98 if traced => Aim::Init {
+            kind: rng.pick(&[Init::Own, Init::Stranger, Init::Subreaper]),
+            delay,
+        },
         _ => Aim::Nobody,
     }
 }
@@ -134,6 +195,7 @@ fn work(rng: &mut Rng) -> Work {
         },
         millis: rng.below(6),
         code: rng.pick(&[0, 0, 7, 75, 124]),
+        watched: rng.below(4) == 0,
     }
 }
 
@@ -143,13 +205,19 @@ impl Work {
         match self.job {
             Job::Simple | Job::Family | Job::Storm => self.code,
             Job::Daemon | Job::Keeper => 0,
-            Job::Deaf => 124,
+            Job::Deaf | Job::Busy => 124,
         }
     }
 
-    /// How long the job may run, where it does not end by itself.
-    pub(crate) fn timeout(&self) -> Option<Duration> {
-        (self.job == Job::Deaf).then_some(Duration::from_millis((2 + self.millis).into()))
+    /// The options of lockkeeper that limit the job.
+    pub(crate) fn limits(&self) -> Vec<String> {
+        let short = format!("{}ms", 2 + self.millis);
+        match (self.job, self.watched) {
+            (Job::Deaf, true) => vec!["--idle-timeout".into(), short],
+            (Job::Deaf | Job::Busy, _) => vec!["--timeout".into(), short],
+            (_, true) => vec!["--idle-timeout".into(), "10m".into()],
+            (_, false) => Vec::new(),
+        }
     }
 
     /// The puppet's words.
@@ -158,6 +226,9 @@ impl Work {
         let Self { millis, code, .. } = self;
         let mark = format!("mark {page} {run}");
         let text = match self.job {
+            Job::Simple if self.watched => {
+                format!("{mark} , lines 3 1 , sleep {millis} , exit {code}")
+            }
             Job::Simple => format!("{mark} , sleep {millis} , exit {code}"),
             Job::Keeper => format!("{mark} daemon setsid ignore=TERM,INT,HUP , hang"),
             Job::Daemon => format!("{mark} daemon {DEAF} , hang"),
@@ -165,6 +236,11 @@ impl Work {
                 format!("{mark} , child {{ {mark} {DEAF} , hang }} , sleep {millis} , exit {code}")
             }
             Job::Storm => format!("{mark} , storm 3 {page} {run} 1 , sleep {millis} , exit {code}"),
+            Job::Busy => {
+                format!(
+                    "{mark} closefds , child {{ {mark} , beat {page} {run} }} , beat {page} {run}"
+                )
+            }
             Job::Deaf => {
                 format!("ignore TERM,INT,HUP , {mark} , child {{ {mark} {DEAF} , hang }} , hang")
             }

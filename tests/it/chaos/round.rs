@@ -1,64 +1,44 @@
 //! One round: three contenders for one lock in three namespaces, one kill, and what must be true
 //! afterwards.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use lockkeeper::lock::listing::{clear_dead, list};
-
 use super::campaign::Program;
 use super::lane::{Lane, SPACES};
 use super::phase::{Phase, Tracker};
-use super::plan::{Aim, PLAIN, Plan, SUBJECT};
-use super::replay::{entries, log_in, replay};
+use super::plan::{Aim, Init, OTHER, PLAIN, Plan, SUBJECT};
+use super::replay::{entries, log_in};
 use super::rng::Rng;
-use super::space::{Handle, Space, hold};
+use super::space::{Handle, Space};
+use super::stepping::Trace;
 use super::tally::{Tally, Victim};
-use super::tracer::{self, At, Pace, Told};
 use crate::support::ns::children;
 use crate::support::page::Run;
 
 /// Who takes part, by index of its work.
-struct Contender {
-    who: usize,
-    run: Run,
-    pid: i32,
-    ended: bool,
+pub(super) struct Contender {
+    pub(super) who: usize,
+    pub(super) run: Run,
+    pub(super) pid: i32,
+    pub(super) ended: bool,
 }
 
-/// The subject under the tracer.
-#[derive(Default)]
-struct Trace {
-    monitor: Option<i32>,
-    command: Option<i32>,
-    tracker: Option<Tracker>,
-    /// The process that goes step by step.
-    stepped: i32,
-    /// Stops in the phase that is aimed at.
-    stops: u32,
-    /// Where the kill falls among them.
-    place: u32,
-    killed: Option<Phase>,
-    live: BTreeSet<i32>,
-    /// Children that stopped before their parent's fork was told.
-    early: BTreeSet<i32>,
-}
-
-struct Round<'l, 'a> {
-    lane: &'l mut Lane<'a>,
-    tally: &'l mut Tally,
-    number: u32,
-    plan: Plan,
-    contenders: Vec<Contender>,
-    trace: Trace,
+/// A round under way.
+pub(super) struct Round<'l, 'a> {
+    pub(super) lane: &'l mut Lane<'a>,
+    pub(super) tally: &'l mut Tally,
+    pub(super) number: u32,
+    pub(super) plan: Plan,
+    pub(super) contenders: Vec<Contender>,
+    pub(super) trace: Trace,
     /// Who was killed, of the subject's processes.
-    victim: Option<Victim>,
+    pub(super) victim: Option<Victim>,
     /// A monitor without its guard: not our child.
-    orphan: Option<Handle>,
-    own_init: Option<Space>,
+    pub(super) orphan: Option<Handle>,
+    pub(super) own_init: Option<Space>,
 }
 
 /// Plays round `number` and counts what it showed.
@@ -67,7 +47,7 @@ pub(crate) fn play(lane: &mut Lane<'_>, number: u32, tally: &mut Tally) {
     let mut rng = Rng::of(options.seed, number);
     let traced = matches!(options.program, Program::Lockkeeper(_));
     let plan = Plan::draw(&mut rng, traced);
-    let (overlaps, _) = lane.page.overlaps();
+    let before = (lane.page.overlaps().0, lane.page.beating());
     lane.slot.fired.store(false, SeqCst);
     lane.slot.set(Some(Instant::now()));
     let mut trace = Trace::default();
@@ -89,7 +69,7 @@ pub(crate) fn play(lane: &mut Lane<'_>, number: u32, tally: &mut Tally) {
     round.start();
     round.strike();
     round.pump(|round| !round.is_over());
-    round.judge(overlaps);
+    round.judge(before);
 }
 
 impl Round<'_, '_> {
@@ -110,12 +90,13 @@ impl Round<'_, '_> {
 
     fn begin(&mut self, who: usize, traced: bool) {
         let run = self.lane.new_run();
-        let own_init = who == SUBJECT && matches!(self.plan.aim, Aim::Init { own: true, .. });
+        let own_init = who == SUBJECT && self.has_own_init();
+        let as_init = who == SUBJECT && self.plan.aim.is_own();
         let space = if own_init { SPACES } else { who };
         let work = self.plan.work[who];
         let mut command = self
             .lane
-            .contender(self.number, who, space, &work, run, own_init);
+            .contender(self.number, who, space, &work, run, as_init);
         let pid = if own_init {
             let space = Space::open(command, &self.lane.bind(space));
             let space = space.expect("root may make a namespace");
@@ -139,13 +120,20 @@ impl Round<'_, '_> {
         });
     }
 
-    fn pid_of(&self, who: usize) -> Option<i32> {
+    pub(super) fn pid_of(&self, who: usize) -> Option<i32> {
         let found = self.contenders.iter().find(|it| it.who == who && !it.ended);
         found.map(|it| it.pid)
     }
 
     /// The kills that come by the clock.
     fn strike(&mut self) {
+        if let Some(delay) = self.plan.ask_other {
+            sleep(delay);
+            let other = self.pid_of(OTHER).and_then(|pid| Handle::of(pid, 0));
+            if other.is_some_and(|other| other.signal(libc::SIGTERM)) {
+                self.tally.asked += 1;
+            }
+        }
         match self.plan.aim {
             Aim::Nobody | Aim::At { .. } => {}
             Aim::After { victim, delay } => {
@@ -158,18 +146,38 @@ impl Round<'_, '_> {
                     self.tally.plain_kills += 1;
                 }
             }
-            Aim::Init { own, delay } => {
+            Aim::Init { kind, delay } => {
                 sleep(delay);
-                let pid = match &self.own_init {
-                    Some(space) => space.pid1,
-                    None => self.lane.spaces[SUBJECT].pid1,
-                };
-                kill(Some(pid));
-                if own {
-                    self.tally.init_kills += 1;
-                } else {
-                    self.tally.space_kills += 1;
-                }
+                self.kill_init(kind);
+            }
+        }
+    }
+
+    pub(super) fn has_own_init(&self) -> bool {
+        matches!(
+            self.plan.aim,
+            Aim::Init {
+                kind: Init::Own,
+                ..
+            }
+        )
+    }
+
+    fn kill_init(&mut self, kind: Init) {
+        let pid = match kind {
+            Init::Own => self.pid_of(SUBJECT),
+            Init::Stranger => Some(self.lane.spaces[SUBJECT].pid1),
+            // Its guard is like a monitor without a guard: somebody else's child from now on.
+            Init::Subreaper => {
+                let found = self.find(Victim::Guard).is_some();
+                self.pid_of(SUBJECT).filter(|_| found)
+            }
+        };
+        if kill(pid) {
+            match kind {
+                Init::Own => self.tally.init_kills += 1,
+                Init::Stranger => self.tally.space_kills += 1,
+                Init::Subreaper => self.tally.subreaper_kills += 1,
             }
         }
     }
@@ -200,7 +208,7 @@ impl Round<'_, '_> {
             self.orphan = monitor.and_then(|pid| Handle::of(pid, guard));
             return Some((Victim::Guard, handle));
         }
-        let monitor = children(guard).first().copied()?;
+        let monitor = child_of(guard)?;
         if victim == Victim::Command
             && let Some(command) = children(monitor).first()
         {
@@ -227,277 +235,23 @@ impl Round<'_, '_> {
     fn is_over(&self) -> bool {
         self.contenders.iter().all(|it| it.ended) && self.trace.live.is_empty()
     }
-
-    /// Handles what happens while `go_on` says so.
-    fn pump(&mut self, go_on: impl Fn(&Self) -> bool) {
-        while go_on(self) {
-            let Some((pid, told)) = tracer::wait() else {
-                return;
-            };
-            match told {
-                Told::Ended(code) => self.ended(pid, code),
-                Told::Forked(child) => self.forked(pid, child),
-                Told::AtCall => self.at_call(pid),
-                Told::Signal(0) if !self.trace.live.contains(&pid) => {
-                    self.trace.early.insert(pid);
-                }
-                Told::Signal(0) => self.begins(pid),
-                Told::Signal(signal) => tracer::go_on(pid, self.pace(pid), signal),
-            }
-        }
-    }
-
-    fn pace(&self, pid: i32) -> Pace {
-        if pid == self.trace.stepped && self.trace.killed.is_none() {
-            Pace::Step
-        } else {
-            Pace::Run
-        }
-    }
-
-    /// A traced process stands before its first instruction.
-    fn begins(&mut self, pid: i32) {
-        if self.trace.tracker.is_none() {
-            tracer::follow(pid);
-            self.trace.tracker = Some(Tracker::new(Phase::Starting));
-        }
-        if self.trace.command == Some(pid) {
-            self.trace.live.remove(&pid);
-            tracer::go_on(pid, Pace::Leave, 0);
-        } else {
-            tracer::go_on(pid, self.pace(pid), 0);
-        }
-    }
-
-    fn forked(&mut self, parent: i32, child: i32) {
-        self.trace.live.insert(child);
-        if self.trace.monitor.is_none() {
-            self.trace.monitor = Some(child);
-            self.trace.stepped = child;
-            self.trace.tracker = Some(Tracker::new(Phase::Starting));
-        } else {
-            self.trace.command = Some(child);
-            if let Some(tracker) = &mut self.trace.tracker {
-                tracker.forked();
-            }
-        }
-        if self.trace.early.remove(&child) {
-            self.begins(child);
-        }
-        tracer::go_on(parent, self.pace(parent), 0);
-    }
-
-    fn at_call(&mut self, pid: i32) {
-        if let (Some(tracker), true) = (&mut self.trace.tracker, pid == self.trace.stepped) {
-            match tracer::at(pid) {
-                Some(At::Entry(call)) => {
-                    tracker.enter(call, |address, length| tracer::memory(pid, address, length));
-                }
-                Some(At::Exit(result)) => tracker.leave(result),
-                None => {}
-            }
-            let now = tracker.phase();
-            self.consider(now);
-        }
-        tracer::go_on(pid, self.pace(pid), 0);
-    }
-
-    /// Kills here, if this is the place.
-    fn consider(&mut self, now: Phase) {
-        let Aim::At { phase, victim } = self.plan.aim else {
-            return;
-        };
-        if now != phase || self.trace.killed.is_some() {
-            return;
-        }
-        self.trace.stops += 1;
-        if self.trace.stops <= self.trace.place {
-            return;
-        }
-        if now.is_claimed() {
-            self.check_claim(now);
-        }
-        let guard = self.pid_of(SUBJECT);
-        let command = self.trace.monitor.zip(self.trace.command);
-        let command = command.and_then(|(parent, pid)| Handle::of(pid, parent));
-        let (victim, done) = match (victim, command, self.trace.monitor) {
-            (Victim::Command, Some(command), _) => (Victim::Command, command.signal(libc::SIGKILL)),
-            (Victim::Command | Victim::Monitor, _, Some(monitor)) => {
-                (Victim::Monitor, kill(Some(monitor)))
-            }
-            _ => (Victim::Guard, kill(guard)),
-        };
-        self.trace.killed = Some(now);
-        if done {
-            self.victim = Some(victim);
-            self.tally.killed(now, victim, true);
-        } else {
-            self.tally.missed += 1;
-        }
-    }
-
-    /// The subject lives, and its claims must say so to everybody.
-    fn check_claim(&mut self, now: Phase) {
-        let Some(log) = log_in(&self.lane.logs(self.number, SUBJECT)) else {
-            return;
-        };
-        let name = log.file_stem().unwrap_or_default().to_string_lossy();
-        let listing = list(&self.lane.claims());
-        let alive = listing
-            .claims
-            .iter()
-            .any(|(record, alive)| *alive && record.run_id == name);
-        self.tally.claims_seen += 1;
-        if !alive {
-            self.tally.claims_lost += 1;
-            let round = self.number;
-            self.tally.tell(format!(
-                "round {round}: no living claim of the run {}",
-                now.name()
-            ));
-        }
-    }
-
-    fn ended(&mut self, pid: i32, code: i32) {
-        self.trace.live.remove(&pid);
-        self.trace.early.remove(&pid);
-        let Some(contender) = self.contenders.iter_mut().find(|it| it.pid == pid) else {
-            return;
-        };
-        contender.ended = true;
-        let (who, run) = (contender.who, contender.run.get());
-        let undisturbed = !matches!(self.plan.aim, Aim::Init { .. });
-        if self.lane.slot.fired.load(SeqCst) || !undisturbed && who == SUBJECT {
-            return;
-        }
-        let victim = self.victim.filter(|_| who == SUBJECT);
-        if who == PLAIN {
-            return;
-        }
-        let left = self.lane.page.alive().get(&run).copied().unwrap_or(0);
-        if victim != Some(Victim::Guard) && left > 0 {
-            self.tally.survivors += 1;
-            self.tell(&format!("{left} processes outlive their run"));
-        }
-        let own = self.plan.work[who].status();
-        let other = match victim {
-            None => own,
-            Some(Victim::Guard | Victim::Command) => 137,
-            Some(Victim::Monitor) => 125,
-        };
-        self.tally.statuses += 1;
-        if code != own && code != other {
-            self.tally.wrong_statuses += 1;
-            self.tell(&format!("exit {code} in place of {own} or {other}"));
-        }
-    }
-
-    fn tell(&mut self, what: &str) {
-        let (number, aim, work) = (self.number, self.plan.aim, self.plan.work[SUBJECT].job);
-        let killed = self.trace.killed;
-        self.tally.tell(format!(
-            "round {number}: {what} ({aim:?}, the subject {work:?}, killed {killed:?})"
-        ));
-    }
-
-    /// What must be true when all have ended.
-    fn judge(mut self, overlaps_before: u32) {
-        if let Some(orphan) = &self.orphan {
-            orphan.await_end();
-        }
-        let held = hold(&self.lane.lock()).expect("the lock can be waited for");
-        let stuck = self.lane.slot.fired.load(SeqCst);
-        self.lane.slot.set(None);
-        let alive = self.lane.page.alive();
-        let left = !alive.is_empty();
-        if stuck {
-            self.tally.stuck += 1;
-            self.tell("the lock did not become free, or a contender did not end");
-        } else if left {
-            self.tally.survivors += 1;
-            self.tell(&format!("the lock is free and these live: {alive:?}"));
-        }
-        drop(held);
-        let (overlaps, pairs) = self.lane.page.overlaps();
-        let new = overlaps - overlaps_before;
-        if new > 0 {
-            let longest = self.lane.page.take_longest();
-            match self.plan.aim {
-                Aim::Init { own: true, .. } => self.tally.init_overlaps += 1,
-                Aim::Init { own: false, .. } => self.tally.space_overlaps += 1,
-                _ => self.tally.overlaps += 1,
-            }
-            if matches!(self.plan.aim, Aim::Init { .. }) {
-                self.tally.longest = self.tally.longest.max(longest);
-            }
-            let last = pairs.last().copied();
-            let runs = self.contenders.iter().map(|it| (it.who, it.run.get()));
-            let runs: Vec<_> = runs.collect();
-            self.tell(&format!(
-                "{new} overlaps, up to {longest:?}, the last kept is {last:?} of {runs:?}"
-            ));
-        }
-        self.judge_claims(stuck);
-        self.tidy(stuck || left);
-    }
-
-    fn judge_claims(&mut self, stuck: bool) {
-        let folder = self.lane.claims();
-        let listing = list(&folder);
-        if !stuck && let Some((record, _)) = listing.claims.iter().find(|(_, alive)| *alive) {
-            self.tally.claims_stuck += 1;
-            self.tell(&format!("a claim lives on: {record:?}"));
-        }
-        clear_dead(&folder);
-    }
-
-    /// `afresh`: with new namespaces, as something is left in them.
-    fn tidy(mut self, afresh: bool) {
-        if let Aim::At { phase, .. } = self.plan.aim
-            && self.trace.killed.is_none()
-        {
-            self.tally.missed += 1;
-            let stops = &self.lane.shared.stops[phase as usize];
-            stops.fetch_max(self.trace.stops.min(300), SeqCst);
-        }
-        for who in [SUBJECT, 1] {
-            let logs = self.lane.logs(self.number, who);
-            replay(&logs, &mut self.tally.replayed);
-            drop(fs::remove_dir_all(logs));
-        }
-        self.tally.rounds += 1;
-        if afresh {
-            self.lane.slot.kill();
-        }
-        if afresh || matches!(self.plan.aim, Aim::Init { .. }) {
-            self.own_init = None;
-            self.await_inits(afresh);
-            self.lane.reopen();
-        }
-    }
-
-    /// PID 1s that were killed are reaped before their numbers are looked at.
-    fn await_inits(&mut self, all: bool) {
-        let spaces = self.lane.spaces.iter().enumerate();
-        let own = matches!(self.plan.aim, Aim::Init { own: true, .. });
-        let mut dying: BTreeSet<i32> = spaces
-            .filter(|(index, _)| all || *index == SUBJECT && !own)
-            .map(|(_, space)| space.pid1)
-            .collect();
-        dying.retain(|pid| Handle::of(*pid, 0).is_some());
-        while !dying.is_empty() {
-            let Some((pid, _)) = tracer::wait() else {
-                return;
-            };
-            dying.remove(&pid);
-        }
-    }
 }
 
-/// A child or tracee of ours that has not been waited for yet.
-fn kill(pid: Option<i32>) -> bool {
+/// Kills a child or tracee of ours that has not been waited for yet.
+pub(super) fn kill(pid: Option<i32>) -> bool {
     pid.and_then(|pid| Handle::of(pid, 0))
         .is_some_and(|handle| handle.signal(libc::SIGKILL))
+}
+
+/// The first child of `parent`: it may be about to come, or may never come.
+fn child_of(parent: i32) -> Option<i32> {
+    (0..30).find_map(|_| {
+        let child = children(parent).first().copied();
+        if child.is_none() {
+            sleep(Duration::from_millis(1));
+        }
+        child
+    })
 }
 
 fn until_stopped(pid: i32) {

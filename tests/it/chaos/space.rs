@@ -10,6 +10,8 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::ptr::{null, null_mut};
+use std::thread::sleep;
+use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -85,7 +87,16 @@ fn start(
         child::tie(command).pre_exec(enter);
     }
     command.stdin(Stdio::null()).stdout(Stdio::null());
-    command.spawn().map(|child| child.id().cast_signed())
+    loop {
+        match command.spawn() {
+            Ok(child) => return Ok(child.id().cast_signed()),
+            // Out of processes: a storm of another test is about to end.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                sleep(Duration::from_millis(20));
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Has this thread's children be born in the namespace `pids`, or a new one, while `start` runs.

@@ -49,6 +49,8 @@ use std::time::{Duration, Instant};
 const SLOTS: usize = 8192;
 /// How many overlaps are kept with their runs; all are counted.
 const PAIRS: usize = 64;
+/// How many runs can beat apart from each other; those that live at once have numbers close together.
+const BEATS: usize = 64;
 /// An overlap is followed no longer than this.
 const LONG: Duration = Duration::from_millis(100);
 /// The part of a futex word that names its owner: `FUTEX_TID_MASK`, `linux/futex.h`.
@@ -67,6 +69,10 @@ struct Shared {
     overlaps: AtomicU32,
     /// Nanoseconds of the longest overlap since [`Page::take_longest`].
     longest: AtomicU64,
+    /// Overlaps in which the earlier run was seen to beat.
+    beating: AtomicU32,
+    /// Counted up by processes that run; the run's number picks the word.
+    beats: [AtomicU64; BEATS],
     pairs: [AtomicU64; PAIRS],
     /// Low half: the futex word that the kernel clears. High half: the run.
     slots: [AtomicU64; SLOTS],
@@ -208,14 +214,35 @@ impl Page {
             if let Some(pair) = shared.pairs.get(index) {
                 pair.store(u64::from(run.get()) | (beside << 32), SeqCst);
             }
-            // How long it lasts, counted from the look.
+            // How long it lasts, counted from the look, and whether that run executes in it.
+            let beat = self.beat_of(beside).load(SeqCst);
             let begin = Instant::now();
             while self.live().any(|seen| seen >> 32 == beside) && begin.elapsed() < LONG {
                 std::thread::yield_now();
             }
             let nanos = u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
             shared.longest.fetch_max(nanos, SeqCst);
+            if self.beat_of(beside).load(SeqCst) != beat {
+                shared.beating.fetch_add(1, SeqCst);
+            }
         }
+    }
+
+    fn beat_of(&self, run: u64) -> &AtomicU64 {
+        let [first, ..] = &self.shared().beats;
+        let word = self.shared().beats.get(run as usize % BEATS);
+        word.unwrap_or(first)
+    }
+
+    /// Shows that a process of `run` executes at this moment: a process that is killed may stand in
+    /// the page for a while, until the kernel finds the time to end it, and executes nothing more.
+    pub(crate) fn beat(&self, run: Run) {
+        self.beat_of(run.get().into()).fetch_add(1, SeqCst);
+    }
+
+    /// In how many overlaps the earlier run was seen to execute, by [`Page::beat`].
+    pub(crate) fn beating(&self) -> u32 {
+        self.shared().beating.load(SeqCst)
     }
 
     /// How long the longest overlap lasted since this was last asked; none is zero, and longer than

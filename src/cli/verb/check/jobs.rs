@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::unistd::{Group, User, geteuid};
 
-use super::quoted;
 use super::report::{About, Level, Report, count};
+use super::{no_folder, quoted};
 use crate::config::load::Loaded;
 use crate::config::plan::{ClassPlan, RunPlan};
 
@@ -37,7 +37,7 @@ pub(super) fn check(loaded: &Loaded, report: &mut Report) {
         say(Level::Error, no_user(run));
         say(Level::Error, no_group(run));
         say(Level::Warning, not_allowed(run));
-        say(Level::Error, no_folder(run));
+        say(Level::Error, no_directory(run));
         say(Level::Error, no_command(run));
     }
     if is_clean && !jobs.is_empty() {
@@ -106,14 +106,11 @@ fn not_allowed(run: &RunPlan) -> Option<String> {
     })
 }
 
-fn no_folder(run: &RunPlan) -> Option<String> {
+fn no_directory(run: &RunPlan) -> Option<String> {
     let dir = run.dir.as_deref()?;
-    (!dir.is_dir()).then(|| {
-        format!(
-            "its directory {} does not exist here: create it, or mount it",
-            quoted(dir)
-        )
-    })
+    let why = no_folder(dir)?;
+    let dir = quoted(dir);
+    Some(format!("its directory {dir} {why}; create it, or mount it"))
 }
 
 fn no_command(run: &RunPlan) -> Option<String> {

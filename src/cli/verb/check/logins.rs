@@ -10,7 +10,7 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::mounts::{Mounts, Place};
 use super::report::{About, Level, Report};
-use super::{folder_of, inode, quoted};
+use super::{folder_of, inode, no_folder, quoted};
 use crate::config::load::Loaded;
 use crate::config::plan::{ClassPlan, Identity, Kind};
 
@@ -28,11 +28,13 @@ pub(super) fn check(loaded: &Loaded, mounts: &Mounts, report: &mut Report) -> Ve
         seen.push(identity);
         match identity {
             Identity::Env(name) => variable(name, loaded, report),
-            Identity::Folder(path) if path.is_dir() => folder(path, mounts, report),
-            Identity::Folder(path) => {
-                absent(path, identity, loaded, report);
-                missing.push(path.clone());
-            }
+            Identity::Folder(path) => match no_folder(path) {
+                None => folder(path, mounts, report),
+                Some(why) => {
+                    absent(path, &why, identity, loaded, report);
+                    missing.push(path.clone());
+                }
+            },
         }
     }
     shared(loaded, report);
@@ -63,7 +65,7 @@ fn variable(name: &str, loaded: &Loaded, report: &mut Report) {
 
 /// A batch run opens its lock in that folder, so it would not start. An interactive agent may make
 /// its folder; that some hang instead is worth a warning.
-fn absent(path: &Path, identity: &Identity, loaded: &Loaded, report: &mut Report) {
+fn absent(path: &Path, why: &str, identity: &Identity, loaded: &Loaded, report: &mut Report) {
     let mut users = loaded
         .classes
         .iter()
@@ -73,16 +75,11 @@ fn absent(path: &Path, identity: &Identity, loaded: &Loaded, report: &mut Report
     } else {
         Level::Warning
     };
-    let what = if path.exists() {
-        "is not a folder: name the folder that the login lies in".to_owned()
-    } else {
-        format!(
-            "does not exist here: mount the folder of the host that holds the login, \
-             -v HOST_FOLDER:{}",
-            path.display()
-        )
-    };
-    let text = format!("the login {} {what}", quoted(path));
+    let text = format!(
+        "the login {} {why}; mount the folder of the host that holds it, -v HOST_FOLDER:{}",
+        quoted(path),
+        path.display()
+    );
     report.say(level, About::Login, path, text);
 }
 

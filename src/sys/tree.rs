@@ -135,16 +135,21 @@ pub fn survivors() -> Vec<i32> {
 
 /// The same, but for `strangers`, which are children, too.
 pub fn survivors_but(strangers: &[i32]) -> Vec<i32> {
-    let mut living = Vec::new();
-    let mut queue = children();
-    queue.retain(|child| !strangers.contains(child));
+    let ours = || {
+        let mut ours = children();
+        ours.retain(|child| !strangers.contains(child));
+        ours
+    };
+    let listed = ours();
     if !proc::is_ours() {
-        return queue;
+        return listed;
     }
     // Once more: one may have become ours since the others were sent it.
-    for child in &queue {
+    for child in &listed {
         let _ = process::kill(*child, libc::SIGKILL);
     }
+    let mut living = Vec::new();
+    let mut queue = listed.clone();
     while let Some(pid) = queue.pop() {
         if !proc::is_dead_for_ever(pid) {
             living.push(pid);
@@ -155,6 +160,9 @@ pub fn survivors_but(strangers: &[i32]) -> Vec<i32> {
             queue.push(deeper);
         }
     }
+    // Who died after the list was made has left us his children, before he was seen dead.
+    let newcomers = ours().into_iter().filter(|pid| !listed.contains(pid));
+    living.extend(newcomers);
     living
 }
 

@@ -42,7 +42,7 @@ fn no_survivors_of_a_run_that_is_stopped() {
     let scene = Scene::new();
     let mut run = scene.begun(
         "--grace 100ms",
-        &format!("{MANY} , out begun , ignore TERM , hang"),
+        &format!("{MANY} , ignore TERM , out begun , hang"),
     );
     until_all_live(&scene, 1);
     signal(run.pid(), SIGTERM);

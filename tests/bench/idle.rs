@@ -184,7 +184,7 @@ fn trace(pids: &[u32], to: &Path) -> Trace {
 }
 
 /// System calls that began while we looked: not those that were in progress at the attach (a thread's
-/// first line, unfinished), nor those that the detach cut off.
+/// first line, which the switch to another thread or the detach cuts off).
 fn finish(mut trace: Trace) -> usize {
     trace.0.wait().expect("strace");
     let text = fs::read_to_string(&trace.1).unwrap_or_default();
@@ -198,7 +198,8 @@ fn finish(mut trace: Trace) -> usize {
         let first = seen.insert(thread);
         // strace stops a thread to attach to it, and the kernel resumes its call by this one.
         let resumes = line.contains(" resumed>") || line.contains(" restart_syscall(");
-        !(resumes || first && line.ends_with("<unfinished ...>"))
+        let in_progress = line.ends_with("<unfinished ...>") || line.ends_with("<detached ...>");
+        !(resumes || first && in_progress)
     };
     text.lines().filter(began).count()
 }

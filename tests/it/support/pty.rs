@@ -130,9 +130,12 @@ impl Pty {
                 let rest = self.seen.split_off(at + mark.len());
                 return text(&std::mem::replace(&mut self.seen, rest));
             }
-            if !self.read() {
-                panic!("\"{mark}\" does not appear after: {}", text(&self.seen));
-            }
+            let more = self.read();
+            assert!(
+                more,
+                "\"{mark}\" does not appear after: {}",
+                text(&self.seen)
+            );
         }
     }
 
@@ -153,7 +156,7 @@ impl Pty {
         let mut buffer = [0; 4096];
         // EIO: no process has the terminal any more.
         let got = self.master().read(&mut buffer).unwrap_or(0);
-        self.seen.extend(&buffer[..got]);
+        self.seen.extend(buffer.iter().take(got));
         got > 0
     }
 }

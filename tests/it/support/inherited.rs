@@ -41,9 +41,11 @@ impl Inherited {
         unsafe {
             child::tie(command).pre_exec(move || {
                 libc::setsid();
-                (1..65).for_each(|signo| dispose(signo, libc::SIG_DFL));
-                for signo in &ignored {
-                    dispose(*signo, libc::SIG_IGN);
+                for signo in 1..65 {
+                    dispose(signo, libc::SIG_DFL);
+                }
+                for &signo in &ignored {
+                    dispose(signo, libc::SIG_IGN);
                 }
                 // What the tests' own caller has left open is nobody's here.
                 let on_exec = libc::CLOSE_RANGE_CLOEXEC;

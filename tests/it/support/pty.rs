@@ -130,8 +130,9 @@ impl Pty {
                 let rest = self.seen.split_off(at + mark.len());
                 return text(&std::mem::replace(&mut self.seen, rest));
             }
+            let more = self.read();
             assert!(
-                self.read(),
+                more,
                 "\"{mark}\" does not appear after: {}",
                 text(&self.seen)
             );

@@ -33,6 +33,7 @@ use crate::config::plan::{StopPlan, Wait};
 // `sys::signals` refuses to build for (signal(7)).
 const SIGHUP: i32 = 1;
 const SIGINT: i32 = 2;
+const SIGQUIT: i32 = 3;
 const SIGTERM: i32 = 15;
 const SIGCHLD: i32 = 17;
 const SIGCONT: i32 = 18;
@@ -40,6 +41,8 @@ const SIGSTOP: i32 = 19;
 const SIGTSTP: i32 = 20;
 const SIGTTIN: i32 = 21;
 const SIGTTOU: i32 = 22;
+/// From here on signals are real-time ones: each that is sent arrives (signal(7)).
+const FIRST_REAL_TIME: i32 = 32;
 
 /// A wake-up later than this after its deadline means that we were not running ourselves.
 const LATE: Duration = Duration::from_secs(5);
@@ -338,13 +341,30 @@ impl Run {
             SIGHUP if !self.facts.hup_stops => self.pass(signo, out),
             SIGTERM | SIGINT | SIGHUP => self.stop_asked(now, Reason::Signal(signo), out),
             _ if command_has_it => {}
-            // The command's session has no shell that could continue it: its group is orphaned, and
-            // only SIGSTOP stops an orphaned group.
-            SIGTSTP | SIGTTIN | SIGTTOU if self.facts.own_session => {
+            SIGQUIT if self.state == State::Queued => {
+                self.finish(now, Reason::Signal(signo), out);
+            }
+            SIGTSTP | SIGTTIN | SIGTTOU if self.facts.own_session => self.suspend(out),
+            _ => self.pass(signo, out),
+        }
+    }
+
+    /// The command's session has no shell that could continue it: its group is orphaned, and only
+    /// SIGSTOP stops an orphaned group. Where a shell can continue us we stop once the command has; in
+    /// the queue at once, and lose our place to those who want the lock now.
+    fn suspend(&mut self, out: &mut Vec<Action>) {
+        match self.state {
+            State::Queued if self.facts.job_control => out.push(Action::StopSelf),
+            State::Running => {
                 self.stop_passed = true;
                 self.pass(SIGSTOP, out);
             }
-            _ => self.pass(signo, out),
+            State::New
+            | State::Queued
+            | State::Stopping
+            | State::Leftovers
+            | State::Killing
+            | State::Over => {}
         }
     }
 
@@ -356,7 +376,7 @@ impl Run {
                     signo,
                 });
             }
-        } else if !self.early.contains(&signo) {
+        } else if signo >= FIRST_REAL_TIME || !self.early.contains(&signo) {
             self.early.push(signo);
         }
     }

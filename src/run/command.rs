@@ -2,7 +2,8 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -13,6 +14,7 @@ use super::output::Ends;
 use crate::config::plan::{RunPlan, Stdin};
 use crate::core::outcome::SpawnStep;
 use crate::sys::spawn::{Command, Credentials, Failure, Session, Spawned};
+use crate::sys::tty;
 
 /// A command that lacks nothing but its output.
 #[derive(Debug)]
@@ -50,17 +52,22 @@ pub fn prepare(
         command.user(credentials);
     }
     let stdin = match plan.stdin {
-        Stdin::Inherit => None,
-        Stdin::Null => {
+        Stdin::Inherit if !reads_past_job_control(session) => None,
+        Stdin::Inherit | Stdin::Null => {
             let null = File::open("/dev/null");
-            let errno =
-                |error: std::io::Error| error.raw_os_error().unwrap_or(Errno::EINVAL as i32);
+            let errno = |error: io::Error| error.raw_os_error().unwrap_or(Errno::EINVAL as i32);
             Some(OwnedFd::from(
                 null.map_err(|error| (SpawnStep::Stdio, errno(error)))?,
             ))
         }
     };
     Ok(Prepared { command, stdin })
+}
+
+/// Whether the command could read our terminal from a session of its own, where no job control keeps
+/// it from taking what is typed for the shell.
+fn reads_past_job_control(session: Session) -> bool {
+    session == Session::Own && tty::is_terminal(io::stdin().as_fd())
 }
 
 /// A user's entry in the account database, and who to become.

@@ -13,7 +13,7 @@ use super::message::{Incoming, Order, Progress, receive, send};
 use crate::core::outcome::Outcome;
 use crate::sys::fd::{self, Wire};
 use crate::sys::process::{self, Forked};
-use crate::sys::signals::{Signal, Signals};
+use crate::sys::signals::{self, Signal, Signals};
 use crate::sys::wait::{self, Reaped};
 use crate::sys::{clock, poll, tree};
 
@@ -38,7 +38,11 @@ pub enum Watched {
 /// back, and watches it to its end. `init` is the wire to the init that started this run.
 ///
 /// Must be called while the process has one thread. Fails where nothing could be forked.
-pub fn watch(init: Option<&Wire>, monitor: impl FnOnce(Wire) -> u8) -> io::Result<Watched> {
+pub fn watch(
+    init: Option<&Wire>,
+    init_lost_within: Duration,
+    monitor: impl FnOnce(Wire) -> u8,
+) -> io::Result<Watched> {
     let signals = Signals::open()?;
     let (own_end, its_end) = Wire::pair()?;
     // What a shell started before it became us by exec is no part of the run.
@@ -64,8 +68,10 @@ pub fn watch(init: Option<&Wire>, monitor: impl FnOnce(Wire) -> u8) -> io::Resul
                 keeps_inherited,
                 strangers,
                 init,
+                init_lost_within,
                 init_gone: false,
                 signals,
+                stopping: false,
                 last: None,
             };
             Ok(guard.watch())
@@ -85,8 +91,12 @@ struct Guard<'a> {
     /// starts over; until the command is there.
     keeps_inherited: bool,
     init: Option<&'a Wire>,
+    /// The time for the stop when init has died.
+    init_lost_within: Duration,
     init_gone: bool,
     signals: Signals,
+    /// The monitor is about to stop, and we with it.
+    stopping: bool,
     /// The monitor's last word.
     last: Option<Watched>,
 }
@@ -107,6 +117,7 @@ impl Guard<'_> {
             if signal && self.read_signals() {
                 return self.monitor_gone();
             }
+            self.stop_with_monitor();
         }
     }
 
@@ -118,7 +129,7 @@ impl Guard<'_> {
                     self.last = Some(Watched::Ended(outcome));
                 }
                 Incoming::Message(Progress::StartOver) => self.last = Some(Watched::StartOver),
-                Incoming::Message(Progress::Stopped) => self.stop_with_it(),
+                Incoming::Message(Progress::Stopped) => self.stopping = true,
                 Incoming::Nothing => return,
                 // It exits, or was killed: the kernel says so next.
                 Incoming::Gone => {
@@ -135,11 +146,23 @@ impl Guard<'_> {
         }
     }
 
-    /// The command was stopped by the terminal: the caller's shell sees its job stop, and what
-    /// continues us continues the monitor.
-    fn stop_with_it(&self) {
-        process::stop_self();
-        let _ = process::kill(self.pid, libc::SIGCONT);
+    /// Once the monitor has stopped, and not when it is about to: the caller's shell continues its
+    /// job as soon as it sees us stopped, and a stop that comes after that would stand for ever.
+    fn stop_with_monitor(&mut self) {
+        if self.stopping && wait::is_stopped(self.pid) {
+            self.stopping = false;
+            signals::stop_self();
+            self.continue_monitor();
+        }
+    }
+
+    /// Who continues us alone means the whole run; whether the monitor was stopped.
+    fn continue_monitor(&self) -> bool {
+        let stopped = wait::is_stopped(self.pid);
+        if stopped {
+            let _ = process::kill(self.pid, libc::SIGCONT);
+        }
+        stopped
     }
 
     fn read_init(&mut self) {
@@ -149,7 +172,7 @@ impl Guard<'_> {
                 Incoming::Nothing => return,
                 Incoming::Gone => {
                     self.init_gone = true;
-                    send(&self.monitor, &Order::Stop(None));
+                    send(&self.monitor, &Order::Stop(Some(self.init_lost_within)));
                 }
             }
         }
@@ -166,10 +189,9 @@ impl Guard<'_> {
                     ended |= self.reap();
                     self.read_monitor();
                 }
-                libc::SIGCONT => {
-                    let _ = process::kill(self.pid, signo);
-                    send(&self.monitor, &Order::Signal(signo));
-                }
+                libc::SIGCONT if self.continue_monitor() => {}
+                // A terminal that hangs up tells the leader of its session alone, which may be us.
+                libc::SIGHUP => send(&self.monitor, &Order::Signal(signo)),
                 _ if kernel => {}
                 _ => send(&self.monitor, &Order::Signal(signo)),
             }

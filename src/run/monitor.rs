@@ -37,7 +37,7 @@ use crate::sys::{clock, poll, process, tree};
 use crate::trouble;
 
 /// How long the last notes may take to reach the journal.
-const FLUSH: Duration = Duration::from_millis(200);
+const FLUSH: Duration = Duration::from_secs(1);
 
 /// What a monitor is given.
 #[derive(Debug)]
@@ -236,7 +236,7 @@ impl Monitor<'_> {
                     pids: tree::survivors(),
                 });
             }
-            Action::StopSelf => self.stop_self(),
+            Action::StopSelf => return self.stop_self(),
             Action::Note(note) => self.setup.journal.note(note),
             Action::StartOver => self.start_over(),
             Action::Finish(outcome) => self.finish(outcome),
@@ -468,7 +468,7 @@ impl Monitor<'_> {
         if reaped || empty {
             self.step(Event::Reaped { command, empty });
         }
-        if self.command.is_some_and(wait::was_stopped) {
+        if self.command.is_some_and(wait::is_stopped) {
             self.step(Event::CommandStopped);
         }
     }
@@ -516,17 +516,19 @@ impl Monitor<'_> {
         }
     }
 
-    /// Stops with the command, and goes on with it: a shell continues our group, and the command is
-    /// in it only where it has no session of its own.
-    fn stop_self(&mut self) {
+    /// Stops with the command. Who continues us alone, and not our whole group as a shell does, means
+    /// the command too; one in a session of its own was stopped for us to stop, and goes on with us,
+    /// also where the kernel did not stop us.
+    fn stop_self(&self) -> Option<Event> {
         self.tell(Progress::Stopped);
-        process::stop_self();
-        let to = if self.setup.session == Session::Shared {
-            Target::Command
-        } else {
-            Target::Group
-        };
-        self.signal(to, libc::SIGCONT);
+        let continued = signals::stop_self();
+        let own_session = self.setup.session != Session::Shared;
+        let with_us = continued || own_session;
+        let alone = with_us && self.command.is_some_and(wait::is_stopped);
+        alone.then_some(Event::Signal {
+            signo: libc::SIGCONT,
+            kernel: false,
+        })
     }
 
     fn file_changed(&mut self) {

@@ -24,7 +24,7 @@ use crate::sys::{clock, process, tty};
 use crate::trouble;
 
 /// How long the last notes may take to reach the journal.
-const FLUSH: Duration = Duration::from_millis(200);
+const FLUSH: Duration = Duration::from_secs(1);
 
 /// Who starts a run, and from where.
 #[derive(Debug)]
@@ -39,6 +39,8 @@ pub struct Caller {
     pub report: Option<OwnedFd>,
     /// The wire to the init that starts this run.
     pub init: Option<Wire>,
+    /// How long the run may go on when that init has died.
+    pub init_lost_within: Duration,
     /// Whether the run has the terminal of standard input for its own, as PID 1's main command has.
     pub terminal: bool,
     /// The folder that the command starts in, where its plan names none and we have left it.
@@ -59,6 +61,8 @@ pub struct Refused {
 /// Runs `plan` in the foreground, under a guard; says the exit code.
 pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
     process::become_subreaper();
+    let session = session(plan, caller);
+    let job_control = job_control(caller);
     let queued_at = clock::now();
     // The log thread must not exist when the monitor is forked, so the monitor says these.
     let mut notes = Vec::new();
@@ -76,7 +80,7 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         let claims = Claims::open(owner, caller.runtime.as_deref(), &mut notes);
         let held = lock.clone();
         let first_notes = std::mem::take(&mut notes);
-        let watched = guard::watch(caller.init.as_ref(), |wire| {
+        let watched = guard::watch(caller.init.as_ref(), caller.init_lost_within, |wire| {
             let setup = Setup {
                 plan,
                 run_id: &caller.run_id,
@@ -85,8 +89,8 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                 claims,
                 guard: Some(wire),
                 init: caller.init.as_ref(),
-                session: session(plan, caller),
-                job_control: job_control(caller),
+                session,
+                job_control,
                 hup_stops: caller.init.is_none(),
                 namespace: false,
                 started_in: caller.started_in.clone(),
@@ -209,17 +213,23 @@ fn open(lock: &LockPlan) -> Result<SharedLock, Refused> {
 }
 
 /// A batch command leads a session of its own. An interactive one shares the caller's group, so
-/// that the shell's job control works; behind init or as PID 1 there is no shell.
+/// that the shell's job control works; behind init or as PID 1 there is no shell, and it takes the
+/// terminal over, unless that belongs to a session outside, which PID 1 does not lead.
 fn session(plan: &RunPlan, caller: &Caller) -> Session {
-    let behind_shell = caller.init.is_none() && process::own_pid() != 1;
-    let interactive = plan.kind == Kind::Interactive;
-    if interactive && behind_shell {
-        Session::Shared
-    } else if interactive && caller.terminal && tty::is_terminal(std::io::stdin().as_fd()) {
-        Session::OwnWithTerminal
-    } else {
-        Session::Own
+    if plan.kind != Kind::Interactive {
+        return Session::Own;
     }
+    let behind_init = caller.init.is_some();
+    if !behind_init && process::own_pid() != 1 {
+        return Session::Shared;
+    }
+    if !caller.terminal || !tty::is_terminal(std::io::stdin().as_fd()) {
+        return Session::Own;
+    }
+    if !behind_init && !tty::give_up_terminal() && tty::has_controlling_terminal() {
+        return Session::Shared;
+    }
+    Session::OwnWithTerminal
 }
 
 /// Only a shell that gave us a terminal can continue what stops.

@@ -64,12 +64,6 @@ pub fn kill(pid: i32, signo: i32) -> Result<(), Errno> {
     Errno::result(unsafe { libc::kill(pid, signo) }).map(drop)
 }
 
-/// Stops this process, and comes back when it is continued (`SIGSTOP` cannot be blocked).
-pub fn stop_self() {
-    // SAFETY: takes numbers only; raise would signal the thread, kill stops the process.
-    unsafe { libc::kill(libc::getpid(), libc::SIGSTOP) };
-}
-
 /// Sets the name that ps(1) shows (`PR_SET_NAME`, prctl(2)): a program that is executed by its
 /// descriptor is called by the number of that otherwise.
 pub fn set_name(name: &std::ffi::CStr) {

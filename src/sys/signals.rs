@@ -4,8 +4,8 @@
 //! blocked in every thread: a PID 1 with default dispositions loses what is sent to it unblocked
 //! (`pid_namespaces(7)`), and a handler can run between fork and exec, where its signal is lost. They
 //! are read with signalfd(2). No disposition is changed, so a child keeps what we were started with;
-//! the two exceptions, SIGPIPE (the Rust runtime ignores it) and SIGCHLD (ignored, children would
-//! vanish unreaped), are put back in the child.
+//! the exceptions are put back in the child: SIGPIPE (the Rust runtime ignores it), SIGCHLD (ignored,
+//! children would vanish unreaped) and the faults (`sys::crash` handles them).
 
 use std::io;
 use std::mem::{MaybeUninit, size_of};
@@ -34,15 +34,20 @@ const SYNCHRONOUS: KernelSet = bit(libc::SIGSEGV)
     | bit(libc::SIGTRAP)
     | bit(libc::SIGSYS);
 
-/// The dispositions that matter: those that we change, and the stop signals that nohup(1) ignores.
-const ASKED: [i32; 6] = [
+/// What the runtime, this module and `sys::crash` change in this process: a child between fork and
+/// exec gets these back.
+const CHANGED: [i32; 7] = [
     libc::SIGPIPE,
     libc::SIGCHLD,
-    libc::SIGHUP,
-    libc::SIGINT,
-    libc::SIGTERM,
-    libc::SIGQUIT,
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGILL,
+    libc::SIGFPE,
+    libc::SIGABRT,
 ];
+
+/// The stop signals, which nohup(1) and a shell's background ignore.
+const STOPS: [i32; 3] = [libc::SIGHUP, libc::SIGINT, libc::SIGTERM];
 
 static STARTED_MASK: AtomicU64 = AtomicU64::new(0);
 static STARTED_IGNORED: AtomicU64 = AtomicU64::new(0);
@@ -52,8 +57,9 @@ static STARTED_IGNORED: AtomicU64 = AtomicU64::new(0);
 /// statics and the kernel.
 pub extern "C" fn first() {
     STARTED_MASK.store(set_mask(!SYNCHRONOUS), Ordering::Relaxed);
-    let ignored = ASKED
+    let ignored = CHANGED
         .iter()
+        .chain(&STOPS)
         .filter(|signo| is_ignored(**signo))
         .fold(0, |set, s| set | bit(*s));
     STARTED_IGNORED.store(ignored, Ordering::Relaxed);
@@ -63,7 +69,7 @@ pub extern "C" fn first() {
 /// The stop signals that we were started with ignored.
 pub fn started_ignored() -> Vec<i32> {
     let set = STARTED_IGNORED.load(Ordering::Relaxed);
-    ASKED
+    STOPS
         .into_iter()
         .filter(|signo| set & bit(*signo) != 0)
         .collect()
@@ -73,8 +79,9 @@ pub fn started_ignored() -> Vec<i32> {
 /// fork and exec: it calls nothing but the kernel, and what is pending strikes here.
 pub(super) fn restore_started() {
     let ignored = STARTED_IGNORED.load(Ordering::Relaxed);
-    set_disposition(libc::SIGPIPE, ignored & bit(libc::SIGPIPE) != 0);
-    set_disposition(libc::SIGCHLD, ignored & bit(libc::SIGCHLD) != 0);
+    for signo in CHANGED {
+        set_disposition(signo, ignored & bit(signo) != 0);
+    }
     set_mask(STARTED_MASK.load(Ordering::Relaxed));
 }
 
@@ -106,6 +113,38 @@ fn set_disposition(signo: i32, ignore: bool) {
     let handler = if ignore { libc::SIG_IGN } else { libc::SIG_DFL };
     // SAFETY: neither disposition runs code of ours; signal(2) is async-signal-safe.
     unsafe { libc::signal(signo, handler) };
+}
+
+/// Stops this process as the terminal's own key would, and comes back when it is continued; whether
+/// it was stopped at all. Where no shell could continue us the kernel does not stop us: an orphaned
+/// process group ignores TSTP (`signal(7)`, POSIX 2.4.3), which SIGSTOP would leave stopped for ever.
+///
+/// The CONT that continued us is taken here, so nobody passes it on a second time.
+pub fn stop_self() -> bool {
+    let blocked = set_mask(!SYNCHRONOUS & !bit(libc::SIGTSTP));
+    // SAFETY: takes numbers only; raise would signal the thread, kill stops the process.
+    unsafe { libc::kill(libc::getpid(), libc::SIGTSTP) };
+    set_mask(blocked);
+    take_pending(libc::SIGCONT)
+}
+
+/// Takes `signo` away if it is pending; whether it was.
+pub(super) fn take_pending(signo: i32) -> bool {
+    let set = bit(signo);
+    // Zero in either layout of a timespec: do not wait.
+    let now = [0_i64; 2];
+    // SAFETY: the set is valid for the eight bytes that the kernel is told of, and so is the time;
+    // nothing is written (rt_sigtimedwait(2)).
+    let taken = unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigtimedwait,
+            &raw const set,
+            std::ptr::null_mut::<libc::siginfo_t>(),
+            now.as_ptr(),
+            size_of::<KernelSet>(),
+        )
+    };
+    taken == i64::from(signo)
 }
 
 /// One signal, as signalfd(2) tells it.

@@ -14,9 +14,19 @@ type Identity = (i32, u64);
 #[derive(Debug, Default)]
 pub struct Asked {
     seen: BTreeSet<Identity>,
+    /// Children that are left alone, with all below them.
+    spared: Vec<i32>,
 }
 
 impl Asked {
+    /// Leaves these children alone, with all below them.
+    pub fn sparing(children: &[i32]) -> Self {
+        Self {
+            seen: BTreeSet::new(),
+            spared: children.to_vec(),
+        }
+    }
+
     /// Sends TERM and CONT to every descendant that has not had them; processes that appear while
     /// the tree is read may be missed, so it is called again. Where /proc is not usable, only
     /// children are reached.
@@ -24,7 +34,9 @@ impl Asked {
         let own = process::own_pid();
         if !proc::is_ours() {
             for child in children() {
-                self.ask_child(child, 0);
+                if !self.spared.contains(&child) {
+                    self.ask_child(child, 0);
+                }
             }
             return;
         }
@@ -36,6 +48,9 @@ impl Asked {
                     let Some(stat) = proc::stat(pid) else {
                         continue;
                     };
+                    if parent == own && self.spared.contains(&pid) {
+                        continue;
+                    }
                     if parent == own {
                         self.ask_child(pid, stat.start_time);
                     } else {

@@ -1,8 +1,10 @@
 //! Questions about terminals.
 
 use std::fs::File;
-use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
+
+use super::process::own_pid;
+use super::signals::take_pending;
 
 /// Whether `fd` is a terminal.
 pub fn is_terminal(fd: BorrowedFd<'_>) -> bool {
@@ -14,23 +16,17 @@ pub fn has_controlling_terminal() -> bool {
     File::open("/dev/tty").is_ok()
 }
 
-/// Gives up our controlling terminal, so that a job's own session can have it. The kernel sends HUP
-/// and CONT to the terminal's foreground group for it, which may be ours (`ioctl_tty(2)`): as both
-/// are blocked here, these two are taken back, and no other signal with them.
-pub fn give_up_terminal() {
-    // SAFETY: takes numbers only.
-    if unsafe { libc::ioctl(0, libc::TIOCNOTTY) } != 0 {
-        return;
+/// Gives up the terminal of standard input where our session has it and we lead that session, so
+/// that a job's own session can take it; whether it was given up.
+///
+/// The kernel sends HUP and CONT to the terminal's foreground group for it (`ioctl_tty(2)`), which
+/// is ours: they are taken back here, as they come before the call returns and ask for nothing.
+pub fn give_up_terminal() -> bool {
+    // SAFETY: both calls take numbers only.
+    let given = unsafe { libc::getsid(0) == own_pid() && libc::ioctl(0, libc::TIOCNOTTY) == 0 };
+    if given {
+        take_pending(libc::SIGHUP);
+        take_pending(libc::SIGCONT);
     }
-    let at_once = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    let mut both = MaybeUninit::<libc::sigset_t>::zeroed();
-    // SAFETY: all zeros is the empty set; the set and the time are valid for the calls.
-    unsafe {
-        libc::sigaddset(both.as_mut_ptr(), libc::SIGHUP);
-        libc::sigaddset(both.as_mut_ptr(), libc::SIGCONT);
-        while libc::sigtimedwait(both.as_ptr(), std::ptr::null_mut(), &raw const at_once) > 0 {}
-    }
+    given
 }

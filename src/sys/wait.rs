@@ -40,10 +40,14 @@ pub(super) fn reap_one(pid: i32) {
     let _ = waitid(libc::P_PID, pid, libc::WEXITED);
 }
 
-/// Whether `pid` has been stopped since this was last asked (`WSTOPPED`).
-pub fn was_stopped(pid: i32) -> bool {
+/// Whether our child `pid` is stopped now (`WSTOPPED`, asked without taking the answer away).
+pub fn is_stopped(pid: i32) -> bool {
     matches!(
-        waitid(libc::P_PID, pid, libc::WSTOPPED | libc::WNOHANG),
+        waitid(
+            libc::P_PID,
+            pid,
+            libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT
+        ),
         Ok(Some(_))
     )
 }

@@ -71,12 +71,10 @@ impl Desk {
 /// What the agent says in the end, and the exit code.
 fn result(output: &Output) -> (Option<Value>, Option<i32>) {
     let lines = text(&output.stdout);
-    let objects = lines
+    let mut objects = lines
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let result = objects
-        .filter(|object| object["type"] == "result")
-        .next_back();
+    let result = objects.rfind(|object| object["type"] == "result");
     (result, output.status.code())
 }
 

@@ -72,8 +72,8 @@ pub(crate) fn await_signal(signals: &[c_int]) -> (c_int, c_int) {
 }
 
 pub(crate) fn report_signal() {
-    let (signal, sender) = await_signal(&(1..32).collect::<Vec<_>>());
-    let name = Signal::try_from(signal).map_or("?", Signal::as_str);
+    let (signal, sender) = await_signal(&(1..65).collect::<Vec<_>>());
+    let name = Signal::try_from(signal).map_or_else(|_| signal.to_string(), |it| it.to_string());
     out(&format!("{} {sender}", name.trim_start_matches("SIG")));
 }
 
@@ -86,7 +86,10 @@ pub(crate) fn die(signal: c_int) -> Done {
     // SAFETY: everything passed lives through its call.
     unsafe {
         libc::setrlimit(libc::RLIMIT_CORE, &raw const none);
-        libc::signal(signal, libc::SIG_DFL);
+        // Of every signal, also of those that libc::signal refuses: handler, flags, restorer, mask.
+        let default = [libc::SIG_DFL as u64, 0, 0, 0];
+        let no_old: *mut [u64; 4] = null_mut();
+        libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), no_old, 8);
         libc::sigprocmask(libc::SIG_UNBLOCK, &raw const set, null_mut());
         ready();
         libc::kill(libc::getpid(), signal);

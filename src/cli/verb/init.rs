@@ -1,10 +1,10 @@
 //! `lockkeeper [init]`: the container's ENTRYPOINT.
 
 use std::env;
-use std::os::fd::AsFd;
+use std::os::fd::RawFd;
 use std::time::Duration;
 
-use super::start::{class, config_path, host_name, job_name, load, refused};
+use super::start::{adopt_report, class, config_path, host_name, job_name, load, refused};
 use crate::cli::InitArgs;
 use crate::config::load::Loaded;
 use crate::config::plan::{DEFAULT_STOP_WITHIN, InitPlan, JobPlan, Plan, RunPlan, Start};
@@ -16,7 +16,7 @@ use crate::journal::{Context, Journal, Speaker, Verbosity};
 use crate::lock::folders::runtime_folder;
 use crate::lock::listing::clear_dead;
 use crate::run::start::{Caller, Refused, alone};
-use crate::sys::{fd, process, tty};
+use crate::sys::{fd, process};
 use crate::trouble;
 
 /// What a main command's ladder leaves of `stop_within` for the last rungs.
@@ -47,7 +47,7 @@ pub fn init(args: InitArgs) -> Result<u8, Refused> {
                 .stop
                 .grace
                 .min(DEFAULT_STOP_WITHIN.saturating_sub(RESERVE));
-            single(&main, args.verbosity)
+            single(&main, args.verbosity, args.report)
         }
         None => {
             let init = InitPlan {
@@ -69,12 +69,9 @@ pub fn init(args: InitArgs) -> Result<u8, Refused> {
 }
 
 /// A command without a lock: this very process is its monitor, and the container ends with it.
-fn single(plan: &RunPlan, verbosity: Verbosity) -> Result<u8, Refused> {
+fn single(plan: &RunPlan, verbosity: Verbosity, report: Option<RawFd>) -> Result<u8, Refused> {
     let run_id = process::random_hex::<8>();
-    let terminal = process::own_pid() == 1 && tty::is_terminal(std::io::stdin().as_fd());
-    if terminal {
-        tty::give_up_terminal();
-    }
+    let report = report.map(adopt_report).transpose()?;
     let caller = Caller {
         context: Context {
             container_name: host_name(),
@@ -85,9 +82,10 @@ fn single(plan: &RunPlan, verbosity: Verbosity) -> Result<u8, Refused> {
         },
         run_id,
         verbosity,
-        report: None,
+        report,
         init: None,
-        terminal,
+        init_lost_within: Duration::ZERO,
+        terminal: true,
         started_in: None,
         runtime: None,
     };
@@ -118,6 +116,7 @@ fn table(
         env::current_dir().ok(),
         runtime,
         verbosity,
+        plan.init.stop_within,
     );
     let context = Context {
         container_name: container,

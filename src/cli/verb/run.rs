@@ -1,8 +1,9 @@
 //! `lockkeeper run`: one run, in the foreground.
 
 use std::path::{Path, PathBuf, absolute};
+use std::time::Duration;
 
-use super::start::{class, config_path, host_name, job_name, load, refused};
+use super::start::{adopt_report, class, config_path, host_name, job_name, load, refused};
 use crate::cli::RunArgs;
 use crate::config::plan::{
     ClassPlan, DEFAULT_WAIT, Kind, LockPlan, RunPlan, SharedMount, Stdin, Wait,
@@ -11,27 +12,12 @@ use crate::exit;
 use crate::journal::{Context, Speaker};
 use crate::lock::folders::runtime_folder;
 use crate::run::start::{Caller, Refused, guarded};
-use crate::sys::{fd, process};
+use crate::sys::process;
 use crate::trouble;
 
 /// Runs what `args` ask for; says the exit code.
 pub fn run(args: RunArgs) -> Result<u8, Refused> {
-    let report = match args.report {
-        Some(number) => {
-            let adopted = fd::adopt(number).map_err(|errno| {
-                let open = "open it for us, as in \"--report 3 3>report.json\"";
-                refused(
-                    exit::USAGE,
-                    format!(
-                        "writing the report to descriptor {number}: {}; {open}",
-                        trouble::why(errno)
-                    ),
-                )
-            })?;
-            Some(adopted)
-        }
-        None => None,
-    };
+    let report = args.report.map(adopt_report).transpose()?;
     let (verbosity, named) = (args.verbosity, args.job.is_some());
     let (plan, container) = plan(args)?;
     let run_id = process::random_hex::<8>();
@@ -47,6 +33,7 @@ pub fn run(args: RunArgs) -> Result<u8, Refused> {
         verbosity,
         report,
         init: None,
+        init_lost_within: Duration::ZERO,
         terminal: true,
         started_in: None,
         // Only a run with a name is looked for among those of this container.

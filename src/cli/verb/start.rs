@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::os::fd::{OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
 use nix::sys::utsname;
@@ -11,6 +12,8 @@ use crate::config::load::{self, Loaded};
 use crate::config::plan::ClassPlan;
 use crate::exit;
 use crate::run::start::Refused;
+use crate::sys::fd;
+use crate::trouble;
 
 /// Where the file is looked for when nothing names one.
 pub const DEFAULT_CONFIG: &str = "/etc/lockkeeper.toml";
@@ -65,6 +68,20 @@ pub fn host_name() -> Option<String> {
             .to_string_lossy()
             .into_owned(),
     )
+}
+
+/// Makes the descriptor of `--report` ours, and no longer one of those that the job gets.
+pub fn adopt_report(number: RawFd) -> Result<OwnedFd, Refused> {
+    fd::adopt(number).map_err(|errno| {
+        let open = "open it for us, as in \"--report 3 3>report.json\"";
+        refused(
+            exit::USAGE,
+            format!(
+                "writing the report to descriptor {number}: {}; {open}",
+                trouble::why(errno)
+            ),
+        )
+    })
 }
 
 /// Says why nothing was started, and gives the exit code.

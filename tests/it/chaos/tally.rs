@@ -82,9 +82,11 @@ impl Tally {
         here.map(|(_, count)| count).sum()
     }
 
-    /// What must not be; overlaps at the death of a PID 1 are told apart.
+    /// What must not be. At the death of a PID 1 the kernel kills guard, monitor and job at once and
+    /// buries them in any order: that is told apart, unless the job executes beside the next.
     pub(crate) fn faults(&self) -> u32 {
         self.overlaps
+            + self.beating_in_pid1s
             + self.stuck
             + self.survivors
             + self.wrong_statuses

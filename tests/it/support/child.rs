@@ -46,7 +46,13 @@ pub(crate) fn bare(command: &mut Command) -> &mut Command {
 /// Starts `command`, tied, with pipes on stdin and stdout.
 #[track_caller]
 pub(crate) fn start(command: &mut Command) -> Tied {
-    let piped = tie(command).stdin(Stdio::piped()).stdout(Stdio::piped());
+    spawn(tie(command))
+}
+
+/// The same for what is tied already and was changed since.
+#[track_caller]
+pub(crate) fn spawn(command: &mut Command) -> Tied {
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = piped
         .spawn()
         .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));

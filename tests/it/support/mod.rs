@@ -3,15 +3,20 @@
 pub(crate) mod agent;
 pub(crate) mod api;
 pub(crate) mod bin;
+pub(crate) mod chance;
 pub(crate) mod child;
 pub(crate) mod dir;
+pub(crate) mod inherited;
 pub(crate) mod journald;
+pub(crate) mod locks;
 pub(crate) mod need;
 pub(crate) mod net;
 pub(crate) mod ns;
 #[expect(dead_code, reason = "marking is the puppet's half of this file")]
 pub(crate) mod page;
 pub(crate) mod podman;
+pub(crate) mod pty;
 pub(crate) mod scene;
+pub(crate) mod stat;
 pub(crate) mod wait;
 pub(crate) mod yard;

@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -146,7 +147,7 @@ impl Inside {
 
 /// Has the calling thread's next child be PID 1 of a new namespace (`pid_namespaces(7)`), and its
 /// later ones be of the test's own again.
-fn in_new_pid_namespace<T>(start: impl FnOnce() -> T) -> io::Result<T> {
+pub(crate) fn in_new_pid_namespace<T>(start: impl FnOnce() -> T) -> io::Result<T> {
     let own = File::open("/proc/thread-self/ns/pid_for_children")?;
     #[expect(unsafe_code, reason = "no library at hand makes or enters a namespace")]
     let change = |flags: i32, back: bool| {
@@ -166,6 +167,30 @@ fn in_new_pid_namespace<T>(start: impl FnOnce() -> T) -> io::Result<T> {
     let started = start();
     change(libc::CLONE_NEWPID, true)?;
     Ok(started)
+}
+
+/// Gives what is started a /run of its own, where an init finds no runs but its own.
+pub(crate) fn own_run(command: &mut Command) -> &mut Command {
+    let mount = |from: *const libc::c_char, to: *const libc::c_char, kind, flags| {
+        #[expect(unsafe_code, reason = "no library at hand mounts")]
+        // SAFETY: C strings that live for ever, or null where the kernel reads none (mount(2)).
+        match unsafe { libc::mount(from, to, kind, flags, std::ptr::null()) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    #[expect(unsafe_code, reason = "the child itself enters its namespace")]
+    // SAFETY: system calls alone, allowed after fork.
+    unsafe {
+        command.pre_exec(move || {
+            if libc::unshare(libc::CLONE_NEWNS) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            let (none, tmpfs, null) = (c"none".as_ptr(), c"tmpfs".as_ptr(), std::ptr::null());
+            mount(none, c"/".as_ptr(), null, libc::MS_REC | libc::MS_PRIVATE)?;
+            mount(none, c"/run".as_ptr(), tmpfs, 0)
+        })
+    }
 }
 
 /// The children of a process with one thread (proc(5), `/proc/pid/task/tid/children`); none if it

@@ -36,7 +36,9 @@ impl Scene {
     pub(crate) fn new() -> Self {
         let dir = Dir::new();
         let page = Page::open(&dir.join("page")).expect("room for a page");
-        fs::copy(bin::puppet(), dir.join("puppet")).expect("room for a puppet");
+        // Not by ourselves: a child that another test's thread forks meanwhile would inherit the open
+        // file, and what is open for writing cannot be executed (ETXTBSY, execve(2)).
+        child::read(Command::new("cp").arg(bin::puppet()).arg(&*dir));
         Self { dir, page }
     }
 
@@ -148,10 +150,10 @@ impl Scene {
     }
 
     /// A plain user of flock(2) in the queue, who stands in the page as `run` as soon as the lock
-    /// is his, says `mine`, and ends. Its program is not the scene's.
+    /// is his, says `mine`, and ends soon. Its program is not the scene's.
     #[track_caller]
     pub(crate) fn waiter(&self, run: u32) -> Tied {
-        let script = format!("lock LOCK , mark PAGE {run} , out mine");
+        let script = format!("lock LOCK , mark PAGE {run} , out mine , sleep 5");
         let mut waiter = child::start(Command::new(bin::puppet()).args(self.words(&script)));
         until("it queues", || {
             waits_in(waiter.pid(), libc::SYS_flock) || waiter.try_wait().is_some()

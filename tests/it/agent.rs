@@ -93,11 +93,16 @@ fn the_real_agent_takes_turns_in_three_containers_and_an_interactive_one_passes(
     let batch = keys.map(|key| desk.yard.podman.start(&desk.batch(key, &[], &[])));
     desk.api
         .until("one has its turn", |asked| !asked.is_empty());
-    until("the others wait", || desk.yard.scene.waiting() >= 2);
+    until("the others wait, or ask beside it", || {
+        let asked = desk.api.requests();
+        let asking = |key: &&&str| asked.iter().any(|one| one.who == **key);
+        desk.yard.scene.waiting() >= 2 || keys.iter().filter(asking).count() == 3
+    });
     // With the same login, which is unwise, but must not make anybody wait.
     let interactive = "[classes.interactive]\nidentity = \"/home/agent/.claude\"\n[jobs.dev]";
-    let changes = [("[jobs.dev]", interactive), ("\"10m\"  ", "\"20s\"")];
-    let mut args = vec!["run", "--class", "interactive", "--", "claude"];
+    let changes = [("[jobs.dev]", interactive)];
+    let run = "run --class interactive --wait 20s -- claude";
+    let mut args: Vec<&str> = run.split(' ').collect();
     args.extend(agent::ARGS);
     let chat = desk.yard.podman.run(&desk.batch("chat", &args, &changes));
     let (answer, code) = result(&chat);

@@ -4,8 +4,8 @@ use std::fs;
 
 use nix::sys::signal::Signal::{SIGKILL, SIGUSR1};
 
-use crate::support::child::text;
 use crate::support::need::need;
+use crate::support::wait::until;
 use crate::support::yard::Yard;
 
 /// Leaves a daemon that left everything, and does not end before USR1 (`hang` where it is to stay).
@@ -69,13 +69,10 @@ fn an_interactive_container_passes_the_queue_and_ends_with_its_commands_code() {
     );
     let bare = yard.container(&["--", "puppet", "out", "here", ",", "exit", "7"]);
     for run in [chat, bare] {
-        let output = yard.podman.run(&run);
-        assert_eq!(
-            (text(&output.stdout).as_str(), output.status.code()),
-            ("here\n", Some(7)),
-            "{}",
-            text(&output.stderr)
-        );
+        let container = yard.podman.start(&run);
+        until("it ends", || container.pid() == 0);
+        assert_eq!(container.wait(), 7, "{}", container.errors());
+        assert_eq!(container.logs(), "here");
     }
     assert_eq!(
         yard.scene.page.alive(),

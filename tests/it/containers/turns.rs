@@ -87,9 +87,11 @@ fn an_interactive_container_passes_the_queue_and_ends_with_its_commands_code() {
 fn a_container_that_is_killed_hands_the_lock_over() {
     need!("root", "podman", "crun", "buildah", "busybox", "static");
     let yard = Yard::new();
-    let holder = yard.podman.start(&yard.init(&batch(HOLDS)));
-    yard.await_alive(&[(1, 2)]);
-    let second = yard.start_queueing(&yard.run("--lock LOCK", HOLDS_NEXT));
+    let holder = yard
+        .podman
+        .start(&yard.init(&batch("mark PAGE 1 , beat PAGE 1")));
+    yard.await_alive(&[(1, 1)]);
+    let second = yard.start_queueing(&yard.run("--lock LOCK", "mark PAGE 2 , beat PAGE 2"));
     let third = yard.start_queueing(&yard.init(&batch("mark PAGE 3")));
     holder.kill(SIGKILL);
     assert_eq!(holder.wait(), 137);
@@ -102,12 +104,12 @@ fn a_container_that_is_killed_hands_the_lock_over() {
         "{}",
         third.errors()
     );
-    assert_eq!(yard.scene.page.overlaps(), (0, vec![]));
-    assert_eq!(yard.scene.page.marks(), (4, 0));
+    // All of a container are killed in one go, and the kernel may still be ending one when the lock is
+    // free: what counts is that it executes nothing more.
+    assert_eq!(yard.scene.page.beating(), 0, "the lock was free too early");
+    assert_eq!(yard.scene.page.marks(), (3, 0));
     yard.scene.assert_empty();
 }
-
-const HOLDS_NEXT: &str = "mark PAGE 2 , hang";
 
 #[test]
 fn containers_with_the_lock_beside_the_mounted_folder_exclude_nobody() {

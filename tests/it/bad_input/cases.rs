@@ -204,7 +204,7 @@ pub(super) const CLAIMS: &[Case] = &[
     ),
     // A run whose guard and monitor were both killed leaves its claim: it names nobody.
     (
-        "(run -- sh -c 'echo $LOCKKEEPER_RUN_ID > id; until ls lock.d/$LOCKKEEPER_RUN_ID*; do sleep 0.01; done; read _ _ _ guard _ < /proc/$PPID/stat; kill -9 $guard $PPID') > /dev/null 2>&1; \
+        "(run -- sh -c 'echo $LOCKKEEPER_RUN_ID > id; until ls lock.d/$LOCKKEEPER_RUN_ID*; do sleep 0.01; done; read _ _ _ guard _ < /proc/$PPID/stat; kill -STOP $PPID; kill -9 $guard $PPID') > /dev/null 2>&1; \
          ls lock.d/$(cat id)* > /dev/null || exit; \
          flock lock env LOCKKEEPER_RUN_ID=$(cat id) ./lockkeeper run --lock lock --wait 0s -- true",
         75,

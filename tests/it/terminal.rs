@@ -68,7 +68,7 @@ fn ctrl_c_reaches_an_interactive_command_once() {
     let mut bash = bash(&lock_in(&dir));
     for how in INTERACTIVE {
         bash.line(&format!(
-            "{how} $P block INT,QUIT,USR1 , out ready , signals 3 , exit 5; echo code=$?"
+            "{how} $P block INT,QUIT,USR1 , out re''ady , signals 3 , exit 5; echo code=$?"
         ));
         bash.until("ready");
         bash.keys(CTRL_C);
@@ -90,7 +90,7 @@ fn an_interactive_run_shares_the_group_and_the_terminal_of_its_caller() {
     let dir = Dir::new();
     let mut bash = bash(&lock_in(&dir));
     for how in INTERACTIVE {
-        bash.line(&format!("{how} $P out ready , cat"));
+        bash.line(&format!("{how} $P out re''ady , cat"));
         bash.until("ready");
         let job = job(&bash);
         assert_eq!(bash.foreground(), job);
@@ -110,7 +110,7 @@ fn ctrl_z_stops_an_interactive_run_and_fg_continues_it() {
     let dir = Dir::new();
     let mut bash = bash(&lock_in(&dir));
     for how in INTERACTIVE {
-        bash.line(&format!("{how} $P out ready , cat"));
+        bash.line(&format!("{how} $P out re''ady , cat"));
         bash.until("ready");
         for _ in 0..5 {
             bash.keys(CTRL_Z);
@@ -119,9 +119,11 @@ fn ctrl_z_stops_an_interactive_run_and_fg_continues_it() {
             until_all_stopped(&bash);
             assert_eq!(bash.foreground(), bash.pid());
             bash.line("fg");
+            until("it goes on in the foreground", || {
+                bash.foreground() == job(&bash) && none_stopped(&bash)
+            });
             bash.line("hello");
             bash.until("hello");
-            assert!(none_stopped(&bash), "{how}");
         }
         bash.keys(CTRL_D);
         bash.until(PROMPT);
@@ -134,7 +136,7 @@ fn bg_lets_a_stopped_run_go_on_and_write() {
     let mut bash = bash(&lock_in(&dir));
     for how in INTERACTIVE {
         bash.line(&format!(
-            "{how} $P block CONT , out ready , wait CONT , out conti''nued , hang"
+            "{how} $P block CONT , out re''ady , wait CONT , out conti''nued , hang"
         ));
         bash.until("ready");
         bash.keys(CTRL_Z);
@@ -160,7 +162,7 @@ fn whoever_continues_the_caller_alone_continues_the_command() {
     let mut bash = bash(&lock);
     for how in [INTERACTIVE.as_slice(), &["$LK run --lock $L --"]].concat() {
         bash.line(&format!(
-            "{how} $P block CONT , out ready , wait CONT , out conti''nued"
+            "{how} $P block CONT , out re''ady , wait CONT , out conti''nued"
         ));
         bash.until("ready");
         bash.keys(CTRL_Z);
@@ -270,7 +272,7 @@ fn ctrl_c_asks_a_batch_run_to_stop_by_its_ladder() {
     let dir = Dir::new();
     let mut bash = bash(&lock_in(&dir));
     bash.line(
-        "$LK run --lock $L -- $P block TERM,INT , out ready , signals 1 , exit 7; echo code=$?",
+        "$LK run --lock $L -- $P block TERM,INT , out re''ady , signals 1 , exit 7; echo code=$?",
     );
     bash.until("ready");
     bash.keys(CTRL_C);
@@ -282,7 +284,7 @@ fn ctrl_c_asks_a_batch_run_to_stop_by_its_ladder() {
 fn ctrl_z_stops_a_batch_run_and_fg_continues_it() {
     let dir = Dir::new();
     let mut bash = bash(&lock_in(&dir));
-    bash.line("$LK run --lock $L -- $P out ready , lines 100000 1 | $P cat");
+    bash.line("$LK run --lock $L -- $P out re''ady , lines 100000 1 | $P cat");
     bash.until("ready");
     for line in ["1\r\n", "50\r\n", "100\r\n"] {
         bash.until(line);
@@ -474,7 +476,7 @@ fn as_pid_1_of_a_session_outside_the_command_shares_its_terminal() {
     need!("root");
     let dir = Dir::new();
     let mut bash = bash(&lock_in(&dir));
-    bash.line("unshare --pid --fork --mount-proc $LK -- $P block INT , out ready , signals 1 , cat , exit 3; echo code=$?");
+    bash.line("unshare --pid --fork --mount-proc $LK -- $P block INT , out re''ady , signals 1 , cat , exit 3; echo code=$?");
     bash.until("ready");
     bash.keys(CTRL_C);
     bash.until("INT 0");

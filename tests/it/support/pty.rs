@@ -24,8 +24,8 @@ pub(crate) const CTRL_D: &str = "\x04";
 pub(crate) const CTRL_Z: &str = "\x1a";
 pub(crate) const CTRL_BACKSLASH: &str = "\x1c";
 
-/// A terminal that echoes nothing, so that what appears was written by a program; and the session
-/// on it, all of which is killed when this is dropped.
+/// A terminal that echoes nothing, so that what appears was written by a program (but a shell may
+/// turn the echo on: what is waited for is typed with quotes in it, as `re''ady`); and the session on it, all of which is killed when this is dropped.
 pub(crate) struct Pty {
     /// None: hung up.
     master: Option<File>,

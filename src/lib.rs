@@ -17,6 +17,61 @@
 //! | [`journal`] | notes → journald or standard error |
 //! | [`trouble`] | error numbers in words: why, and what to do |
 //! | [`sys`] | the only unsafe code: signals, wait, spawn, /proc, poll, clock |
+//!
+//! `core` imports nothing of the others but the plan and the exit codes; `sys` knows no policy; the
+//! shells (`run`, `init`) have no `if` about policy: they turn what happens into an event, ask the
+//! core, and do what it answers.
+//!
+//! # The processes
+//!
+//! | process | started as | does |
+//! | --- | --- | --- |
+//! | init | the container's ENTRYPOINT, PID 1 or a subreaper | starts a guard for each run, reaps every orphan, stops in order ([`init::shell`]) |
+//! | guard | by init, or `lockkeeper run` | holds the lock beside the monitor; ends the run's orphans if the monitor dies ([`run::guard`]) |
+//! | monitor | forked by the guard | the life of one run ([`run::monitor`]) |
+//! | single | `lockkeeper -- COMMAND` without a lock | init and monitor in one process ([`run::start::alone`]) |
+//!
+//! # Invariants
+//!
+//! Each is a test of that name in `tests/it/invariants`.
+//!
+//! 1. `exclusive`: never do two batch runs that name the same lock execute at once, whichever single
+//!    process is killed at whatever moment, also beside plain flock(1) users.
+//! 2. `interactive_never_locks`: by type; an interactive class has no lock field.
+//! 3. `held_until_tree_empty`: the lock is held until the last process of the job's tree is gone.
+//! 4. `released_after_end`: a run that is over, by whatever path, holds nothing.
+//! 5. `no_survivors`: no process of a run's tree outlives the run.
+//! 6. `pid1_never_blocks`: not on a log, a lock, a pipe, a child or a file system; idle, no process
+//!    makes a system call.
+//! 7. `exit_status_kept`: the command's own status is the caller's, unchanged.
+//! 8. `nothing_removed_on_doubt`: absent on purpose is any code that removes or unlocks what it
+//!    cannot judge. (The sweep of lock directories, to which this applies most, is still to come.)
+//! 9. `deterministic_core`: recorded event logs replay to the same actions ([`run::event_log`]).
+//!
+//! The residue, by design: guard and monitor of one run killed in the same instant. When a PID 1 is
+//! killed the kernel sends KILL to all of its namespace in one go and frees what they held in any
+//! order: no process of the old run executes any more beside the next holder, but one may still be
+//! on its way out when the lock is free.
+//!
+//! # Choices that a reader may wonder about
+//!
+//! - **signalfd(2), not handlers.** All signals are blocked before `main` and stay so; they are read
+//!   from a descriptor. No disposition is changed, so a job gets back what we were started with for
+//!   nothing, no handler can run between fork and exec, and starting costs no system call a signal.
+//!   signal-hook gives the signals their names.
+//! - **A guard for every run but the single command,** interactive ones under init too: it is what
+//!   ends a run's orphans, and a monitor can be killed there as well.
+//! - **A guard under init is an exec, not a fork:** init has a log thread, and a lock that a thread
+//!   holds at the instant of a fork stays locked in the copy.
+//! - **A claim's latch is taken before the fork, its record written after the command has started:**
+//!   information is off the command's path. A nested run asks the latch alone: who started us has the
+//!   lock.
+//! - **The lock's file is watched from the second second on.** The kernel takes milliseconds to end an
+//!   inotify watch; a shorter run compares the file once, at its end.
+//! - **The monitor prepares the command while it waits,** so that nothing but a fork stands between
+//!   the lock and the command.
+//! - **Not built for NFS:** the waiter is a thread, not a process of its own; a wait that hangs in the
+//!   kernel ends only with its process.
 
 pub mod cli;
 pub mod config;

@@ -38,9 +38,11 @@ case $what in
         ;;
     chain) play the_chain ;;
     red)
-        : "${LOCKKEEPER_CHAOS_ROUNDS:=200}"
-        export LOCKKEEPER_CHAOS_ROUNDS LOCKKEEPER_CHAOS_RED=true
+        : "${LOCKKEEPER_CHAOS_ROUNDS:=600}"
+        export LOCKKEEPER_CHAOS_ROUNDS LOCKKEEPER_CHAOS_RED
         for patch in tests/chaos/*.patch; do
+            # Its second line names the fault that it must show.
+            LOCKKEEPER_CHAOS_RED=$(sed -n '2s/^Shows: //p' "$patch")
             name=$(basename "$patch" .patch)
             printf '\n── %s: %s\n' "$name" "$(head -n 1 "$patch")"
             # The same place for each: what did not change is built once.

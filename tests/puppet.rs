@@ -31,6 +31,7 @@
 //! | `zombie-leader` | the rest runs in a thread, the main thread ends: a zombie that lives |
 //! | `mark PAGE RUN [OPTION…]` | stands in the marker page as RUN (or `auto`) until its death |
 //! | `beat PAGE RUN` | shows in the marker page, without end, that it executes |
+//! | `watch PAGE RUN` | looks for other runs in the page for ever, without a rest |
 //! | `storm N PAGE RUN [MS]` | N lines of marked processes, each forking its successor and exiting |
 //! | `page PAGE` | prints `marks=N full=N overlaps=N alive=RUN:COUNT,…`, then each overlap |
 //! | `state` | a line of JSON: pid, ppid, pgrp, sid, tty, foreground, blocked, ignored, … |
@@ -269,6 +270,13 @@ fn perform(command: &[&str]) -> Done {
         ["vfork-hang"] => vfork_hang(),
         ["mark", page, run, options @ ..] => mark(page, run, options)?,
         ["beat", page, run] => beat(page, run)?,
+        ["watch", page, run] => {
+            let (page, run) = open_page(page, run)?;
+            ready();
+            loop {
+                page.look(run);
+            }
+        }
         ["storm", count, page, run] => storm(number(count)?, page, run, Duration::ZERO)?,
         ["storm", count, page, run, ms] => storm(number(count)?, page, run, millis(ms)?)?,
         ["page", page] => show_page(page)?,

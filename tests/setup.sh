@@ -31,6 +31,7 @@ tmux tmux terminal
 bash bash terminal
 hyperfine hyperfine cost
 cc gcc all
+patch patch chaos
 npm npm agent'
 
 have() {

@@ -4,10 +4,7 @@
 //! replaced. What a variable stands for may be a secret, and is never repeated.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
-
-use nix::sys::signal::Signal;
 
 use super::keys::Key;
 use super::nearest::nearest;
@@ -160,9 +157,16 @@ const NO_STOP: &[&str] = &[
 pub(crate) fn signal(raw: &str, text: &str) -> Result<Value, Wrong> {
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
-    let known = Signal::iterator().map(|signal| signal.as_str().trim_start_matches("SIG"));
-    match Signal::from_str(&format!("SIG{name}")) {
-        Ok(_) if NO_STOP.contains(&name) => {
+    let known = || {
+        (1..32).filter_map(|signo| {
+            Some((
+                signo,
+                signal_hook::low_level::signal_name(signo)?.strip_prefix("SIG")?,
+            ))
+        })
+    };
+    match known().find(|(_, known)| *known == name) {
+        Some(_) if NO_STOP.contains(&name) => {
             let help = if name == "KILL" {
                 "to kill without asking write grace = \"0s\""
             } else {
@@ -170,9 +174,9 @@ pub(crate) fn signal(raw: &str, text: &str) -> Result<Value, Wrong> {
             };
             Err((format!("{name} asks no command to end"), help.to_owned()))
         }
-        Ok(signal) => Ok(Value::Signal(signal as i32)),
-        Err(_) => {
-            let help = match nearest(name, known) {
+        Some((signo, _)) => Ok(Value::Signal(signo)),
+        None => {
+            let help = match nearest(name, known().map(|(_, known)| known)) {
                 Some(near) => format!("did you mean \"{near}\"?"),
                 None => "write a name, such as \"TERM\", \"INT\" or \"HUP\"".to_owned(),
             };

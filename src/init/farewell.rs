@@ -3,6 +3,10 @@
 //! Runs are over by now; what is left is what somebody else started (`exec` in the container) or
 //! what an unattributed orphan became. It is asked, has a second, and is killed. As PID 1 the kernel
 //! would kill it without asking as soon as we are gone (`pid_namespaces(7)`).
+//!
+//! Where we are not PID 1, a guard that has outlived the time for the stop is left to itself: it
+//! sees our end and goes on with its ladder. Killed, it and its monitor would free the lock before
+//! the last process of the run is gone.
 
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -17,9 +21,9 @@ const GRACE: Duration = Duration::from_secs(1);
 /// What KILL has not ended by then is in the kernel's hands; as PID 1 it ends with us.
 const LAST: Duration = Duration::from_secs(2);
 
-/// Asks, waits, kills, waits; comes back as soon as no child is left.
-pub fn say(signals: &Signals) {
-    if !reap() {
+/// Asks, waits, kills, waits; comes back as soon as no child but `guards` is left.
+pub fn say(signals: &Signals, guards: &[i32]) {
+    if !others_are_left(guards) {
         return;
     }
     let pid1 = process::own_pid() == 1;
@@ -27,28 +31,30 @@ pub fn say(signals: &Signals) {
         let _ = process::kill(-1, libc::SIGTERM);
         let _ = process::kill(-1, libc::SIGCONT);
     } else {
-        tree::Asked::default().ask_descendants();
+        tree::Asked::sparing(guards).ask_descendants();
     }
-    if gone_by(clock::now() + GRACE, signals, || {}) {
+    let guards = if pid1 { &[] } else { guards };
+    if gone_by(clock::now() + GRACE, signals, guards, || {}) {
         return;
     }
     let kill = || {
         if pid1 {
             tree::kill_namespace();
         } else {
-            tree::kill_children();
+            tree::kill_children_but(guards);
         }
     };
     kill();
-    gone_by(clock::now() + LAST, signals, kill);
+    gone_by(clock::now() + LAST, signals, guards, kill);
 }
 
-/// Waits until no child is left, and does `again` whenever one has gone; false: `until` has come.
-fn gone_by(until: Time, signals: &Signals, again: impl Fn()) -> bool {
+/// Waits until no child but `guards` is left, and does `again` whenever one has gone; false: `until`
+/// has come.
+fn gone_by(until: Time, signals: &Signals, guards: &[i32], again: impl Fn()) -> bool {
     while clock::now() < until {
         let [signal] = poll::wait([Some(signals.as_fd())], Some(until));
         while let Ok(Some(_)) = signals.next() {}
-        if signal && !reap() {
+        if signal && !others_are_left(guards) {
             return true;
         }
         again();
@@ -56,13 +62,14 @@ fn gone_by(until: Time, signals: &Signals, again: impl Fn()) -> bool {
     false
 }
 
-/// Reaps all that have ended; whether any child is left.
-fn reap() -> bool {
+/// Reaps all that have ended; whether a child is left that is none of `guards`.
+fn others_are_left(guards: &[i32]) -> bool {
     loop {
         match wait::reap() {
             Reaped::Child(..) => {}
-            Reaped::NoneYet => return true,
+            Reaped::NoneYet => break,
             Reaped::NoChild => return false,
         }
     }
+    guards.is_empty() || tree::children().iter().any(|child| !guards.contains(child))
 }

@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +37,8 @@ struct Charge {
     started_in: Option<PathBuf>,
     runtime: Option<PathBuf>,
     verbosity: Verbosity,
+    /// How long the run may go on when init has died.
+    stop_within: Duration,
 }
 
 /// What is the same for every guard of one init.
@@ -51,6 +54,8 @@ pub struct Guards {
     pub runtime: Option<PathBuf>,
     /// How much standard error is told.
     pub verbosity: Verbosity,
+    /// How long a run may go on when we have died: an init that crashes waits no longer.
+    pub stop_within: Duration,
 }
 
 /// A living guard, as init knows it.
@@ -77,6 +82,7 @@ impl Guards {
         started_in: Option<PathBuf>,
         runtime: Option<PathBuf>,
         verbosity: Verbosity,
+        stop_within: Duration,
     ) -> io::Result<Self> {
         Ok(Self {
             program: program::open_own()?,
@@ -84,6 +90,7 @@ impl Guards {
             started_in,
             runtime,
             verbosity,
+            stop_within,
         })
     }
 
@@ -104,6 +111,7 @@ impl Guards {
             started_in: self.started_in.clone(),
             runtime: self.runtime.clone(),
             verbosity: self.verbosity,
+            stop_within: self.stop_within,
         };
         let charge = written(&charge)
             .map_err(|error| format!("writing its plan: {}", trouble::text_of(&error)))?;
@@ -226,6 +234,8 @@ pub fn be_one(words: &[std::ffi::OsString]) -> Result<u8, Refused> {
         verbosity: charge.verbosity,
         report: None,
         init: Some(wire),
+        // KILL is sent a while before an init that crashes ends.
+        init_lost_within: charge.stop_within / 4 * 3,
         terminal: charge.terminal,
         started_in: charge.started_in,
         runtime: charge.runtime,

@@ -80,7 +80,8 @@ pub fn run(setup: Setup) -> io::Result<u8> {
     while shell.exit.is_none() {
         shell.turn();
     }
-    farewell::say(&shell.signals);
+    let guards: Vec<i32> = shell.running.iter().map(|guard| guard.pid).collect();
+    farewell::say(&shell.signals, &guards);
     shell.journal.flush(FLUSH);
     Ok(shell.exit.unwrap_or(crate::exit::FAILED))
 }

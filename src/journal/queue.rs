@@ -32,6 +32,9 @@ pub const CAPACITY: usize = 1024;
 /// The stack of the log thread, in bytes.
 const STACK: usize = 64 * 1024;
 
+/// The longest that a thread takes to come to run on the busiest of machines.
+const STARTING: Duration = Duration::from_secs(5);
+
 /// Where a process puts its notes. For one thread: the one that does everything else, too.
 #[derive(Debug)]
 pub struct Journal {
@@ -57,6 +60,8 @@ struct State {
     waiting: VecDeque<Note>,
     /// Whether the thread is writing one that it has taken.
     writing: bool,
+    /// Whether the thread has come to run.
+    begun: bool,
     /// Notes that found the queue full and are not reported yet.
     lost: u64,
     closed: bool,
@@ -128,8 +133,9 @@ impl Journal {
         self.start(around);
     }
 
-    /// Waits until all notes are written, `within` at the longest. Returns how many were not:
-    /// those that wait, and those that were lost and not yet reported.
+    /// Waits until all notes are written, `within` at the longest from when the log thread has come
+    /// to run: on a busy machine it has yet to, and no reader is to blame for that. Returns how many
+    /// were not: those that wait, and those that were lost and not yet reported.
     pub fn flush(&self, within: Duration) -> u64 {
         let Some(&(around, _)) = self.way.get() else {
             return 0;
@@ -148,12 +154,15 @@ impl Journal {
             self.shared.write_here(around);
             return self.shared.lock().left();
         }
-        let (state, _) = self
-            .shared
-            .drained
-            .wait_timeout_while(state, within, |state| state.left() > 0)
-            .unwrap_or_else(PoisonError::into_inner);
-        state.left()
+        let wait = |state, limit, goes_on: fn(&mut State) -> bool| {
+            let waited = self
+                .shared
+                .drained
+                .wait_timeout_while(state, limit, goes_on);
+            waited.unwrap_or_else(PoisonError::into_inner).0
+        };
+        let state = wait(state, STARTING, |state| !state.begun);
+        wait(state, within, |state| state.left() > 0).left()
     }
 
     fn way(&self) -> (Surroundings, Route) {
@@ -197,6 +206,8 @@ impl Shared {
 
     /// The log thread: one note after the other, until the journal is closed and empty.
     fn write_all(&self, around: Surroundings) {
+        self.lock().begun = true;
+        self.drained.notify_all();
         let sink = Sink::open(&self.context, self.verbosity, around, &self.out);
         while let Some(note) = self.next() {
             sink.put(&note);

@@ -185,15 +185,10 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
             to.step = Some(step_word(*step));
             to.errno = Some(*errno);
             let verb = step_verb(*step);
+            let why = trouble::start(*step, *errno, on.as_ref().unwrap_or(command));
             match on {
-                Some(on) => {
-                    let why = trouble::start(*step, *errno, on);
-                    format!("failed to {verb} {on:?} for {command:?}: {why}")
-                }
-                None => {
-                    let why = trouble::start(*step, *errno, command);
-                    format!("failed to {verb} {command:?}: {why}")
-                }
+                Some(on) => format!("failed to {verb} {on:?} for {command:?}: {why}"),
+                None => format!("failed to {verb} {command:?}: {why}"),
             }
         }
         Note::FinalSeen { failed, grace } => {

@@ -4,8 +4,6 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
-
 use crate::core::outcome::{Reason, SpawnStep};
 
 /// The reason in words that fit behind "ended by".
@@ -49,10 +47,10 @@ pub(super) const fn step_verb(step: SpawnStep) -> &'static str {
 }
 
 pub(super) fn signal_name(signal: i32) -> Cow<'static, str> {
-    match Signal::try_from(signal) {
-        Ok(known) => Cow::Borrowed(known.as_str()),
+    match signal_hook::low_level::signal_name(signal) {
+        Some(name) => Cow::Borrowed(name),
         // The real-time signals have no names of their own (signal(7)).
-        Err(_) => Cow::Owned(format!("signal {signal}")),
+        None => Cow::Owned(format!("signal {signal}")),
     }
 }
 

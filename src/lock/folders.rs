@@ -25,7 +25,7 @@ pub fn claims_folder(lock_path: &Path) -> PathBuf {
     PathBuf::from(folder)
 }
 
-/// The folder with the claims of this container's runs: the first of [`runtime_candidates`] that is
+/// The folder with the claims of this container's runs: the first of `runtime_candidates` that is
 /// there, or can be made, and that we may write to. `None`: do without, and say so.
 ///
 /// Two system calls where /run/lockkeeper exists. /dev/shm may be shared with other containers

@@ -38,7 +38,11 @@ pub enum Watched {
 /// back, and watches it to its end. `init` is the wire to the init that started this run.
 ///
 /// Must be called while the process has one thread. Fails where nothing could be forked.
-pub fn watch(init: Option<&Wire>, monitor: impl FnOnce(Wire) -> u8) -> io::Result<Watched> {
+pub fn watch(
+    init: Option<&Wire>,
+    init_lost_within: Duration,
+    monitor: impl FnOnce(Wire) -> u8,
+) -> io::Result<Watched> {
     let signals = Signals::open()?;
     let (own_end, its_end) = Wire::pair()?;
     // What a shell started before it became us by exec is no part of the run.
@@ -64,6 +68,7 @@ pub fn watch(init: Option<&Wire>, monitor: impl FnOnce(Wire) -> u8) -> io::Resul
                 keeps_inherited,
                 strangers,
                 init,
+                init_lost_within,
                 init_gone: false,
                 signals,
                 stopping: false,
@@ -86,6 +91,8 @@ struct Guard<'a> {
     /// starts over; until the command is there.
     keeps_inherited: bool,
     init: Option<&'a Wire>,
+    /// The time for the stop when init has died.
+    init_lost_within: Duration,
     init_gone: bool,
     signals: Signals,
     /// The monitor is about to stop, and we with it.
@@ -165,7 +172,7 @@ impl Guard<'_> {
                 Incoming::Nothing => return,
                 Incoming::Gone => {
                     self.init_gone = true;
-                    send(&self.monitor, &Order::Stop(None));
+                    send(&self.monitor, &Order::Stop(Some(self.init_lost_within)));
                 }
             }
         }

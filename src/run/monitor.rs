@@ -37,7 +37,7 @@ use crate::sys::{clock, poll, process, tree};
 use crate::trouble;
 
 /// How long the last notes may take to reach the journal.
-const FLUSH: Duration = Duration::from_millis(200);
+const FLUSH: Duration = Duration::from_secs(1);
 
 /// What a monitor is given.
 #[derive(Debug)]
@@ -253,18 +253,18 @@ impl Monitor<'_> {
             Ok(Attempt::Busy) => {
                 let (holder, trouble) = self.setup.claims.waiting(self.owner());
                 let path = lock.path().to_owned();
-                self.setup
-                    .journal
-                    .note(Note::Waiting { lock: path, holder });
+                self.setup.journal.note(Note::Waiting {
+                    lock: path.clone(),
+                    holder,
+                });
                 self.note_all(trouble);
                 match Waiter::start(lock) {
                     Ok(waiter) => self.waiter = Some(waiter),
                     Err(error) => {
-                        let path = self.setup.lock.as_ref().map(|lock| lock.path().to_owned());
-                        let path = path.unwrap_or_default();
                         let why = trouble::text_of(&error);
+                        let path = path.display();
                         return self
-                            .lock_failed(&format!("cannot wait for the lock {path:?}: {why}"));
+                            .lock_failed(&format!("cannot wait for the lock \"{path}\": {why}"));
                     }
                 }
                 self.prepared = Some(self.prepare());

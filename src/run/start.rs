@@ -24,7 +24,7 @@ use crate::sys::{clock, process, tty};
 use crate::trouble;
 
 /// How long the last notes may take to reach the journal.
-const FLUSH: Duration = Duration::from_millis(200);
+const FLUSH: Duration = Duration::from_secs(1);
 
 /// Who starts a run, and from where.
 #[derive(Debug)]
@@ -39,6 +39,8 @@ pub struct Caller {
     pub report: Option<OwnedFd>,
     /// The wire to the init that starts this run.
     pub init: Option<Wire>,
+    /// How long the run may go on when that init has died.
+    pub init_lost_within: Duration,
     /// Whether the run has the terminal of standard input for its own, as PID 1's main command has.
     pub terminal: bool,
     /// The folder that the command starts in, where its plan names none and we have left it.
@@ -78,7 +80,7 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         let claims = Claims::open(owner, caller.runtime.as_deref(), &mut notes);
         let held = lock.clone();
         let first_notes = std::mem::take(&mut notes);
-        let watched = guard::watch(caller.init.as_ref(), |wire| {
+        let watched = guard::watch(caller.init.as_ref(), caller.init_lost_within, |wire| {
             let setup = Setup {
                 plan,
                 run_id: &caller.run_id,

@@ -14,9 +14,19 @@ type Identity = (i32, u64);
 #[derive(Debug, Default)]
 pub struct Asked {
     seen: BTreeSet<Identity>,
+    /// Children that are left alone, with all below them.
+    spared: Vec<i32>,
 }
 
 impl Asked {
+    /// Leaves these children alone, with all below them.
+    pub fn sparing(children: &[i32]) -> Self {
+        Self {
+            seen: BTreeSet::new(),
+            spared: children.to_vec(),
+        }
+    }
+
     /// Sends TERM and CONT to every descendant that has not had them; processes that appear while
     /// the tree is read may be missed, so it is called again. Where /proc is not usable, only
     /// children are reached.
@@ -24,7 +34,9 @@ impl Asked {
         let own = process::own_pid();
         if !proc::is_ours() {
             for child in children() {
-                self.ask_child(child, 0);
+                if !self.spared.contains(&child) {
+                    self.ask_child(child, 0);
+                }
             }
             return;
         }
@@ -36,6 +48,9 @@ impl Asked {
                     let Some(stat) = proc::stat(pid) else {
                         continue;
                     };
+                    if parent == own && self.spared.contains(&pid) {
+                        continue;
+                    }
                     if parent == own {
                         self.ask_child(pid, stat.start_time);
                     } else {
@@ -120,16 +135,21 @@ pub fn survivors() -> Vec<i32> {
 
 /// The same, but for `strangers`, which are children, too.
 pub fn survivors_but(strangers: &[i32]) -> Vec<i32> {
-    let mut living = Vec::new();
-    let mut queue = children();
-    queue.retain(|child| !strangers.contains(child));
+    let ours = || {
+        let mut ours = children();
+        ours.retain(|child| !strangers.contains(child));
+        ours
+    };
+    let listed = ours();
     if !proc::is_ours() {
-        return queue;
+        return listed;
     }
     // Once more: one may have become ours since the others were sent it.
-    for child in &queue {
+    for child in &listed {
         let _ = process::kill(*child, libc::SIGKILL);
     }
+    let mut living = Vec::new();
+    let mut queue = listed.clone();
     while let Some(pid) = queue.pop() {
         if !proc::is_dead_for_ever(pid) {
             living.push(pid);
@@ -140,6 +160,9 @@ pub fn survivors_but(strangers: &[i32]) -> Vec<i32> {
             queue.push(deeper);
         }
     }
+    // Who died after the list was made has left us his children, before he was seen dead.
+    let newcomers = ours().into_iter().filter(|pid| !listed.contains(pid));
+    living.extend(newcomers);
     living
 }
 

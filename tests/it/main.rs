@@ -11,10 +11,12 @@
     reason = "a test that cannot go on says where, and fails"
 )]
 
+mod agent;
 mod bad_input;
 mod chaos;
 mod check;
 mod config;
+mod containers;
 mod early;
 mod invariants;
 mod parts;

@@ -461,7 +461,7 @@ fn the_real_agent_hangs_after_its_result() {
     need!("root", "agent");
     let (net, home, other) = (Net::new(), Dir::new(), Dir::new());
     let api = Api::serve(net.listen(), |_| Answer::Now);
-    agent::hang_after_result(&home);
+    agent::hang_after_result(&home.join(".claude"));
     let mut inside = agent_inside(&net, &api, &home);
     let result = r#""type":"result","subtype":"success""#;
     while !inside

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read as _};
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
@@ -43,7 +43,7 @@ fn claims(scene: &Scene) -> usize {
 fn a_command_of_pid_1_at_a_terminal_is_not_stopped_by_the_handover_of_the_terminal() {
     need!("root", "script", "setsid");
     let line = format!(
-        "unshare --pid --fork --mount-proc --kill-child setsid -c {} -- sh -c 'exit 7'",
+        "unshare --pid --fork --mount-proc --kill-child setsid -c {} -- sh -c 'sleep 0.3; exit 7'",
         lockkeeper().display()
     );
     let mut script = Command::new("script");
@@ -107,12 +107,12 @@ fn a_run_inside_a_run_without_the_lock_does_not_wait_for_the_one_round_both() {
     assert_eq!(text(&output.stdout), "inside\n", "{}", text(&output.stderr));
 }
 
-/// The program with `stdout`, not yet read, and a command that writes 150,000 bytes to it.
+/// The program with `stdout`, not yet read, and a command that writes 130,000 bytes to it.
 fn writer(stdout: impl Into<Stdio>) -> std::process::Child {
     let mut command = Command::new(lockkeeper());
     child::bare(&mut command)
         .args(["run", "--idle-timeout", "1h", "--", "sh", "-c"])
-        .arg("head -c 150000 /dev/zero; : > /dev/null")
+        .arg("head -c 130000 /dev/zero; : > /dev/null")
         .stdout(stdout);
     child::tie(&mut command).spawn().unwrap()
 }
@@ -135,7 +135,7 @@ fn the_last_output_is_not_cut_off_by_a_signal_that_asks_for_no_stop() {
     });
     let mut rest = Vec::new();
     reader.read_to_end(&mut rest).unwrap();
-    assert_eq!(taken.len() + rest.len(), 150_000);
+    assert_eq!(taken.len() + rest.len(), 130_000);
     assert!(run.wait().unwrap().success());
 }
 
@@ -143,21 +143,16 @@ fn the_last_output_is_not_cut_off_by_a_signal_that_asks_for_no_stop() {
 fn output_goes_on_where_the_reader_has_made_it_non_blocking() {
     let (mut reader, pipe) = io::pipe().unwrap();
     fcntl(pipe.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
-    let full = pipe.as_raw_fd();
-    let mut run = writer(pipe.try_clone().unwrap());
-    until("the pipe is full", || {
-        let mut waiting = 0;
-        #[expect(unsafe_code, reason = "FIONREAD has no wrapper here")]
-        // SAFETY: `waiting` is valid for writing (FIONREAD, ioctl(2)).
-        unsafe {
-            libc::ioctl(full, libc::FIONREAD, &raw mut waiting)
-        };
-        waiting >= 65_536
-    });
-    drop(pipe);
+    let mut run = writer(pipe);
+    let guard = run.id().cast_signed();
+    let monitor = until_some("the monitor", || children(guard).first().copied());
+    let mut first = [1];
+    reader.read_exact(&mut first).unwrap();
+    // Two pipes take all of it.
+    until("the command has ended", || children(monitor).is_empty());
     let mut all = Vec::new();
     reader.read_to_end(&mut all).unwrap();
-    assert_eq!(all.len(), 150_000);
+    assert_eq!(all.len() + first.len(), 130_000);
     assert!(run.wait().unwrap().success());
 }
 
@@ -212,7 +207,7 @@ fn a_run_of_another_pid_namespace_is_not_taken_for_one_of_ours() {
         class: "interactive".into(),
         kind: record::Kind::Interactive,
         state: State::Running,
-        container: None,
+        container: Some(plan.init.name.clone()),
         pid: Some(1),
         start_time: None,
         boot_id: origin.boot_id,

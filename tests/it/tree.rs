@@ -59,15 +59,18 @@ fn a_daemon_that_left_everything_is_gone_after_kill_of_the_guard() {
 fn a_daemon_that_left_everything_is_gone_after_kill_of_pid_1() {
     need!("root");
     let scene = Scene::new();
-    let run = scene.run_command("", &format!("mark PAGE 1 , {HERMIT} , hang"));
+    let run = scene.run_command("", &format!("mark PAGE 1 , {HERMIT} , beat PAGE 1"));
     let args: Vec<&str> = run.get_args().map(|arg| arg.to_str().unwrap()).collect();
     // Here the guard is PID 1 itself.
     let mut inside = Ns::root().start(bin::lockkeeper(), &args);
     until("both live", || scene.page.alive().get(&1) == Some(&2));
-    let waiter = scene.waiter(2);
+    let mut waiter = scene.waiter(2);
     signal(inside.pid1(), SIGKILL);
     ended(&mut inside.process);
-    scene.gets_its_turn(waiter);
+    // All were killed in one go, and the kernel may still be ending the daemon when the lock is free:
+    // what counts is that it executes nothing more.
+    assert!(ended(&mut waiter).success());
+    assert_eq!(scene.page.beating(), 0, "the lock was free too early");
     scene.assert_empty();
 }
 
@@ -119,24 +122,46 @@ fn a_storm_of_two_thousand_ends_with_pid_1() {
 
 // Those who want to go, and can.
 
+/// A run whose leftovers have long, as half a second of ours may be much more on a busy machine.
+fn patient(scene: &Scene, script: &str) -> Tied {
+    let config = scene.config(&format!(
+        "[classes.batch]
+        lock = \"it\"
+        stop = {{ grace = \"100ms\", leftover_grace = \"25s\" }}
+        [locks.it]
+        path = \"LOCK\"
+        [jobs.dev]
+        class = \"batch\"
+        script = {script}"
+    ));
+    let mut command = Command::new(bin::lockkeeper());
+    child::start(
+        bare(&mut command)
+            .args(["run", "-c"])
+            .arg(config)
+            .arg("dev"),
+    )
+}
+
 #[test]
 fn a_descendant_that_needs_half_a_second_after_term_gets_it() {
     let scene = Scene::new();
     let script =
         "child { mark PAGE 1 daemon setsid closefds , block TERM , cleanup 500 DIR/cleaned }";
-    assert!(ended(&mut scene.run("", script)).success());
+    assert!(ended(&mut patient(&scene, script)).success());
     assert!(scene.path("cleaned").exists());
     scene.assert_empty();
 }
 
 #[test]
-fn a_grandchild_of_a_stopped_command_that_needs_half_a_second_gets_it() {
+fn a_grandchild_of_a_deaf_child_of_a_deaf_command_hears_term_and_gets_half_a_second() {
     let scene = Scene::new();
-    let script = "child { block TERM , child { block TERM , cleanup 500 DIR/cleaned } , ignore TERM , hang } \
-        , out begun , ignore TERM , hang";
-    let mut run = scene.begun("--grace 100ms", script);
+    let script = "ignore TERM , child { child { block TERM , cleanup 500 DIR/cleaned } , reap } \
+        , out begun , reap";
+    let mut run = patient(&scene, script);
+    assert_eq!(run.line().as_deref(), Some("begun"));
     signal(run.pid(), SIGTERM);
-    assert_eq!(ended(&mut run).code(), Some(137));
+    ended(&mut run);
     assert!(scene.path("cleaned").exists());
     scene.assert_empty();
 }
@@ -285,8 +310,10 @@ fn traced(scene: &Scene) -> (Tied, Tracer, [i32; 2]) {
     let run = scene.begun("--grace 100ms", script);
     let monitor = child_of(run.pid());
     let daemon = until_some("the daemon is the monitor's", || {
-        let of = children(monitor);
-        (of.len() == 2).then(|| of[1])
+        let [_command, daemon] = children(monitor)[..] else {
+            return None;
+        };
+        Some(daemon)
     });
     let numbers = [daemon, child_of(daemon)];
     (run, Tracer::of(daemon), numbers)

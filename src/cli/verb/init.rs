@@ -84,6 +84,7 @@ fn single(plan: &RunPlan, verbosity: Verbosity, report: Option<RawFd>) -> Result
         verbosity,
         report,
         init: None,
+        init_lost_within: Duration::ZERO,
         terminal: true,
         started_in: None,
         runtime: None,
@@ -115,6 +116,7 @@ fn table(
         env::current_dir().ok(),
         runtime,
         verbosity,
+        plan.init.stop_within,
     );
     let context = Context {
         container_name: container,

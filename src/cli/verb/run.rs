@@ -1,6 +1,7 @@
 //! `lockkeeper run`: one run, in the foreground.
 
 use std::path::{Path, PathBuf, absolute};
+use std::time::Duration;
 
 use super::start::{adopt_report, class, config_path, host_name, job_name, load, refused};
 use crate::cli::RunArgs;
@@ -32,6 +33,7 @@ pub fn run(args: RunArgs) -> Result<u8, Refused> {
         verbosity,
         report,
         init: None,
+        init_lost_within: Duration::ZERO,
         terminal: true,
         started_in: None,
         // Only a run with a name is looked for among those of this container.
@@ -121,7 +123,8 @@ fn absolute_path(path: &Path) -> Result<PathBuf, Refused> {
         refused(
             exit::CONFIG,
             format!(
-                "finding the lock {path:?}: {}; name it by a path that begins with /",
+                "finding the lock \"{}\": {}; name it by a path that begins with /",
+                path.display(),
                 trouble::text_of(&error)
             ),
         )

@@ -90,9 +90,14 @@ impl Round<'_, '_> {
         let new = overlaps - overlaps_before;
         if new > 0 {
             let longest = self.lane.page.take_longest();
-            if self.plan.aim.is_pid1() {
-                let beating = self.lane.page.beating() - beating_before;
-                self.tally.beating += beating;
+            let beating = self.lane.page.beating() - beating_before;
+            // Only what the killed run itself does beside another is told apart.
+            let subject = self.contenders.iter().find(|it| it.who == SUBJECT);
+            let subject = subject.map_or(0, |it| it.run.get());
+            let kept = pairs.get(overlaps_before as usize..overlaps as usize);
+            let its_own = kept.is_some_and(|new| new.iter().all(|pair| pair.beside == subject));
+            if self.plan.aim.is_pid1() && its_own {
+                self.tally.beating_in_pid1s += beating;
                 self.tally.longest = self.tally.longest.max(longest);
                 if self.has_own_init() {
                     self.tally.init_overlaps += 1;
@@ -101,6 +106,7 @@ impl Round<'_, '_> {
                 }
             } else {
                 self.tally.overlaps += 1;
+                self.tally.beating += beating;
             }
             let last = pairs.last().copied();
             let runs = self.contenders.iter().map(|it| (it.who, it.run.get()));

@@ -10,7 +10,8 @@ use lockkeeper::run::event_log::Entry;
 pub(crate) enum Phase {
     /// From exec on: configuration, placement, opening the lock, the fork of the monitor.
     Starting,
-    /// From the open of a claim's latch or temporary file to the rename that makes it valid.
+    /// From the making of a claim's latch to its lock, and from that of its record's temporary file
+    /// to the rename.
     Claim,
     /// In the queue of the lock.
     Waiting,
@@ -96,11 +97,19 @@ pub(crate) struct Call {
     pub(crate) args: [u64; 6],
 }
 
+/// A part of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    Latch,
+    Record,
+}
+
 /// Follows one process through its phases.
 pub(crate) struct Tracker {
     phase: Phase,
-    /// The phase to come back to when the claim is written.
-    around: Option<Phase>,
+    /// The phase to come back to when the claim is made or written, and what ends it.
+    around: Option<(Phase, Written)>,
+    recorded: bool,
     /// The command exists: no child left means an empty tree.
     forked: bool,
     polled: bool,
@@ -113,6 +122,7 @@ impl Tracker {
         Self {
             phase,
             around: None,
+            recorded: false,
             forked: false,
             polled: false,
             call: Call::default(),
@@ -122,6 +132,11 @@ impl Tracker {
 
     pub(crate) fn phase(&self) -> Phase {
         self.phase
+    }
+
+    /// Whether the process has put a record into its claim.
+    pub(crate) fn has_recorded(&self) -> bool {
+        self.recorded
     }
 
     pub(crate) fn forked(&mut self) {
@@ -136,8 +151,14 @@ impl Tracker {
             libc::SYS_openat if self.around.is_none() => {
                 let path = memory(call.args[1], 256);
                 let path = path.split(|byte| *byte == 0).next().unwrap_or_default();
-                if path.ends_with(b".tmp") || path.ends_with(b".latch") {
-                    self.around = Some(self.phase);
+                let makes = call.args[2] & u64::from(libc::O_CREAT.unsigned_abs()) != 0;
+                let part = match path {
+                    path if path.ends_with(b".tmp") => Some(Written::Record),
+                    path if path.ends_with(b".latch") => Some(Written::Latch),
+                    _ => None,
+                };
+                if let Some(part) = part.filter(|_| makes) {
+                    self.around = Some((self.phase, part));
                     self.phase = Phase::Claim;
                 }
             }
@@ -165,10 +186,17 @@ impl Tracker {
         if let Some(entry) = self.entry.take() {
             self.phase = self.phase.after(&entry);
         }
-        let is_rename =
-            self.call.number == libc::SYS_renameat2 || self.call.number == libc::SYS_renameat;
-        if is_rename && let Some(before) = self.around.take() {
+        let part = match self.call.number {
+            libc::SYS_renameat | libc::SYS_renameat2 => Some(Written::Record),
+            libc::SYS_fcntl => Some(Written::Latch),
+            _ => None,
+        };
+        if let Some((before, ends)) = self.around
+            && part == Some(ends)
+        {
+            self.around = None;
             self.phase = before;
+            self.recorded |= ends == Written::Record;
         }
         let exclusive = u64::from(libc::LOCK_EX.unsigned_abs() | libc::LOCK_NB.unsigned_abs());
         match (self.call.number, self.call.args[1]) {

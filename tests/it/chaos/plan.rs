@@ -97,7 +97,12 @@ impl Plan {
                 work.job = Job::Simple;
             }
         }
-        if aim.is_init() && rng.below(2) == 0 {
+        let busy = match (aim.is_init(), traced) {
+            (true, _) => 50,
+            (false, true) => 5,
+            (false, false) => 25,
+        };
+        if rng.below(100) < busy {
             work[SUBJECT].job = Job::Busy;
         }
         let mut order = rng.pick(&[[0, 1, 2], [0, 2, 1], [1, 0, 2], [2, 0, 1], [1, 2, 0]]);
@@ -233,7 +238,7 @@ impl Work {
             Job::Storm => format!("{mark} , storm 3 {page} {run} 1 , sleep {millis} , exit {code}"),
             Job::Busy => {
                 format!(
-                    "{mark} , child {{ {mark} closefds , beat {page} {run} }} , beat {page} {run}"
+                    "{mark} closefds , child {{ {mark} , beat {page} {run} }} , beat {page} {run}"
                 )
             }
             Job::Deaf => {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lockkeeper::lock::listing::list;
+use lockkeeper::lock::listing::{list, lives};
 
 use super::phase::{Phase, Tracker};
 use super::plan::{Aim, SUBJECT};
@@ -145,11 +145,18 @@ impl Round<'_, '_> {
             return;
         };
         let name = log.file_stem().unwrap_or_default().to_string_lossy();
-        let listing = list(&self.lane.claims());
-        let alive = listing
-            .claims
-            .iter()
-            .any(|(record, alive)| *alive && record.run_id == name);
+        let folder = self.lane.claims();
+        let recorded = self
+            .trace
+            .tracker
+            .as_ref()
+            .is_some_and(Tracker::has_recorded);
+        let alive = if recorded {
+            let mut claims = list(&folder).claims.into_iter();
+            claims.any(|(record, alive)| alive && record.run_id == name)
+        } else {
+            lives(&folder, &name)
+        };
         self.tally.claims_seen += 1;
         if !alive {
             self.tally.claims_lost += 1;

@@ -191,9 +191,9 @@ fn pid1_never_blocks_nor_wakes_while_nothing_happens() {
     need!("root", "strace", "timeout");
     let scene = Scene::new();
     // Some run, some wait: `dev` holds the lock, the others stand in its queue.
-    let more: String = (0..3)
-        .map(|job| format!("\n[jobs.dev{job}]\nclass = \"batch\"\nscript = hang"))
-        .collect();
+    let more = (0..3).fold(String::new(), |more, job| {
+        more + &format!("\n[jobs.dev{job}]\nclass = \"batch\"\nscript = hang")
+    });
     let timed = CONFIG.replace(
         "[classes.batch]",
         "[classes.batch]\n idle_timeout = \"1h\"\n timeout = \"2h\"",
@@ -204,7 +204,7 @@ fn pid1_never_blocks_nor_wakes_while_nothing_happens() {
         .to_string();
     let inside = own_run().start(bin::lockkeeper(), &["init", "-c", &config]);
     until("some run and some wait", || {
-        scene.page.alive().len() >= 1 && scene.waiting() == 3
+        !scene.page.alive().is_empty() && scene.waiting() == 3
     });
 
     let mut strace = Command::new("timeout");

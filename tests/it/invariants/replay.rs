@@ -59,10 +59,13 @@ fn script(text: &str) -> String {
 fn deterministic_core_replays_runs_that_end_by_themselves_and_by_watchdogs() {
     let scene = Scene::new();
     let leaves = script(LEAVES);
+    let held = scene.hold();
+    let mut expired = recorded(&scene, "--wait 200ms", "hang");
+    assert_eq!(ended(&mut expired).code(), Some(75));
+    drop(held);
     let mut runs = [
         recorded(&scene, "", "exit 3"),
         recorded(&scene, "", &leaves),
-        recorded(&scene, "--wait 200ms", "hang"),
         recorded(
             &scene,
             "--timeout 300ms --grace 100ms",
@@ -80,7 +83,7 @@ fn deterministic_core_replays_runs_that_end_by_themselves_and_by_watchdogs() {
     let events = replayed(&scene);
     assert_eq!(
         fs::read_dir(scene.path("events")).unwrap().count(),
-        runs.len()
+        runs.len() + 1
     );
     seen(&events, |event| matches!(event, Event::LockBusy));
     seen(&events, |event| matches!(event, Event::LastOutput { .. }));

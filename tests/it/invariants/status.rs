@@ -86,10 +86,7 @@ fn exit_status_kept_apart_from_our_own_by_the_report() {
     ] {
         let report = scene.path("report");
         let run = scene.run_command(options, script);
-        let words = run
-            .get_args()
-            .map(|word| word.to_os_string())
-            .collect::<Vec<_>>();
+        let words = run.get_args().map(ToOwned::to_owned).collect::<Vec<_>>();
         let mut shell = Command::new("sh");
         bare(&mut shell).args([
             "-c",

@@ -42,7 +42,7 @@ fn no_survivors_of_a_run_that_is_stopped() {
     let scene = Scene::new();
     let mut run = scene.begun(
         "--grace 100ms",
-        &format!("{MANY} , out begun , ignore TERM , hang"),
+        &format!("{MANY} , ignore TERM , out begun , hang"),
     );
     until_all_live(&scene, 1);
     signal(run.pid(), SIGTERM);
@@ -180,7 +180,9 @@ fn no_survivors_of_an_init_whose_guard_and_monitor_were_killed_at_once() {
         .flat_map(|&guard| [guard, child_of(guard)])
         .collect();
     for end in [Signal::SIGSTOP, SIGKILL] {
-        pairs.iter().for_each(|&pid| signal(pid, end));
+        for &pid in &pairs {
+            signal(pid, end);
+        }
     }
     // No job is left that could run, and what was left behind is init's own.
     ended(&mut init);

@@ -56,10 +56,11 @@ pub(crate) fn command(net: &Net, api: &Api, key: &str, home: &Path) -> Command {
     command
 }
 
-/// Has every agent with this home hang after its result, as a hook that never returns makes it.
-pub(crate) fn hang_after_result(home: &Path) {
+/// Has every agent with this login (`~/.claude`) hang after its result, as a hook that never
+/// returns makes it.
+pub(crate) fn hang_after_result(login: &Path) {
     let hook = r#"{"type":"command","command":"sleep 3600","timeout":3600}"#;
     let settings = format!(r#"{{"hooks":{{"SessionEnd":[{{"hooks":[{hook}]}}]}}}}"#);
-    fs::create_dir_all(home.join(".claude")).expect("the home can be written");
-    fs::write(home.join(".claude/settings.json"), settings).expect("the home can be written");
+    fs::create_dir_all(login).expect("the home can be written");
+    fs::write(login.join("settings.json"), settings).expect("the home can be written");
 }

@@ -15,6 +15,8 @@ pub(crate) enum Answer {
     Now,
     /// After so long: an agent at work.
     After(Duration),
+    /// As soon as this other requester has asked: until then both are at work.
+    Behind(&'static str),
     /// Begins a stream, and never ends it: a hung agent.
     Endless,
     /// With an error for which no agent tries again: a result with `is_error`.
@@ -109,6 +111,12 @@ impl Log {
         requests.len() - 1
     }
 
+    fn await_request_of(&self, who: &str) {
+        let asked = |requests: &mut Vec<Request>| requests.iter().any(|one| one.who == who);
+        let requests = self.changed.wait_while(self.lock(), |all| !asked(all));
+        drop(requests);
+    }
+
     fn end(&self, at: usize) {
         if let Some(request) = self.lock().get_mut(at) {
             request.ended = Some(Instant::now());
@@ -151,6 +159,9 @@ fn converse(stream: &TcpStream, log: &Log, answer: &dyn Fn(&str) -> Answer) -> s
         if message {
             let how = answer(&who);
             let at = log.begin(who);
+            if let Answer::Behind(other) = how {
+                log.await_request_of(other);
+            }
             let told = reply(
                 stream,
                 how,
@@ -174,7 +185,7 @@ fn reply(stream: &TcpStream, how: Answer, streaming: bool) -> std::io::Result<()
             return send(stream, "400 Bad Request", "application/json", body);
         }
         Answer::After(delay) => thread::sleep(delay),
-        Answer::Now | Answer::Endless => {}
+        Answer::Now | Answer::Behind(_) | Answer::Endless => {}
     }
     if !streaming && how != Answer::Endless {
         let body = format!(

@@ -5,9 +5,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use nix::sys::signal::Signal::SIGTERM;
 use serde_json::Value;
 
-use super::child::{self, Tied, read};
+use super::child::{self, Tied, read, signal};
 use super::dir::Dir;
 use super::wait::until;
 
@@ -28,15 +29,25 @@ impl Journald {
         fs::create_dir_all(&config).expect("a fresh /run");
         fs::create_dir_all(run.join("systemd/journal")).expect("a fresh /run");
         fs::write(config.join("test.conf"), CONFIG).expect("a fresh /run");
-        let script = "mount --bind \"$0\" /run && exec /lib/systemd/systemd-journald 2>/dev/null";
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "sh", "-c", script]).arg(&*run);
-        let journald = child::start(&mut command);
+        let journald = launch(&run);
         let journal = Self { journald, run };
-        until("journald listens", || {
-            journal.folder().join("socket").exists()
-        });
+        journal.await_socket();
         journal
+    }
+
+    /// Ends journald and starts it again over the same /run: it keeps its records, and its socket
+    /// is another file of the same name.
+    pub(crate) fn restart(&mut self) {
+        signal(self.pid(), SIGTERM);
+        self.journald.wait();
+        // It leaves the file, and will make another in its place.
+        fs::remove_file(self.folder().join("socket")).expect("it listened");
+        self.journald = launch(&self.run);
+        self.await_socket();
+    }
+
+    fn await_socket(&self) {
+        until("journald listens", || self.folder().join("socket").exists());
     }
 
     /// The folder with journald's sockets, as the test and a container engine see it: mounted on
@@ -77,4 +88,10 @@ impl Journald {
     pub(crate) fn pid(&self) -> i32 {
         self.journald.pid()
     }
+}
+
+fn launch(run: &Dir) -> Tied {
+    let script = "mount --bind \"$0\" /run && exec /lib/systemd/systemd-journald 2>/dev/null";
+    let mut command = Command::new("unshare");
+    child::start(command.args(["--mount", "sh", "-c", script]).arg(&**run))
 }

@@ -19,3 +19,4 @@ pub(crate) mod pty;
 pub(crate) mod scene;
 pub(crate) mod stat;
 pub(crate) mod wait;
+pub(crate) mod yard;

@@ -202,7 +202,8 @@ impl Page {
             .filter(|seen| seen & OWNER != 0)
     }
 
-    fn look(&self, run: Run) {
+    /// Looks at all others, and records one that is of another run.
+    pub(crate) fn look(&self, run: Run) {
         let shared = self.shared();
         let other = self
             .live()

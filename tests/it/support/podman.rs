@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use nix::sys::signal::Signal;
 
-use super::child::{output, read};
+use super::child::{output, read, text};
 use super::net::Net;
 use super::{agent, bin};
 
@@ -240,9 +240,18 @@ impl Container<'_> {
         command
     }
 
-    /// `podman stop`: TERM, and KILL `seconds` later.
-    pub(crate) fn stop(&self, seconds: u32) {
-        read(&mut self.call(&["stop", "--time", &seconds.to_string()]));
+    /// `podman exec --detach`: nobody waits for it, and its parent in there is nobody.
+    pub(crate) fn exec_detached(&self, args: &[&str]) {
+        let mut command = self.call(&["exec", "--detach"]);
+        read(command.args(args));
+    }
+
+    /// `podman stop`: TERM, and KILL `seconds` later. Whether it ended without the KILL.
+    pub(crate) fn stop(&self, seconds: u32) -> bool {
+        let stopped = output(&mut self.call(&["stop", "--time", &seconds.to_string()]));
+        let said = text(&stopped.stderr);
+        assert!(stopped.status.success(), "podman stop failed: {said}");
+        !said.contains("SIGKILL")
     }
 
     /// Sends a signal to PID 1.
@@ -257,9 +266,14 @@ impl Container<'_> {
             .expect("podman wait prints a number")
     }
 
-    /// What it wrote on stdout so far. (podman writes its stderr to ours.)
+    /// What it wrote on stdout so far.
     pub(crate) fn logs(&self) -> String {
         read(&mut self.call(&["logs"]))
+    }
+
+    /// What it wrote on stderr so far.
+    pub(crate) fn errors(&self) -> String {
+        text(&output(&mut self.call(&["logs"])).stderr)
     }
 
     /// One fact of `podman inspect`, as a Go template.

@@ -36,7 +36,9 @@ impl Scene {
     pub(crate) fn new() -> Self {
         let dir = Dir::new();
         let page = Page::open(&dir.join("page")).expect("room for a page");
-        fs::copy(bin::puppet(), dir.join("puppet")).expect("room for a puppet");
+        // Not by ourselves: a child that another test's thread forks meanwhile would inherit the open
+        // file, and what is open for writing cannot be executed (ETXTBSY, execve(2)).
+        child::read(Command::new("cp").arg(bin::puppet()).arg(&*dir));
         Self { dir, page }
     }
 
@@ -99,7 +101,7 @@ impl Scene {
     }
 
     /// Writes a configuration, in which the words stand for what they do in a script, and returns
-    /// its path. `PUPPET SCRIPT` in quotes becomes a command.
+    /// its path. A line `script = …` becomes the puppet's command.
     pub(crate) fn config(&self, text: &str) -> PathBuf {
         let path = self.path("lockkeeper.toml");
         fs::write(&path, Self::toml_at(&self.dir, text)).expect("room for a file");
@@ -107,22 +109,19 @@ impl Scene {
     }
 
     pub(crate) fn toml_at(folder: &Path, text: &str) -> String {
+        let at = |name: &str| folder.join(name).display().to_string();
         let mut toml = String::new();
         for line in text.lines() {
-            match line.trim().strip_prefix("script = ") {
-                Some(script) => {
-                    let puppet = folder.join("puppet").display().to_string();
-                    let words = Self::words_at(folder, script);
-                    let command: Vec<String> = [puppet].into_iter().chain(words).collect();
-                    toml += &format!("command = {command:?}\n");
-                }
-                None => {
-                    let line =
-                        line.replace("LOCK", &folder.join("session.lock").display().to_string());
-                    toml += &line.replace("DIR", &folder.display().to_string());
-                    toml.push('\n');
-                }
-            }
+            let line = if let Some(script) = line.trim().strip_prefix("script = ") {
+                let words = Self::words_at(folder, script);
+                let command: Vec<String> = [at("puppet")].into_iter().chain(words).collect();
+                format!("command = {command:?}")
+            } else {
+                let line = line.replace("LOCK", &at("session.lock"));
+                line.replace("DIR", &folder.display().to_string())
+            };
+            toml += &line;
+            toml.push('\n');
         }
         toml
     }
@@ -151,10 +150,10 @@ impl Scene {
     }
 
     /// A plain user of flock(2) in the queue, who stands in the page as `run` as soon as the lock
-    /// is his, says `mine`, and ends. Its program is not the scene's.
+    /// is his, says `mine`, and ends soon. Its program is not the scene's.
     #[track_caller]
     pub(crate) fn waiter(&self, run: u32) -> Tied {
-        let script = format!("lock LOCK , mark PAGE {run} , out mine");
+        let script = format!("lock LOCK , mark PAGE {run} , out mine , sleep 5");
         let mut waiter = child::start(Command::new(bin::puppet()).args(self.words(&script)));
         until("it queues", || {
             waits_in(waiter.pid(), libc::SYS_flock) || waiter.try_wait().is_some()
@@ -218,7 +217,9 @@ impl Drop for Scene {
             if living.is_empty() {
                 return;
             }
-            living.into_iter().for_each(|pid| signal(pid, SIGKILL));
+            for pid in living {
+                signal(pid, SIGKILL);
+            }
         }
     }
 }

@@ -203,6 +203,14 @@ fn survivors_of_kill_keep_the_run_and_are_named_once_and_when_they_go() {
 }
 
 #[test]
+fn no_survivors_mean_nothing_where_nothing_was_killed() {
+    let mut desk = Desk::running(facts());
+    let pids = Vec::new();
+    assert_eq!(desk.at(1, &Event::Survivors { pids }), NOTHING);
+    assert_eq!(desk.at(2, &last(Status::Exited(4))), ["finish 4"]);
+}
+
+#[test]
 fn dead_ones_that_an_outside_tracer_holds_do_not_keep_the_run() {
     let mut desk = Desk::running(facts());
     desk.at(0, &within(0));

@@ -1,0 +1,20 @@
+//! Real containers: podman and crun, an overlay for each root, one folder of the host mounted into
+//! all of them.
+//!
+//! | file | shows |
+//! | --- | --- |
+//! | `turns` | batch containers take turns in order, interactive ones pass, a killed one hands over |
+//! | `placement` | a lock that each container has for itself is refused, and the way out is named |
+//! | `stop` | `podman stop` ends in time, whoever is deaf |
+//! | `bare` | little is needed: no root, nothing to write to, no /run, another namespace's /proc |
+//! | `exec` | runs and daemons that `podman exec` starts |
+//! | `journal` | notes reach the host's journald |
+//! | `examples` | the files in config/ do what their comments say |
+
+mod bare;
+mod examples;
+mod exec;
+mod journal;
+mod placement;
+mod stop;
+mod turns;

@@ -1,0 +1,86 @@
+//! The files in config/, as /etc/lockkeeper.toml of real containers, mounted as their comments
+//! say; a script stands for the agent.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use crate::support::child::{output, text};
+use crate::support::dir::Dir;
+use crate::support::need::need;
+use crate::support::podman::Run;
+use crate::support::wait::until;
+use crate::support::yard::{LOGIN, Yard, repository};
+
+const FILE: &str = "/etc/lockkeeper.toml";
+
+/// A script as /bin/claude.
+fn with_stub(run: Run, folder: &Path, script: &str) -> Run {
+    let path = folder.join("claude");
+    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+    run.mount(&path, "/bin/claude", "ro")
+}
+
+#[test]
+fn two_containers_with_agents_toml_take_turns_on_its_jobs() {
+    need!("root", "podman", "crun", "buildah", "busybox", "static");
+    let (yard, stub, work) = (Yard::new(), Dir::new(), Dir::new());
+    for name in ["dev", "review"] {
+        fs::create_dir(work.join(name)).unwrap();
+    }
+    let script = format!(
+        "exec {LOGIN}/puppet mark {LOGIN}/page auto , \
+         append {LOGIN}/log \"$LOCKKEEPER_JOB in $PWD: $* ($DISABLE_AUTOUPDATER)\" , \
+         out '{{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":false}}'"
+    );
+    let container = || {
+        let run = with_stub(yard.container(&[]), &stub, &script);
+        let run = run.mount(&repository("config/agents.toml"), FILE, "ro");
+        yard.podman.start(&run.mount(&work, "/srv/agent", "rw"))
+    };
+    let containers = [container(), container()];
+    let log = || fs::read_to_string(yard.scene.path("log")).unwrap_or_default();
+    let reviews = "review in /srv/agent/review: -p review the open changes --output-format \
+                   stream-json --verbose (1)";
+    until("each reviews at its start", || {
+        log().matches(reviews).count() == 2
+    });
+    for (container, job) in containers.iter().zip(["nightly", "dev"]) {
+        let run = output(&mut container.exec(&["lockkeeper", "run", job]));
+        assert_eq!(run.status.code(), Some(0), "{}", text(&run.stderr));
+        assert!(text(&run.stdout).contains("\"type\":\"result\""));
+        assert!(
+            log().contains(&format!("{job} in /srv/agent/dev: -p ")),
+            "{}",
+            log()
+        );
+    }
+    let checked = output(&mut containers[0].exec(&["lockkeeper", "check"]));
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stdout));
+    for container in &containers {
+        assert!(container.stop(30), "podman had to kill it");
+        assert_eq!(container.wait(), 0, "{}", container.errors());
+    }
+    assert_eq!(yard.scene.page.overlaps(), (0, vec![]));
+    yard.scene.assert_empty();
+}
+
+#[test]
+fn a_container_with_chat_toml_gives_the_terminal_to_the_agent_and_ends_with_it() {
+    need!("root", "podman", "crun", "buildah", "busybox", "static");
+    let (yard, stub) = (Yard::new(), Dir::new());
+    // Whatever the batch containers do.
+    let held = yard.scene.hold();
+    let script = "test -t 0 && test -t 1 && : > /dev/tty \
+        && echo \"at the terminal with $ANTHROPIC_API_KEY\"; exit 7";
+    let chat = with_stub(Run::new(&[]), &stub, script)
+        .mount(&repository("config/chat.toml"), FILE, "ro")
+        .with(&["--interactive", "--tty"])
+        .env("ANTHROPIC_API_KEY", "a-key");
+    let container = yard.podman.start(&chat);
+    assert_eq!(container.wait(), 7, "{}", container.logs());
+    let logs = container.logs();
+    assert!(logs.contains("at the terminal with a-key"), "{logs}");
+    drop(held);
+}

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 
-use nix::sys::signal::Signal::{SIGKILL, SIGSTOP, SIGTERM};
+use nix::sys::signal::Signal::{SIGKILL, SIGSEGV, SIGSTOP, SIGTERM};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
@@ -261,4 +261,27 @@ fn watches(pid: i32) -> bool {
         .flatten();
     fds.filter_map(|fd| fs::read_link(fd.path()).ok())
         .any(|file| file.as_os_str() == "anon_inode:inotify")
+}
+
+#[test]
+fn pid1_that_faults_lets_its_runs_end_in_order() {
+    need!("root");
+    let scene = Scene::new();
+    let cleaned = scene.path("cleaned");
+    let config = "[init]
+        stop_within = \"20s\"
+        [classes.batch]
+        lock = \"it\"
+        [locks.it]
+        path = \"LOCK\"
+        [jobs.dev]
+        class = \"batch\"
+        script = mark PAGE 1 , cleanup 300 DIR/cleaned";
+    let config = scene.config(config).display().to_string();
+    let mut inside = Ns::root().start(bin::lockkeeper(), &["init", "-c", &config]);
+    until("the job runs", || scene.page.alive().get(&1) == Some(&1));
+    signal(inside.pid1(), SIGSEGV);
+    assert_eq!(ended(&mut inside.process).code(), Some(125));
+    assert_eq!(fs::read_to_string(cleaned).unwrap(), "cleaned up\n");
+    scene.assert_empty();
 }

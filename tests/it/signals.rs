@@ -312,12 +312,11 @@ fn has_pending(pid: i32, signo: i32) -> bool {
 }
 
 /// With a grace that no test sees the end of, where the command line can say so.
-fn patient(args: Vec<String>) -> Vec<String> {
-    if args[0] == "run" {
-        [&args[..1], &["--grace=1h".to_owned()], &args[1..]].concat()
-    } else {
-        args
+fn patient(mut args: Vec<String>) -> Vec<String> {
+    if args.first().is_some_and(|verb| verb == "run") {
+        args.insert(1, "--grace=1h".to_owned());
     }
+    args
 }
 
 #[test]

@@ -149,17 +149,19 @@ impl Guard<'_> {
     /// Once the monitor has stopped, and not when it is about to: the caller's shell continues its
     /// job as soon as it sees us stopped, and a stop that comes after that would stand for ever.
     fn stop_with_monitor(&mut self) {
-        if self.stopping && wait::is_stopped(self.pid) {
+        while self.stopping && wait::is_stopped(self.pid) {
             self.stopping = false;
             signals::stop_self();
             self.continue_monitor();
         }
     }
 
-    /// Who continues us alone means the whole run; whether the monitor was stopped.
-    fn continue_monitor(&self) -> bool {
+    /// Who continues us alone means the whole run; whether the monitor was stopped. One that has
+    /// stopped anew by then has said so before.
+    fn continue_monitor(&mut self) -> bool {
         let stopped = wait::is_stopped(self.pid);
-        if stopped {
+        self.read_monitor();
+        if stopped && !self.stopping {
             let _ = process::kill(self.pid, libc::SIGCONT);
         }
         stopped

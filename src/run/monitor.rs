@@ -33,7 +33,7 @@ use crate::sys::fd::{self, Wire};
 use crate::sys::signals::{self, Signals};
 use crate::sys::spawn::{self, Session};
 use crate::sys::wait::{self, Reaped};
-use crate::sys::{clock, poll, process, tree};
+use crate::sys::{clock, poll, process, tree, tty};
 use crate::trouble;
 
 /// How long the last notes may take to reach the journal.
@@ -516,16 +516,22 @@ impl Monitor<'_> {
         }
     }
 
-    /// Stops with the command. Who continues us alone, and not our whole group as a shell does, means
-    /// the command too; one in a session of its own was stopped for us to stop, and goes on with us,
-    /// also where the kernel did not stop us.
+    /// Stops with the command, where a shell could continue us. Who continues us alone, and not our
+    /// whole group as a shell does, means the command too; one in a session of its own was stopped for
+    /// us to stop, and goes on also where we cannot. A command that the terminal has stopped anew by
+    /// then is left stopped: its TSTP came to us as well.
     fn stop_self(&self) -> Option<Event> {
-        self.tell(Progress::Stopped);
-        let continued = signals::stop_self();
-        let own_session = self.setup.session != Session::Shared;
-        let with_us = continued || own_session;
-        let alone = with_us && self.command.is_some_and(wait::is_stopped);
-        alone.then_some(Event::Signal {
+        let stops = tty::has_shell_above();
+        if stops {
+            self.tell(Progress::Stopped);
+            signals::stop_self();
+        }
+        let still_stopped = self.command.is_some_and(wait::is_stopped);
+        let goes_on = match self.setup.session {
+            Session::Shared => stops && !signals::is_pending(libc::SIGTSTP),
+            Session::Own | Session::OwnWithTerminal => true,
+        };
+        (still_stopped && goes_on).then_some(Event::Signal {
             signo: libc::SIGCONT,
             kernel: false,
         })

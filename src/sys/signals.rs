@@ -115,17 +115,28 @@ fn set_disposition(signo: i32, ignore: bool) {
     unsafe { libc::signal(signo, handler) };
 }
 
-/// Stops this process as the terminal's own key would, and comes back when it is continued; whether
-/// it was stopped at all. Where no shell could continue us the kernel does not stop us: an orphaned
-/// process group ignores TSTP (`signal(7)`, POSIX 2.4.3), which SIGSTOP would leave stopped for ever.
+/// Stops this process, and comes back when it is continued. By SIGSTOP: to unblock TSTP for it would
+/// let a second TSTP stop us on our way back.
 ///
 /// The CONT that continued us is taken here, so nobody passes it on a second time.
-pub fn stop_self() -> bool {
-    let blocked = set_mask(!SYNCHRONOUS & !bit(libc::SIGTSTP));
+pub fn stop_self() {
     // SAFETY: takes numbers only; raise would signal the thread, kill stops the process.
-    unsafe { libc::kill(libc::getpid(), libc::SIGTSTP) };
-    set_mask(blocked);
-    take_pending(libc::SIGCONT)
+    unsafe { libc::kill(libc::getpid(), libc::SIGSTOP) };
+    take_pending(libc::SIGCONT);
+}
+
+/// Whether `signo`, which is blocked, waits to be read.
+pub fn is_pending(signo: i32) -> bool {
+    let mut set: KernelSet = 0;
+    // SAFETY: the set is valid for writing the eight bytes that the kernel is told of (rt_sigpending(2)).
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigpending,
+            &raw mut set,
+            size_of::<KernelSet>(),
+        )
+    };
+    set & bit(signo) != 0
 }
 
 /// Takes `signo` away if it is pending; whether it was.

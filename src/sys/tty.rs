@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::os::fd::BorrowedFd;
 
+use super::proc;
 use super::process::own_pid;
 use super::signals::take_pending;
 
@@ -14,6 +15,27 @@ pub fn is_terminal(fd: BorrowedFd<'_>) -> bool {
 /// Whether this process has a controlling terminal: only then can /dev/tty be opened (tty(4)).
 pub fn has_controlling_terminal() -> bool {
     File::open("/dev/tty").is_ok()
+}
+
+/// Whether a shell of our session could continue us if we stopped. A process group without one is
+/// *orphaned*, and the kernel does not let a terminal stop it (setpgid(2), POSIX 3.264); a SIGSTOP
+/// would stop it for ever. What is not known counts as no.
+pub fn has_shell_above() -> bool {
+    // SAFETY: these three cannot fail for the caller itself.
+    let (session, group, mut above) =
+        unsafe { (libc::getsid(0), libc::getpgrp(), libc::getppid()) };
+    while above > 0 {
+        // SAFETY: take numbers only, and give -1 for one that has gone.
+        let (its_session, its_group) = unsafe { (libc::getsid(above), libc::getpgid(above)) };
+        if its_session != session {
+            return false;
+        }
+        if its_group != group {
+            return true;
+        }
+        above = proc::stat(above).map_or(0, |stat| stat.parent);
+    }
+    false
 }
 
 /// Gives up the terminal of standard input where our session has it and we lead that session, so

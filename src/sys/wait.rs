@@ -26,15 +26,6 @@ pub fn reap() -> Reaped {
     }
 }
 
-/// Waits, without a time limit, until a child has ended, and reaps it.
-pub fn reap_blocking() -> Reaped {
-    match waitid(libc::P_ALL, 0, libc::WEXITED | libc::__WALL) {
-        Ok(Some((pid, code, status))) => Reaped::Child(pid, status_of(code, status)),
-        Ok(None) => Reaped::NoneYet,
-        Err(_) => Reaped::NoChild,
-    }
-}
-
 /// Waits for the end of `pid`, a child that ends at once, and reaps it.
 pub(super) fn reap_one(pid: i32) {
     let _ = waitid(libc::P_PID, pid, libc::WEXITED);

@@ -47,7 +47,7 @@ fn a_free_directory_is_taken_and_what_lies_there_says_whose_it_is() {
     let dir = Scratch::new();
     let lock = DirLock::take(&dir, &claim("dev")).unwrap();
     let record = on_disk(&dir);
-    assert_eq!(record.token.as_deref(), Some(lock.token()));
+    assert_eq!(record.token.as_deref(), Some(lock.token.as_str()));
     assert_eq!(record.job.as_deref(), Some("dev"));
     assert_eq!(
         names(&dir),

@@ -191,7 +191,8 @@ impl Answer {
         match server_at(path) {
             Server::None => {}
             Server::Silent => self.partial = true,
-            Server::Process(pid) if !asked.insert(pid) => {}
+            // 0 is every process that our PID namespace does not know.
+            Server::Process(pid) if !asked.insert(pid) && pid != 0 => {}
             Server::Process(_) => match list(path, deadline) {
                 Ok(text) => note(&text, &mut self.known),
                 // One that ended meanwhile has no sessions.

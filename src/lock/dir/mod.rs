@@ -13,9 +13,11 @@
 //! | [`agentctl`] | agentctl's `locks.json`, read and judged |
 //! | [`in_use`] | live processes whose working directory lies inside |
 
+pub mod agentctl;
 pub mod await_end;
 pub mod claim;
 pub mod conflict;
+pub mod in_use;
 pub mod judge;
 pub mod manual;
 pub mod place;

@@ -17,6 +17,7 @@ mod chaos;
 mod check;
 mod config;
 mod containers;
+mod contest;
 mod directory;
 mod early;
 mod invariants;

@@ -121,6 +121,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         progress: None,
         output: None,
         asked: tree::Asked::default(),
+        proc_fault_said: false,
         end: None,
     };
     let first_notes = std::mem::take(&mut monitor.setup.first_notes);
@@ -158,6 +159,7 @@ struct Monitor<'a> {
     progress: Option<OwnedFd>,
     output: Option<Output>,
     asked: tree::Asked,
+    proc_fault_said: bool,
     end: Option<End>,
 }
 
@@ -231,7 +233,7 @@ impl Monitor<'_> {
             Action::WatchLock => self.watch_lock(),
             Action::Spawn => return Some(self.spawn()),
             Action::Signal { to, signo } => self.signal(to, signo),
-            Action::TermDescendants => self.asked.ask_descendants(),
+            Action::TermDescendants => self.ask_descendants(),
             Action::KillChildren if self.setup.namespace => tree::kill_namespace(),
             Action::KillChildren => tree::kill_children(),
             Action::AskOutput => {

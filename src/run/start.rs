@@ -15,7 +15,7 @@ use crate::config::plan::{Kind, LockPlan, RunPlan};
 use crate::core::note::Note;
 use crate::core::outcome::{Outcome, Reason};
 use crate::exit;
-use crate::journal::{Context, Journal, Verbosity};
+use crate::journal::{Context, Journal, Speaker, Verbosity};
 use crate::lock::placement::{self, Severity};
 use crate::lock::shared::SharedLock;
 use crate::sys::fd::Wire;
@@ -168,6 +168,34 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
 }
 
 impl Caller {
+    /// Whoever typed the command or wrote the script: `plan` runs where we are, at the terminal of
+    /// standard input if there is one, and is not claimed among the container's runs.
+    pub fn person(
+        plan: &RunPlan,
+        container_name: Option<String>,
+        verbosity: Verbosity,
+        report: Option<OwnedFd>,
+    ) -> Self {
+        let run_id = process::random_hex::<8>();
+        Self {
+            context: Context {
+                container_name,
+                job: Some(plan.job.clone()),
+                class: Some(plan.class.clone()),
+                run_id: Some(run_id.clone()),
+                speaker: Speaker::Run,
+            },
+            run_id,
+            verbosity,
+            report,
+            init: None,
+            init_lost_within: Duration::ZERO,
+            terminal: true,
+            started_in: None,
+            runtime: None,
+        }
+    }
+
     fn container(&self) -> Option<&str> {
         self.context.container_name.as_deref()
     }

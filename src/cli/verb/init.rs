@@ -16,7 +16,7 @@ use crate::journal::{Context, Journal, Speaker, Verbosity};
 use crate::lock::folders::runtime_folder;
 use crate::lock::listing::clear_dead;
 use crate::run::start::{Caller, Refused, alone};
-use crate::sys::{fd, process};
+use crate::sys::fd;
 use crate::trouble;
 
 /// What a main command's ladder leaves of `stop_within` for the last rungs.
@@ -70,25 +70,8 @@ pub fn init(args: InitArgs) -> Result<u8, Refused> {
 
 /// A command without a lock: this very process is its monitor, and the container ends with it.
 fn single(plan: &RunPlan, verbosity: Verbosity, report: Option<RawFd>) -> Result<u8, Refused> {
-    let run_id = process::random_hex::<8>();
     let report = report.map(adopt_report).transpose()?;
-    let caller = Caller {
-        context: Context {
-            container_name: host_name(),
-            job: Some(plan.job.clone()),
-            class: Some(plan.class.clone()),
-            run_id: Some(run_id.clone()),
-            speaker: Speaker::Run,
-        },
-        run_id,
-        verbosity,
-        report,
-        init: None,
-        init_lost_within: Duration::ZERO,
-        terminal: true,
-        started_in: None,
-        runtime: None,
-    };
+    let caller = Caller::person(plan, host_name(), verbosity, report);
     alone(plan, &caller)
 }
 

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::claims::{self, Claims, Owner, ancestor_with};
+use super::claims::{self, Claims, Owner};
 use super::guard::{self, Watched};
 use super::message::{Progress, send};
 use super::monitor::{self, End, Setup};
-use super::report;
+use super::{nested, report};
 use crate::config::plan::{Kind, LockPlan, RunPlan};
 use crate::core::note::Note;
 use crate::core::outcome::{Outcome, Reason};
@@ -66,7 +66,8 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
     let queued_at = clock::now();
     // The log thread must not exist when the monitor is forked, so the monitor says these.
     let mut notes = Vec::new();
-    let needed = plan.kind.lock().filter(|lock| !nested_in(lock, &mut notes));
+    let needed = plan.kind.lock();
+    let needed = needed.filter(|lock| !nested::passes(&lock.path, &mut notes));
     if let Some(lock) = needed {
         place(lock, &mut notes)?;
     }
@@ -203,18 +204,6 @@ impl Caller {
     fn journal(&self) -> Journal {
         Journal::new(self.context.clone(), self.verbosity)
     }
-}
-
-/// Whether a run that we are a part of holds `lock` for us.
-fn nested_in(lock: &LockPlan, notes: &mut Vec<Note>) -> bool {
-    let Some(holder) = ancestor_with(&lock.path) else {
-        return false;
-    };
-    notes.push(Note::Nested {
-        lock: lock.path.clone(),
-        holder,
-    });
-    true
 }
 
 /// Refuses a lock that would exclude nobody.

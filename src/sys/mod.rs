@@ -9,6 +9,7 @@
 pub mod clock;
 pub mod crash;
 pub mod fd;
+mod kernel;
 pub mod memfd;
 pub mod pidfd;
 pub mod poll;

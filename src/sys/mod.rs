@@ -18,6 +18,7 @@ pub mod process;
 pub mod program;
 pub mod signals;
 pub mod spawn;
+pub mod statmount;
 pub mod statx;
 pub mod tree;
 pub mod tty;

@@ -21,6 +21,7 @@ mod contest;
 mod directory;
 mod early;
 mod invariants;
+mod nested;
 mod parts;
 mod readme;
 mod regression;

@@ -20,6 +20,7 @@ mod containers;
 mod contest;
 mod directory;
 mod early;
+mod foreign;
 mod invariants;
 mod nested;
 mod parts;

@@ -164,10 +164,6 @@ pub fn now() -> String {
 
 /// A time as RFC 3339 has it, with an offset as Go writes it; `None`: it is none, or before 1970.
 pub fn time_of(text: &str) -> Option<SystemTime> {
-    // Only ASCII can be a time, and only so can it be cut at any byte.
-    if !text.is_ascii() {
-        return None;
-    }
     let (local, offset) = if let Some(local) = text.strip_suffix(['Z', 'z']) {
         (local, 0)
     } else {

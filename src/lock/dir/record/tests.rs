@@ -183,6 +183,15 @@ fn a_hundred_megabytes_are_never_loaded() {
 }
 
 #[test]
+fn what_is_longer_than_a_record_is_none_though_its_rest_is_blank() {
+    let mut text = GASTOWN.to_owned();
+    text.push_str(&" ".repeat(MAX_RECORD - text.len()));
+    assert!(DirRecord::parse(text.as_bytes()).is_ok());
+    text.push(' ');
+    assert_eq!(refused(&text), Corrupt::TooLong);
+}
+
+#[test]
 fn what_cannot_be_read_is_said_in_words() {
     let folder = File::open("/").unwrap();
     let error = DirRecord::read(&folder).unwrap_err();

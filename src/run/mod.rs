@@ -15,6 +15,7 @@ pub mod claims;
 pub mod command;
 pub mod event_log;
 pub mod guard;
+pub mod look;
 pub mod message;
 pub mod monitor;
 pub mod nested;

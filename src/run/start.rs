@@ -68,16 +68,18 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
     let mut notes = Vec::new();
     let needed = plan.kind.lock();
     let needed = needed.filter(|lock| !nested::passes(&lock.path, &mut notes));
-    if let Some(lock) = needed {
-        place(lock, &mut notes)?;
-    }
+    let unsure = match needed {
+        Some(lock) => place(lock, &mut notes)?,
+        None => false,
+    };
+    let owner = Owner {
+        plan,
+        run_id: &caller.run_id,
+        container: caller.container(),
+        unsure,
+    };
     loop {
         let lock = needed.map(open).transpose()?.map(Arc::new);
-        let owner = Owner {
-            plan,
-            run_id: &caller.run_id,
-            container: caller.container(),
-        };
         let claims = Claims::open(owner, caller.runtime.as_deref(), &mut notes);
         let held = lock.clone();
         let first_notes = std::mem::take(&mut notes);
@@ -87,6 +89,7 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                 run_id: &caller.run_id,
                 container: caller.container(),
                 lock,
+                unsure,
                 claims,
                 guard: Some(wire),
                 init: caller.init.as_ref(),
@@ -113,7 +116,7 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                     let _ = lock.unlock();
                 }
                 // The latches were the fork's, and are closed by now: what is left of our claims is dead.
-                claims::clear(plan, caller.runtime.as_deref());
+                claims::clear(owner, caller.runtime.as_deref());
                 let journal = caller.journal();
                 journal.note(Note::GuardCleaned { reaped });
                 journal.flush(FLUSH);
@@ -142,6 +145,7 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         run_id: &caller.run_id,
         container: caller.container(),
         lock: None,
+        unsure: false,
         claims: Claims::default(),
         guard: None,
         init: None,
@@ -206,8 +210,8 @@ impl Caller {
     }
 }
 
-/// Refuses a lock that would exclude nobody.
-fn place(lock: &LockPlan, notes: &mut Vec<Note>) -> Result<(), Refused> {
+/// Refuses a lock that would exclude nobody; whether nobody can know that of this one.
+fn place(lock: &LockPlan, notes: &mut Vec<Note>) -> Result<bool, Refused> {
     let verdict = placement::check(&lock.path, lock.shared_mount).map_err(|refusal| Refused {
         code: exit::CONFIG,
         text: refusal.to_string(),
@@ -219,7 +223,7 @@ fn place(lock: &LockPlan, notes: &mut Vec<Note>) -> Result<(), Refused> {
             warning: remark.severity == Severity::Warning,
         });
     }
-    Ok(())
+    Ok(verdict.is_unsure)
 }
 
 fn open(lock: &LockPlan) -> Result<SharedLock, Refused> {

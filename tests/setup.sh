@@ -25,6 +25,7 @@ tini tini comparison
 /lib/systemd/systemd-journald systemd journal
 logger bsdutils journal
 strace strace system-call
+bindfs bindfs split
 unshare util-linux namespace
 timeout coreutils comparison
 tmux tmux terminal

@@ -12,6 +12,7 @@ use crate::config::plan::{Limits, OnConflict, RunPlan, StopPlan, Wait};
 
 /// What the policy needs to know of a run, beside its plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Facts {
     /// Whether it queues for a shared lock, and how long.
     pub wait: Option<Wait>,
@@ -28,6 +29,8 @@ pub struct Facts {
     pub job_control: bool,
     /// Whether HUP asks for the stop; else it is the command's own business, as under an init.
     pub hup_stops: bool,
+    /// Whether the lock lies where nobody can know if it keeps two holders apart.
+    pub unsure: bool,
     /// Stop signals that we were started with ignored, as by nohup(1): they stay ignored.
     pub ignored: Vec<i32>,
 }
@@ -44,6 +47,7 @@ impl Facts {
             own_session: true,
             job_control: false,
             hup_stops: true,
+            unsure: false,
             ignored: Vec::new(),
         }
     }
@@ -119,6 +123,11 @@ pub enum Event {
         /// Processes of the tree that KILL did not end; empty if only dead ones are left.
         pids: Vec<i32>,
     },
+    /// The answer to [`Action::TouchClaim`]; none comes while the file system does not answer.
+    ClaimsSeen {
+        /// Each other claim beside the lock: its run, and a number that changes when it is touched.
+        stamps: Vec<(String, i64)>,
+    },
     /// A signal for us.
     Signal {
         /// Its number.
@@ -176,6 +185,13 @@ pub enum Action {
     AskOutput,
     /// Tell, as [`Event::Survivors`], what is still alive.
     AskSurvivors,
+    /// Touch our claim beside the lock, and tell, as [`Event::ClaimsSeen`], how the others look.
+    TouchClaim,
+    /// This run is alive and holds the lock as we do: name both.
+    ReportSplit {
+        /// The other one.
+        run_id: String,
+    },
     /// Stop ourselves, as the command did.
     StopSelf,
     /// Write this down.

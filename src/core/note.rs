@@ -62,6 +62,13 @@ pub enum Note {
         /// The lock file.
         lock: PathBuf,
     },
+    /// Two runs hold the lock, as its file system does not keep them apart.
+    Split {
+        /// The lock file, as this one of them names it.
+        lock: PathBuf,
+        /// This run and the other one, in words.
+        holders: [String; 2],
+    },
     /// No inotify instance was to be had: the lock file is compared once, at the end.
     LockUnwatched {
         /// The lock file.

@@ -14,7 +14,8 @@
 //! Directories come first and the shared lock last, so that nobody waits for a directory while he
 //! holds the lock; one time, `wait`, covers both.
 //!
-//! How a run is ended, the ladder, is told in `ladder`; what a signal means, in `signals`.
+//! How a run is ended, the ladder, is told in `ladder`; what a signal means, in `signals`; how a
+//! second holder of the lock is found out, in `split`.
 //!
 //! The shell (`crate::run::monitor`) turns what happens into an [`Event`], calls [`Run::handle`],
 //! and performs the [`Action`]s in order. Spurious ticks are allowed and do nothing.
@@ -30,8 +31,10 @@ use crate::config::plan::{OnConflict, Wait};
 
 mod ladder;
 mod signals;
+mod split;
 
 use ladder::{KILL_RETRY, RESCAN};
+use split::{Rival, TOUCH_EVERY};
 
 /// A wake-up later than this after its deadline means that we were not running ourselves.
 const LATE: Duration = Duration::from_secs(5);
@@ -88,6 +91,8 @@ pub struct Run {
     stop_passed: bool,
     stop_asked_at: Option<Time>,
     named: bool,
+    /// The other claims beside the lock, where its file system cannot be judged.
+    rivals: Vec<Rival>,
 }
 
 impl Run {
@@ -109,6 +114,7 @@ impl Run {
             stop_passed: false,
             stop_asked_at: None,
             named: false,
+            rivals: Vec::new(),
         }
     }
 
@@ -147,6 +153,7 @@ impl Run {
             Event::FinalLine { failed } => self.final_line(now, failed, out),
             Event::LastOutput { at } => self.last_output(now, at, out),
             Event::Survivors { ref pids } => self.survivors(now, pids, out),
+            Event::ClaimsSeen { ref stamps } => self.claims_seen(stamps, out),
             Event::Signal { signo, kernel } => self.signal(now, signo, kernel, out),
             Event::StopWithin { within } => self.stop_within(now, within, out),
             Event::GuardLost => self.stop(now, Reason::GuardLost, out),
@@ -232,6 +239,9 @@ impl Run {
             self.locked_at = Some(now);
             self.timers.disarm(Timer::LockWait);
             self.timers.arm(Timer::Watch, now + WATCH_AFTER);
+            if self.facts.unsure {
+                self.timers.arm(Timer::Touch, now + TOUCH_EVERY);
+            }
             self.spawn(out);
         }
     }
@@ -336,6 +346,7 @@ impl Run {
             match timer {
                 Timer::LockWait => self.finish(now, Reason::WaitExpired, out),
                 Timer::Watch => out.push(Action::WatchLock),
+                Timer::Touch => self.touch_due(now, out),
                 Timer::Timeout => self.stop(now, Reason::Timeout, out),
                 Timer::Idle => self.idle_due(now, due, out),
                 Timer::FinalGrace => {

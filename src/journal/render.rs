@@ -163,6 +163,18 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
                  new file; find out who removes it, a lock file must stay"
             )
         }
+        Note::Split {
+            lock,
+            holders: [us, rival],
+        } => {
+            to.lock = Some(lock.to_string_lossy());
+            to.holder = Some(rival);
+            format!(
+                "lock {lock:?} is held twice, by us, {us}, and by {rival}: its file system does not \
+                 keep them apart; end one of the two, and put the lock into a folder or named \
+                 volume of a local file system that all of them mount"
+            )
+        }
         Note::LockUnwatched { lock, errno } => {
             to.lock = Some(lock.to_string_lossy());
             to.errno = Some(*errno);

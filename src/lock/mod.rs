@@ -9,6 +9,7 @@
 //! | [`record`] | what a claim says, and how an error message puts it |
 //! | [`listing`] | reading the claims of others, and clearing away the dead |
 //! | [`dir`] | directory locks: one agent per working copy |
+//! | [`rivals`] | touching our claim and looking at others', where no kernel lock says who lives |
 //! | [`folders`] | where claims lie |
 //! | [`placement`] | whether a lock lies where other containers see it |
 //! | [`mountinfo`] | the kernel's table of mounts |
@@ -19,7 +20,7 @@
 //!   of theirs may fail a run;
 //! - nobody is asked by taking his lock: who holds it is read from claims;
 //! - what cannot be read or judged is left alone;
-//! - absent on purpose: polling, heartbeats, ages, guesses from process ids.
+//! - absent on purpose: polling, heartbeats (but for [`rivals`]), ages, guesses from process ids.
 
 pub mod claim;
 pub mod dir;
@@ -32,6 +33,7 @@ pub mod placement;
 pub mod probe;
 
 pub mod record;
+pub mod rivals;
 pub mod shared;
 
 #[cfg(test)]

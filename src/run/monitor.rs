@@ -13,6 +13,7 @@
 //! | `lock` | taking the shared lock, waiting for it, watching its file |
 //! | `command` | the command's process: made, signalled, reaped |
 //! | `orders` | signals, the orders of guard or init, job control |
+//! | `split` | a second holder of the lock, where its file system does not keep two apart |
 
 use std::collections::VecDeque;
 use std::io;
@@ -25,6 +26,7 @@ use super::claims::{Claims, Owner};
 use super::command::Prepared;
 use super::dirs::Dirs;
 use super::event_log::{Entry, EventLog};
+use super::look::Look;
 use super::message::{Progress, send};
 use super::output::Output;
 use super::waiter::Waiter;
@@ -45,12 +47,14 @@ mod command;
 mod dirs;
 mod lock;
 mod orders;
+mod split;
 
 /// How long the last notes may take to reach the journal.
 const FLUSH: Duration = Duration::from_secs(1);
 
 /// What a monitor is given.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Setup<'a> {
     /// What to run.
     pub plan: &'a RunPlan,
@@ -62,6 +66,8 @@ pub struct Setup<'a> {
     pub lock: Option<Arc<SharedLock>>,
     /// The directories that the run locks, open.
     pub dirs: Arc<Dirs>,
+    /// Whether nobody can know if the lock, where it lies, keeps two holders apart.
+    pub unsure: bool,
     /// What tells others of this run.
     pub claims: Claims,
     /// The way to the guard, where there is one.
@@ -105,6 +111,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         own_session: setup.session != Session::Shared,
         job_control: setup.job_control,
         hup_stops: setup.hup_stops,
+        unsure: setup.unsure,
         ignored: signals::started_ignored(),
         ..Facts::new(setup.plan)
     };
@@ -127,6 +134,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         prepared: None,
         watch: None,
         replaced_said: false,
+        look: None,
         command: None,
         starting: None,
         output: None,
@@ -168,6 +176,8 @@ struct Monitor<'a> {
     prepared: Option<Result<Prepared, spawn::Failure>>,
     watch: Option<Watch>,
     replaced_said: bool,
+    /// A look at the claims beside the lock.
+    look: Option<Look>,
     /// The command's process, until it is reaped.
     command: Option<i32>,
     /// Between fork and exec: comes to its end when the program runs.
@@ -181,7 +191,7 @@ struct Monitor<'a> {
 impl Monitor<'_> {
     /// Rests until something happens, and handles all that has happened.
     fn turn(&mut self) {
-        let [signal, order, exec, lock, dir, news, file] = poll::wait(
+        let [signal, order, exec, lock, dir, news, file, looked] = poll::wait(
             [
                 Some(self.signals.as_fd()),
                 self.above().map(AsFd::as_fd),
@@ -190,6 +200,7 @@ impl Monitor<'_> {
                 self.claiming.waiter.as_ref().map(AsFd::as_fd),
                 self.output.as_ref().map(AsFd::as_fd),
                 self.watch.as_ref().map(AsFd::as_fd),
+                self.look.as_ref().map(AsFd::as_fd),
             ],
             self.run.next_deadline(),
         );
@@ -216,6 +227,9 @@ impl Monitor<'_> {
         }
         if file {
             self.file_changed();
+        }
+        if looked {
+            self.look_ended();
         }
         if self
             .run
@@ -266,6 +280,8 @@ impl Monitor<'_> {
                     pids: tree::survivors(),
                 });
             }
+            Action::TouchClaim => self.touch_claim(),
+            Action::ReportSplit { run_id } => self.report_split(&run_id),
             Action::StopSelf => return self.stop_self(),
             Action::Note(note) => self.setup.journal.note(note),
             Action::StartOver => self.start_over(),
@@ -312,12 +328,14 @@ impl Monitor<'_> {
             plan,
             run_id,
             container,
+            unsure,
             ..
         } = self.setup;
         Owner {
             plan,
             run_id,
             container,
+            unsure,
         }
     }
 

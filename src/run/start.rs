@@ -69,13 +69,15 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
     let mut notes = Vec::new();
     let needed = plan.kind.lock();
     let needed = needed.filter(|lock| !nested::passes(&lock.path, &mut notes));
-    if let Some(lock) = needed {
-        place(lock, &mut notes)?;
-    }
+    let unsure = match needed {
+        Some(lock) => place(lock, &mut notes)?,
+        None => false,
+    };
     let owner = Owner {
         plan,
         run_id: &caller.run_id,
         container: caller.container(),
+        unsure,
     };
     let mut opened: Option<Arc<Dirs>> = None;
     loop {
@@ -96,6 +98,7 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                 container: caller.container(),
                 lock,
                 dirs,
+                unsure,
                 claims,
                 guard: Some(wire),
                 init: caller.init.as_ref(),
@@ -128,7 +131,7 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                     dirs.release();
                 }
                 // The latches were the fork's, and are closed by now: what is left of our claims is dead.
-                claims::clear(plan, caller.runtime.as_deref());
+                claims::clear(owner, caller.runtime.as_deref());
                 let journal = caller.journal();
                 journal.note(Note::GuardCleaned { reaped });
                 journal.flush(FLUSH);
@@ -158,6 +161,7 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         container: caller.container(),
         lock: None,
         dirs: Arc::default(),
+        unsure: false,
         claims: Claims::default(),
         guard: None,
         init: None,
@@ -222,8 +226,8 @@ impl Caller {
     }
 }
 
-/// Refuses a lock that would exclude nobody.
-fn place(lock: &LockPlan, notes: &mut Vec<Note>) -> Result<(), Refused> {
+/// Refuses a lock that would exclude nobody; whether nobody can know that of this one.
+fn place(lock: &LockPlan, notes: &mut Vec<Note>) -> Result<bool, Refused> {
     let verdict = placement::check(&lock.path, lock.shared_mount).map_err(|refusal| Refused {
         code: exit::CONFIG,
         text: refusal.to_string(),
@@ -235,7 +239,7 @@ fn place(lock: &LockPlan, notes: &mut Vec<Note>) -> Result<(), Refused> {
             warning: remark.severity == Severity::Warning,
         });
     }
-    Ok(())
+    Ok(verdict.is_unsure)
 }
 
 fn open_dirs(owner: Owner<'_>, caller: &Caller) -> Result<Dirs, Refused> {

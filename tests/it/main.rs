@@ -27,6 +27,7 @@ mod parts;
 mod readme;
 mod regression;
 mod signals;
+mod split;
 mod status;
 mod support;
 mod terminal;

@@ -76,7 +76,7 @@ impl Run {
                 let StopPlan { signal, grace, .. } = self.facts.stop;
                 self.state = State::Stopping;
                 self.reason.get_or_insert(reason);
-                self.timers.clear();
+                self.timers.clear_but(Timer::Touch);
                 self.timers.arm(Timer::StopGrace, now + grace);
                 let to = self.target();
                 out.push(Action::Note(Note::Stopping {
@@ -95,7 +95,7 @@ impl Run {
     pub(super) fn leftovers(&mut self, now: Time, command_alive: bool, out: &mut Vec<Action>) {
         let grace = self.leftover_cap.unwrap_or(self.facts.stop.leftover_grace);
         self.state = State::Leftovers;
-        self.timers.clear();
+        self.timers.clear_but(Timer::Touch);
         self.timers.arm(Timer::Rescan, now + RESCAN);
         self.timers.arm(Timer::LeftoverGrace, now + grace);
         out.push(Action::Note(Note::Leftovers {
@@ -111,7 +111,7 @@ impl Run {
             return;
         }
         self.state = State::Killing;
-        self.timers.clear();
+        self.timers.clear_but(Timer::Touch);
         self.timers.arm(Timer::KillRetry, now + KILL_RETRY);
         out.push(Action::Note(Note::Killing));
         out.push(Action::KillChildren);

@@ -1,5 +1,5 @@
-//! The run's rules, a sentence each ([`life`], [`ladder`], [`signals`], [`watchdogs`]): events at
-//! given times in, actions out. Random worlds and random events ([`random`]).
+//! The run's rules, a sentence each ([`life`], [`ladder`], [`signals`], [`split`], [`watchdogs`]):
+//! events at given times in, actions out. Random worlds and random events ([`random`]).
 //!
 //! Notes are compared where the sentence speaks of them; times in milliseconds after Begin, which
 //! comes at [`BOOT`].
@@ -8,6 +8,7 @@ mod ladder;
 mod life;
 mod random;
 mod signals;
+mod split;
 mod watchdogs;
 mod world;
 
@@ -40,6 +41,7 @@ fn facts() -> Facts {
         own_session: true,
         job_control: false,
         hup_stops: true,
+        unsure: false,
         ignored: Vec::new(),
     }
 }
@@ -196,6 +198,8 @@ fn word(action: &Action) -> Option<String> {
         Action::KillChildren => "kill".to_owned(),
         Action::AskOutput => "output?".to_owned(),
         Action::AskSurvivors => "survivors?".to_owned(),
+        Action::TouchClaim => "touch".to_owned(),
+        Action::ReportSplit { run_id } => format!("split {run_id}"),
         Action::StopSelf => "stop self".to_owned(),
         Action::StartOver => "start over".to_owned(),
         Action::Finish(outcome) => format!("finish {}", outcome.code),

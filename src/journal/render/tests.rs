@@ -137,6 +137,13 @@ fn table() -> Vec<(Note, &'static str)> {
             r#"lock "/x" was removed or replaced while we held it: others may hold the new file; find out who removes it, a lock file must stay"#,
         ),
         (
+            Note::Split {
+                lock: lock(),
+                holders: ["job \"a\" (run r1)".into(), "job \"b\" (run r2)".into()],
+            },
+            r#"lock "/x" is held twice, by us, job "a" (run r1), and by job "b" (run r2): its file system does not keep them apart; end one of the two, and put the lock into a folder or named volume of a local file system that all of them mount"#,
+        ),
+        (
             Note::LockUnwatched {
                 lock: lock(),
                 errno: libc::EMFILE,

@@ -30,13 +30,14 @@ prop_compose! {
         own_session in any::<bool>(),
         job_control in any::<bool>(),
         hup_stops in any::<bool>(),
+        unsure in any::<bool>(),
         ignored in prop_oneof![4 => Just(vec![]), 1 => Just(vec![SIGHUP]), 1 => Just(vec![SIGINT])],
     ) -> Facts {
         let mut limits = grace_of_final.map(with_final).unwrap_or_default();
         limits.timeout = timeout.map(ms);
         limits.idle_timeout = idle.map(ms);
         let stop = StopPlan { signal, grace: ms(grace), leftover_grace: ms(leftover_grace) };
-        Facts { wait, dirs, limits, stop, own_session, job_control, hup_stops, ignored }
+        Facts { wait, dirs, limits, stop, own_session, job_control, hup_stops, unsure, ignored }
     }
 }
 
@@ -136,6 +137,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         2 => (of(some_status()), any::<bool>()).prop_map(|(command, empty)| Event::Reaped { command, empty }),
         1 => (0..100_000_u64).prop_map(|at| Event::LastOutput { at: BOOT + ms(at) }),
         1 => pids.prop_map(|pids| Event::Survivors { pids }),
+        1 => (0..3_i64).prop_map(|stamp| Event::ClaimsSeen { stamps: vec![("r".to_owned(), stamp)] }),
     ]
 }
 

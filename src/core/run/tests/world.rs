@@ -119,6 +119,7 @@ pub(super) struct World {
     started_at: Option<Time>,
     spawned: bool,
     watched: bool,
+    split: bool,
     told_empty: bool,
     told_status: Option<Status>,
     stop_told: bool,
@@ -155,6 +156,7 @@ impl World {
             started_at: None,
             spawned: false,
             watched: false,
+            split: false,
             told_empty: false,
             told_status: None,
             stop_told: false,
@@ -389,6 +391,16 @@ impl World {
                 return Some(Event::Survivors {
                     pids: self.survivors(),
                 });
+            }
+            Action::TouchClaim => {
+                assert!(self.facts.unsure && self.locked_at.is_some());
+                let stamp = i64::try_from(self.roll(3)).unwrap();
+                let stamps = vec![("rival".to_owned(), stamp)];
+                return Some(Event::ClaimsSeen { stamps });
+            }
+            Action::ReportSplit { run_id } => {
+                assert_eq!(run_id, "rival");
+                assert!(!std::mem::replace(&mut self.split, true), "reported twice");
             }
             Action::StopSelf => assert!(self.facts.job_control),
             Action::Note(note) => self.hear(note, event),

@@ -8,6 +8,7 @@
 //! | [`latch`] | the kernel lock below a claim |
 //! | [`record`] | what a claim says, and how an error message puts it |
 //! | [`listing`] | reading the claims of others, and clearing away the dead |
+//! | [`dir`] | directory locks: one agent per working copy |
 //! | [`folders`] | where claims lie |
 //! | [`placement`] | whether a lock lies where other containers see it |
 //! | [`mountinfo`] | the kernel's table of mounts |
@@ -21,6 +22,7 @@
 //! - absent on purpose: polling, heartbeats, ages, guesses from process ids.
 
 pub mod claim;
+pub mod dir;
 pub mod fault;
 pub mod folders;
 pub mod latch;

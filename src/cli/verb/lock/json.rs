@@ -1,0 +1,106 @@
+//! What was found, for programs.
+//!
+//! The JSON object, version 1. Fields are added and never change their meaning; `v` changes if one
+//! must. A path that is no text has marks in place of its odd bytes.
+//!
+//! | field | what it says |
+//! | --- | --- |
+//! | `v` | 1 |
+//! | `roots` | the real paths that were looked below |
+//! | `directories` | how many were read |
+//! | `locks` | each lock, sorted by its path; of `lock show` it is `lock`, or null |
+//! | `unread` | each folder that could not be read: `path`, `why`; `more_unread` counts the rest |
+//!
+//! Of a lock:
+//!
+//! | field | what it says |
+//! | --- | --- |
+//! | `dir` | the directory |
+//! | `state` | `held`, `manual`, `foreign`, `stale`, `cannot-tell`, `orphaned`, `corrupt` or `collision` |
+//! | `needs_a_person` | with one of these the exit code is 1 |
+//! | `life` | of the owner: `alive`, `dead` or `cannot-tell` |
+//! | `why` | why it stands so, a part of a sentence |
+//! | `record` | what `agent.lock` says, as far as it is understood; null: it is none |
+//! | `also_at` | further paths of the same lock |
+//! | `collides_with` | the directories that it collides with |
+//! | `removed`, `left` | of `lock clean`: whether it is removed; why one of a dead owner was left |
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use crate::lock::dir::judge::Life;
+use crate::lock::scan::look::Lock;
+use crate::lock::scan::survey::Survey;
+
+/// The version of the JSON object.
+const VERSION: u32 = 1;
+
+pub(super) type Object = Map<String, Value>;
+
+/// An object of version 1.
+pub(super) fn versioned() -> Object {
+    object([("v", VERSION.into())])
+}
+
+/// An object with these fields.
+pub(super) fn object<const N: usize>(fields: [(&str, Value); N]) -> Object {
+    let own = |(name, value): (&str, Value)| (name.to_owned(), value);
+    fields.into_iter().map(own).collect()
+}
+
+/// All of a survey; `more` adds to each lock.
+pub(super) fn survey(
+    roots: &[PathBuf],
+    survey: &Survey,
+    more: impl Fn(usize, &mut Object),
+) -> Value {
+    let locks = survey.locks.iter().enumerate().map(|(at, found)| {
+        let mut object = lock(found);
+        more(at, &mut object);
+        Value::Object(object)
+    });
+    let unread = survey.unread.iter().map(|(unread, errno)| {
+        let why = crate::trouble::why(*errno);
+        Value::Object(object([("path", path(unread)), ("why", why.into())]))
+    });
+    let mut whole = versioned();
+    whole.extend(object([
+        ("roots", paths(roots)),
+        ("directories", survey.directories.into()),
+        ("locks", Value::Array(locks.collect())),
+        ("unread", Value::Array(unread.collect())),
+        ("more_unread", survey.more_unread.into()),
+    ]));
+    Value::Object(whole)
+}
+
+/// One lock.
+pub(super) fn lock(lock: &Lock) -> Object {
+    let record = lock.record.as_ref();
+    // It was parsed before, so it is JSON.
+    let record = record.and_then(|record| serde_json::from_str(&record.render()).ok());
+    let life = match lock.life {
+        Life::Alive => "alive",
+        Life::Dead => "dead",
+        Life::CannotTell => "cannot-tell",
+    };
+    object([
+        ("dir", path(&lock.dir)),
+        ("state", lock.state.word().into()),
+        ("needs_a_person", lock.state.needs_a_person().into()),
+        ("life", life.into()),
+        ("why", lock.why.as_str().into()),
+        ("record", record.unwrap_or_default()),
+        ("also_at", paths(&lock.also_at)),
+        ("collides_with", paths(&lock.collides_with)),
+    ])
+}
+
+pub(super) fn path(path: &Path) -> Value {
+    path.to_string_lossy().into()
+}
+
+fn paths(paths: &[PathBuf]) -> Value {
+    paths.iter().map(|one| path(one)).collect()
+}

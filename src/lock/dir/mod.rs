@@ -8,6 +8,8 @@
 //! | [`agentctl`] | agentctl's `locks.json`, read and judged |
 //! | [`in_use`] | live processes whose working directory lies inside |
 
+pub mod agentctl;
+pub mod in_use;
 pub mod judge;
 pub mod record;
 pub mod sessions;

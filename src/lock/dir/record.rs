@@ -66,10 +66,12 @@ impl DirRecord {
         if bytes.len() > MAX_RECORD {
             return Err(Corrupt::TooLong);
         }
-        let fields: Map<String, Value> = serde_json::from_slice(bytes).map_err(not_json)?;
+        let Value::Object(fields) = serde_json::from_slice(bytes).map_err(not_json)? else {
+            return Err(Corrupt::NoObject);
+        };
         let fields = Fields(&fields);
         let record = Self {
-            pid: fields.pid()?,
+            pid: fields.pid()?.ok_or(Corrupt::Field("pid"))?,
             acquired_at: fields.text("acquired_at")?.unwrap_or_default(),
             session_id: fields.text("session_id")?.unwrap_or_default(),
             hostname: fields.text("hostname")?.unwrap_or_default(),
@@ -89,8 +91,8 @@ impl DirRecord {
         if record.acquired().is_none() {
             return Err(Corrupt::Field("acquired_at"));
         }
-        // 0 and below name whole groups of processes to kill(2), and nobody here.
-        if record.pid < 0 || (record.pid == 0 && !record.is_manual()) {
+        // To kill(2) 0 is a whole group of processes, and to nobody an owner.
+        if record.pid == 0 && !record.is_manual() {
             return Err(Corrupt::Field("pid"));
         }
         Ok(record)
@@ -166,12 +168,11 @@ pub fn time_of(text: &str) -> Option<SystemTime> {
     if !text.is_ascii() {
         return None;
     }
-    let (local, offset) = match text.strip_suffix(['Z', 'z']) {
-        Some(local) => (local, 0),
-        None => {
-            let (local, offset) = text.split_at_checked(text.len().checked_sub(6)?)?;
-            (local, offset_of(offset)?)
-        }
+    let (local, offset) = if let Some(local) = text.strip_suffix(['Z', 'z']) {
+        (local, 0)
+    } else {
+        let (local, offset) = text.split_at_checked(text.len().checked_sub(6)?)?;
+        (local, offset_of(offset)?)
     };
     if !matches!(local.as_bytes().get(10), Some(b'T' | b't')) {
         return None;
@@ -238,9 +239,10 @@ impl Fields<'_> {
         }
     }
 
-    fn pid(&self) -> Result<i32, Corrupt> {
-        let pid = self.number("pid")?.ok_or(Corrupt::Field("pid"))?;
-        i32::try_from(pid).map_err(|_| Corrupt::Field("pid"))
+    /// No process has a number below 1; 0 says that there is none.
+    pub(super) fn pid(&self) -> Result<Option<i32>, Corrupt> {
+        let pid = self.number("pid")?.map(i32::try_from).transpose();
+        pid.map_err(|_| Corrupt::Field("pid"))
     }
 }
 
@@ -268,7 +270,11 @@ pub(super) fn not_json(error: serde_json::Error) -> Corrupt {
 pub enum Corrupt {
     /// Longer than what is believed.
     TooLong,
-    /// No JSON object, from here on.
+    /// JSON, but no object.
+    NoObject,
+    /// JSON, but no array.
+    NoArray,
+    /// No JSON, from here on.
     Json {
         /// Counted from 1.
         line: usize,
@@ -287,8 +293,10 @@ impl fmt::Display for Corrupt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong => f.write_str("it is longer than a record can be"),
+            Self::NoObject => f.write_str("it is no JSON object"),
+            Self::NoArray => f.write_str("it is no JSON array"),
             Self::Json { line, column } => {
-                write!(f, "it is no JSON object (line {line}, column {column})")
+                write!(f, "it is no JSON (line {line}, column {column})")
             }
             Self::Field(name) => write!(f, "its field \"{name}\" is missing or wrong"),
             Self::Read(errno) => {

@@ -346,7 +346,7 @@ pub const FLAGS: &[Flag] = &[
         "agentctl",
         "FILE",
         "agentctl's list (~/.agentctl/locks.json)",
-        &[Verb::LockList],
+        &[Verb::LockList, Verb::LockClean],
     ),
     plain(
         Id::DryRun,

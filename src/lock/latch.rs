@@ -39,6 +39,18 @@ pub(super) fn try_lock(latch: impl AsFd) -> Result<bool, Errno> {
     }
 }
 
+/// Waits in the kernel until the latch is ours, without a time limit: for a thread of its own. Needs
+/// a descriptor open for writing.
+pub(super) fn lock_blocking(latch: impl AsFd) -> Result<(), Errno> {
+    loop {
+        match fcntl(latch.as_fd(), FcntlArg::F_OFD_SETLKW(&whole(libc::F_WRLCK))) {
+            Ok(_) => return Ok(()),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
 /// Frees the latch for every process that shares this open file description.
 pub(super) fn unlock(latch: impl AsFd) -> Result<(), Errno> {
     fcntl(latch, FcntlArg::F_OFD_SETLK(&whole(libc::F_UNLCK))).map(drop)

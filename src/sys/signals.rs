@@ -76,13 +76,17 @@ pub fn started_ignored() -> Vec<i32> {
 }
 
 /// Gives this process the mask and the dispositions that we were started with. For a child between
-/// fork and exec: it calls nothing but the kernel, and what is pending strikes here. And for what is
-/// no init and no run, but a program like others.
-pub fn restore_started() {
+/// fork and exec: it calls nothing but the kernel, and what is pending strikes here.
+pub(super) fn restore_started() {
     let ignored = STARTED_IGNORED.load(Ordering::Relaxed);
     for signo in CHANGED {
         set_disposition(signo, ignored & bit(signo) != 0);
     }
+    set_mask(STARTED_MASK.load(Ordering::Relaxed));
+}
+
+/// Lets signals strike this process as they strike others: for what is no init and no run.
+pub fn let_through() {
     set_mask(STARTED_MASK.load(Ordering::Relaxed));
 }
 

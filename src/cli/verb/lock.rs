@@ -7,8 +7,10 @@
 //!   would obey.
 
 mod clean;
+mod hold;
 mod json;
 mod list;
+mod release;
 mod show;
 mod text;
 
@@ -32,11 +34,13 @@ use crate::trouble;
 /// Does what `args` ask for; says the exit code.
 pub fn lock(args: &LockArgs) -> Result<u8, Refused> {
     // Nobody here is init: what ends other programs may end this one, at any moment.
-    signals::restore_started();
+    signals::let_through();
     let report = args.report.map(adopt_report).transpose()?;
     match args.verb {
         Verb::LockShow => show::show(args, report),
         Verb::LockClean => clean::clean(args, report),
+        Verb::LockHold => hold::hold(args, report),
+        Verb::LockRelease => release::release(args, report),
         _ => list::list(args, report),
     }
 }

@@ -11,11 +11,12 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 
 use super::super::claim::FLAGS;
-use super::super::dir::judge::{Here, Life, judge};
+use super::super::dir::agentctl::{Entry, worth};
+use super::super::dir::judge::{Here, Life, Verdict, judge};
 use super::super::dir::record::DirRecord;
 use super::super::dir::sessions::Sessions;
 use super::super::fault::Why;
@@ -24,9 +25,9 @@ use super::depth;
 use super::walk::RUNTIME;
 
 /// The record of a directory lock, in its `.runtime`.
-pub(super) const RECORD: &str = "agent.lock";
+const RECORD: &str = "agent.lock";
 /// The latch of our directory locks, in the same folder.
-pub(super) const LATCH: &str = "agent.latch";
+const LATCH: &str = "agent.latch";
 /// How often a record is read again that changes while it is read.
 const ROUNDS: u32 = 8;
 
@@ -96,6 +97,10 @@ pub struct Lock {
     pub also_at: Vec<PathBuf>,
     /// The directories that it collides with.
     pub collides_with: Vec<PathBuf>,
+    /// Whether it stands in agentctl's list, which is agentctl's alone to change.
+    pub of_agentctl: bool,
+    /// Whether somebody held the latch beside it; `None`: it cannot be asked.
+    latch: Option<bool>,
 }
 
 /// What judging needs to know, read once.
@@ -123,33 +128,31 @@ impl Default for Judge {
     }
 }
 
-/// Looks at the lock of the directory at `path`.
+/// Looks at the lock of the directory at `path`, and judges it.
 ///
 /// # Errors
 /// It is not a directory that we can open.
 pub fn look_at(path: &Path, judge: &Judge) -> io::Result<Option<Lock>> {
-    let dir = File::from(openat(
-        nix::fcntl::AT_FDCWD,
-        path,
-        depth::FLAGS & !OFlag::O_NOFOLLOW,
-        Mode::empty(),
-    )?);
-    Ok(look(path, dir.as_fd(), judge))
+    for _ in 0..ROUNDS {
+        let flags = depth::FLAGS & !OFlag::O_NOFOLLOW;
+        let dir = openat(AT_FDCWD, path, flags, Mode::empty())?;
+        let Some(mut lock) = look(path, dir.as_fd()) else {
+            return Ok(None);
+        };
+        lock.judge(judge);
+        // A record that was released or replaced since it was read says nothing about an owner that
+        // we found dead.
+        if lock.life != Life::Dead || lock.is_named(&dir) {
+            return Ok(Some(lock));
+        }
+    }
+    Ok(None)
 }
 
-/// Looks at the lock of the open directory `dir`; `None`: it has none.
-pub fn look(path: &Path, dir: BorrowedFd<'_>, judge: &Judge) -> Option<Lock> {
-    let mut lock = Lock {
-        dir: path.to_owned(),
-        identity: identity(&fstat(dir).ok()?),
-        record_identity: None,
-        record: None,
-        state: State::CannotTell,
-        life: Life::CannotTell,
-        why: String::new(),
-        also_at: Vec::new(),
-        collides_with: Vec::new(),
-    };
+/// Looks at the lock of the open directory `dir`, without judging it: for any thread. `None`: it has
+/// none.
+pub fn look(path: &Path, dir: BorrowedFd<'_>) -> Option<Lock> {
+    let mut lock = Lock::unknown(path, identity(&fstat(dir).ok()?));
     let runtime = match openat(dir, RUNTIME, depth::FLAGS, Mode::empty()) {
         Ok(runtime) => runtime,
         Err(Errno::ENOENT) => return None,
@@ -165,46 +168,71 @@ pub fn look(path: &Path, dir: BorrowedFd<'_>, judge: &Judge) -> Option<Lock> {
             return Some(lock);
         }
     };
-    for _ in 0..ROUNDS {
-        match read(&runtime) {
-            Content::Nothing => return None,
-            Content::Unreadable(errno) => {
-                lock.why = format!("its record cannot be read: {}", Why(errno));
-                return Some(lock);
-            }
-            Content::NoRecord(why) => {
-                lock.state = State::Corrupt;
-                lock.why = why;
-                return Some(lock);
-            }
-            Content::Record(identity, parsed) => {
-                lock.record_identity = Some(identity);
-                match parsed {
-                    Ok(record) => lock.judge(&runtime, *record, judge),
-                    Err(corrupt) => {
-                        lock.state = State::Corrupt;
-                        lock.why = corrupt;
-                    }
+    match read(&runtime) {
+        Content::Nothing => return None,
+        Content::Unreadable(errno) => {
+            lock.why = format!("its record cannot be read: {}", Why(errno));
+        }
+        Content::NoRecord(why) => {
+            lock.state = State::Corrupt;
+            lock.why = why;
+        }
+        Content::Record(identity, record) => {
+            lock.record_identity = Some(identity);
+            match record {
+                // The latch after the record: an owner that is alive now was alive when we read.
+                Ok(record) => {
+                    lock.latch = latch_held(&runtime);
+                    lock.record = Some(*record);
+                }
+                Err(why) => {
+                    lock.state = State::Corrupt;
+                    lock.why = why;
                 }
             }
-        }
-        // A record that was released or replaced since says nothing about an owner that we found
-        // dead: read what is there now.
-        if lock.life != Life::Dead || named(&runtime) == lock.record_identity {
-            break;
         }
     }
     Some(lock)
 }
 
 impl Lock {
-    fn judge(&mut self, runtime: &OwnedFd, record: DirRecord, by: &Judge) {
-        let held = if record.is_ours() {
-            latch_held(runtime)
-        } else {
-            None
-        };
-        let verdict = judge(&record, held, &by.here, &by.sessions);
+    /// One of which nothing is known yet.
+    fn unknown(path: &Path, identity: Identity) -> Self {
+        Self {
+            dir: path.to_owned(),
+            identity,
+            record_identity: None,
+            record: None,
+            state: State::CannotTell,
+            life: Life::CannotTell,
+            why: String::new(),
+            also_at: Vec::new(),
+            collides_with: Vec::new(),
+            of_agentctl: false,
+            latch: None,
+        }
+    }
+
+    /// One of agentctl's list.
+    pub fn of_agentctl(entry: Entry, by: &Judge) -> Self {
+        let there = fstatat(AT_FDCWD, &entry.directory, AtFlags::empty());
+        let mut lock = Self::unknown(&entry.directory, there.as_ref().map_or((0, 0), identity));
+        lock.of_agentctl = true;
+        lock.state_by(worth(&entry, &by.here, &by.sessions), &entry.record);
+        lock.record = Some(entry.record);
+        lock
+    }
+
+    /// Judges what was looked at. It may start tmux: for the thread that reaps, and once the others
+    /// have ended.
+    pub(super) fn judge(&mut self, by: &Judge) {
+        if let Some(record) = self.record.take() {
+            self.state_by(judge(&record, self.latch, &by.here, &by.sessions), &record);
+            self.record = Some(record);
+        }
+    }
+
+    fn state_by(&mut self, verdict: Verdict, record: &DirRecord) {
         self.life = verdict.life;
         self.why = verdict.why.to_string();
         self.state = match verdict.life {
@@ -215,12 +243,18 @@ impl Lock {
             Life::Alive if record.is_ours() => State::Held,
             Life::Alive => State::Foreign,
         };
-        self.record = Some(record);
+    }
+
+    /// Whether the file that was read still bears the record's name, in the open directory.
+    fn is_named(&self, dir: &OwnedFd) -> bool {
+        let name = Path::new(".runtime").join(RECORD);
+        let there = fstatat(dir, &name, AtFlags::AT_SYMLINK_NOFOLLOW);
+        there.ok().as_ref().map(identity) == self.record_identity
     }
 }
 
 /// What lies where the record should.
-pub(super) enum Content {
+enum Content {
     Nothing,
     Unreadable(Errno),
     /// Something that is no file, in words.
@@ -230,7 +264,7 @@ pub(super) enum Content {
 }
 
 /// Reads the record in the open `.runtime`.
-pub(super) fn read(runtime: &OwnedFd) -> Content {
+fn read(runtime: &OwnedFd) -> Content {
     let file = match openat(runtime, RECORD, FLAGS | OFlag::O_RDONLY, Mode::empty()) {
         Ok(file) => File::from(file),
         Err(Errno::ENOENT) => return Content::Nothing,
@@ -256,24 +290,19 @@ fn no_file(what: impl fmt::Display) -> Content {
     Content::NoRecord(format!("its agent.lock is {what}"))
 }
 
-/// Whether somebody holds the latch in the open `.runtime`; `None`: it cannot be asked.
-pub(super) fn latch_held(runtime: &OwnedFd) -> Option<bool> {
+/// Whether somebody holds the latch in the open `.runtime`; `None`: it cannot be asked, or is not
+/// there, as somebody may have removed the latch of a living owner.
+fn latch_held(runtime: &OwnedFd) -> Option<bool> {
     let latch = openat(runtime, LATCH, FLAGS | OFlag::O_RDONLY, Mode::empty()).ok()?;
     let stat = fstat(&latch).ok()?;
     let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
     (kind == SFlag::S_IFREG).then(|| latch::is_held(&latch).ok())?
 }
 
-/// The file that is called as a record is.
-pub(super) fn named(runtime: &OwnedFd) -> Option<Identity> {
-    let stat = fstatat(runtime, RECORD, AtFlags::AT_SYMLINK_NOFOLLOW);
-    stat.ok().as_ref().map(identity)
-}
-
 #[expect(
     clippy::useless_conversion,
     reason = "the width of a device number differs between architectures"
 )]
-pub(super) fn identity(stat: &FileStat) -> Identity {
+fn identity(stat: &FileStat) -> Identity {
     (u64::from(stat.st_dev), u64::from(stat.st_ino))
 }

@@ -11,8 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use nix::errno::Errno;
 
 use super::super::dir::judge::Life;
-use super::super::dir::record::DirRecord;
-use super::look::{Identity, Judge, Lock, State, look};
+use super::look::{Identity, Judge, Lock, State, look, look_at};
 use super::skip::Skip;
 use super::walk::walk;
 
@@ -27,21 +26,28 @@ pub struct Survey {
     pub unread: Vec<(PathBuf, Errno)>,
     /// How many more there are.
     pub more_unread: usize,
+    /// Other tools' files that cannot be understood, and why.
+    pub broken: Vec<(PathBuf, String)>,
 }
 
 impl Survey {
-    /// Looks at all below `roots`, which are real paths.
+    /// Looks at all below `roots`, which are real paths; `more` are locks that were found elsewhere.
     ///
     /// # Errors
     /// The root that cannot be opened as a directory, and why.
-    pub fn of(roots: &[PathBuf], skip: &Skip, judge: &Judge) -> Result<Self, (PathBuf, io::Error)> {
+    pub fn of(
+        roots: &[PathBuf],
+        skip: &Skip,
+        judge: &Judge,
+        more: Vec<Lock>,
+    ) -> Result<Self, (PathBuf, io::Error)> {
         let mut survey = Self::default();
-        let locks = Mutex::new(Vec::new());
+        let found = Mutex::new(Vec::new());
         for root in roots {
-            let seen = walk(root, skip, &|found| {
-                if let Some(lock) = look(found.path, found.dir, judge) {
-                    let mut locks = locks.lock().unwrap_or_else(PoisonError::into_inner);
-                    locks.push(lock);
+            let seen = walk(root, skip, &|place| {
+                if let Some(lock) = look(place.path, place.dir) {
+                    let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                    found.push(lock);
                 }
             })
             .map_err(|error| (root.clone(), error))?;
@@ -49,7 +55,21 @@ impl Survey {
             survey.unread.extend(seen.unread);
             survey.more_unread += seen.more_unread;
         }
-        survey.locks = locks.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for mut lock in found {
+            lock.judge(judge);
+            if lock.life == Life::Dead {
+                // It may have been released or taken over since it was read: as it is now.
+                match look_at(&lock.dir, judge) {
+                    Ok(Some(now)) => lock = now,
+                    Ok(None) => continue,
+                    // Too long a path, perhaps: as it was.
+                    Err(_) => {}
+                }
+            }
+            survey.locks.push(lock);
+        }
+        survey.locks.extend(more);
         survey.compare();
         survey.unread.sort_by(|(a, _), (b, _)| a.cmp(b));
         survey.unread.dedup();
@@ -58,17 +78,23 @@ impl Survey {
 
     /// Whether anything needs a person.
     pub fn needs_a_person(&self) -> bool {
-        !self.unread.is_empty() || self.locks.iter().any(|lock| lock.state.needs_a_person())
+        !self.unread.is_empty()
+            || !self.broken.is_empty()
+            || self.locks.iter().any(|lock| lock.state.needs_a_person())
     }
 
     fn compare(&mut self) {
         self.locks.sort_by(|a, b| a.dir.cmp(&b.dir));
         // One root lay below another.
-        self.locks.dedup_by(|a, b| a.dir == b.dir);
+        let is_twice = |a: &Lock, b: &Lock| a.dir == b.dir && !a.of_agentctl && !b.of_agentctl;
+        self.locks.dedup_by(|a, b| is_twice(a, b));
         self.locks = one_of_each(std::mem::take(&mut self.locks));
-        let of_directory = |lock: &Lock| Some(format!("{:?}", lock.identity));
+        let of_directory = |lock: &Lock| {
+            let known = lock.identity != (0, 0);
+            known.then(|| format!("{:?}", lock.identity))
+        };
         collide(&mut self.locks, of_directory, |_| {
-            "another record claims the same directory, which is mounted twice".to_owned()
+            "another record claims the same directory".to_owned()
         });
         collide(&mut self.locks, session, |lock| {
             let (session, host) = lock
@@ -98,7 +124,8 @@ fn one_of_each(locks: Vec<Lock>) -> Vec<Lock> {
     kept
 }
 
-/// Marks those that are not dead and have the same `key`.
+/// Marks those that stand and have the same `key`. What a person holds may well be held by an agent,
+/// too: agentctl's own locks are made so.
 fn collide(
     locks: &mut [Lock],
     key: impl Fn(&Lock) -> Option<String>,
@@ -106,31 +133,27 @@ fn collide(
 ) {
     let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (at, lock) in locks.iter().enumerate() {
-        let stands = lock.life != Life::Dead && lock.state != State::Corrupt;
+        let stands = !matches!(lock.state, State::Stale | State::Corrupt | State::Manual);
         if let Some(key) = key(lock).filter(|_| stands) {
             groups.entry(key).or_default().push(at);
         }
     }
     for group in groups.values() {
-        let of = |at: &usize| locks.get(*at);
-        let members: Vec<(PathBuf, Option<String>)> = group
+        let of = |at: &usize| Some((*at, locks.get(*at)?));
+        let members: Vec<(usize, Owner, PathBuf)> = group
             .iter()
             .filter_map(of)
-            .map(|lock| (lock.dir.clone(), run(lock.record.as_ref())))
+            .map(|(at, lock)| (at, Owner::of(lock), lock.dir.clone()))
             .collect();
         for at in group {
             let Some(lock) = locks.get_mut(*at) else {
                 continue;
             };
-            let own = run(lock.record.as_ref());
-            // A run may well hold several directories.
-            let is_other = |(dir, run): &&(PathBuf, Option<String>)| {
-                *dir != lock.dir && (own.is_none() || *run != own)
-            };
+            let own = Owner::of(lock);
             let others: Vec<PathBuf> = members
                 .iter()
-                .filter(is_other)
-                .map(|(dir, _)| dir.clone())
+                .filter(|(other, owner, _)| other != at && !own.is(owner))
+                .map(|(_, _, dir)| dir.clone())
                 .collect();
             if !others.is_empty() {
                 lock.state = State::Collision;
@@ -141,8 +164,30 @@ fn collide(
     }
 }
 
-fn run(record: Option<&DirRecord>) -> Option<String> {
-    record?.run_id.clone()
+/// Whose a lock is, to tell whether another is the same one's.
+struct Owner {
+    run: Option<String>,
+    pid: i32,
+    of_agentctl: bool,
+}
+
+impl Owner {
+    fn of(lock: &Lock) -> Self {
+        let record = lock.record.as_ref();
+        Self {
+            run: record.and_then(|record| record.run_id.clone()),
+            pid: record.map_or(0, |record| record.pid),
+            of_agentctl: lock.of_agentctl,
+        }
+    }
+
+    /// A run may well hold several directories; and an agent that both agentctl and a record know
+    /// has one number, as both are of this machine.
+    fn is(&self, other: &Self) -> bool {
+        let one_run = self.run.is_some() && self.run == other.run;
+        let one_process = self.of_agentctl != other.of_agentctl && self.pid == other.pid;
+        one_run || one_process
+    }
 }
 
 fn session(lock: &Lock) -> Option<String> {

@@ -10,19 +10,15 @@ use super::{code, json, tell};
 use crate::cli::LockArgs;
 use crate::journal::Verbosity;
 use crate::lock::scan::clean::{Cleaned, clean as remove};
-use crate::lock::scan::look::{Judge, State};
+use crate::lock::scan::look::{Judge, Lock, State};
 use crate::run::start::Refused;
 
 pub(super) fn clean(args: &LockArgs, report: Option<OwnedFd>) -> Result<u8, Refused> {
-    let judge = Judge::new();
-    let (roots, survey) = survey(args, &judge)?;
+    let (roots, survey) = survey(args, &Judge::new())?;
     let cleaned: Vec<Option<Cleaned>> = survey
         .locks
         .iter()
-        .map(|lock| match (lock.state, args.dry_run) {
-            (State::Stale, false) => Some(remove(lock, &judge)),
-            _ => None,
-        })
+        .map(|lock| (is_ours(lock) && !args.dry_run).then(|| remove(lock)))
         .collect();
     let is_removed = |at: usize| matches!(cleaned.get(at), Some(Some(Cleaned::Removed)));
     let left = |at: usize| match cleaned.get(at) {
@@ -40,10 +36,10 @@ pub(super) fn clean(args: &LockArgs, report: Option<OwnedFd>) -> Result<u8, Refu
         let mut table = Table::new(all);
         for (at, lock) in survey.locks.iter().enumerate() {
             let mut row = Row::of(lock);
-            match (&cleaned.get(at), lock.state) {
-                (Some(Some(Cleaned::Removed)), _) => row.removed("removed"),
-                (Some(Some(Cleaned::Gone)), _) => row.removed("gone"),
-                (_, State::Stale) if args.dry_run => row.removed("would go"),
+            match cleaned.get(at) {
+                Some(Some(Cleaned::Removed)) => row.removed("removed"),
+                Some(Some(Cleaned::Gone)) => row.removed("gone"),
+                _ if is_ours(lock) && args.dry_run => row.removed("would go"),
                 _ => row.left(left(at)),
             }
             if all || lock.state.needs_a_person() {
@@ -56,4 +52,9 @@ pub(super) fn clean(args: &LockArgs, report: Option<OwnedFd>) -> Result<u8, Refu
     let mut locks = survey.locks.iter().enumerate();
     let needs = locks.any(|(at, lock)| lock.state.needs_a_person() && stays(at));
     Ok(code(needs || !survey.unread.is_empty()))
+}
+
+/// Whether it is for us to remove: agentctl's list is agentctl's.
+const fn is_ours(lock: &Lock) -> bool {
+    matches!(lock.state, State::Stale) && !lock.of_agentctl
 }

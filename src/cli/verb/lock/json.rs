@@ -10,6 +10,14 @@
 //! | `directories` | how many were read |
 //! | `locks` | each lock, sorted by its path; of `lock show` it is `lock`, or null |
 //! | `unread` | each folder that could not be read: `path`, `why`; `more_unread` counts the rest |
+//! | `broken` | each file of another tool that is not understood: `path`, `why` |
+//!
+//! `lock show DIR` has `dir`, `lock` (one of these, or null) and `in_use`: `inside` (each `pid` and
+//! `name` of a process that works there), `unseen` (how many could not be looked at) and `reach`
+//! (`machine`, `container`, `own` or `nothing`: whose processes are seen at all). Of a shared lock it
+//! has `path`, `holders`, `waiting` (in the order of the queue) and `interactive` (those who pass it),
+//! each with the records of living claims. `lock hold` has `dir`, `state` and `record`, `lock release`
+//! `dir` and `released`: `manual`, `dead`, `foreign`, `corrupt` or `nothing`.
 //!
 //! Of a lock:
 //!
@@ -21,6 +29,7 @@
 //! | `life` | of the owner: `alive`, `dead` or `cannot-tell` |
 //! | `why` | why it stands so, a part of a sentence |
 //! | `record` | what `agent.lock` says, as far as it is understood; null: it is none |
+//! | `source` | `record`, or `agentctl` where it stands in agentctl's list |
 //! | `also_at` | further paths of the same lock |
 //! | `collides_with` | the directories that it collides with |
 //! | `removed`, `left` | of `lock clean`: whether it is removed; why one of a dead owner was left |
@@ -30,6 +39,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use crate::lock::dir::judge::Life;
+use crate::lock::dir::record::DirRecord;
 use crate::lock::scan::look::Lock;
 use crate::lock::scan::survey::Survey;
 
@@ -64,6 +74,10 @@ pub(super) fn survey(
         let why = crate::trouble::why(*errno);
         Value::Object(object([("path", path(unread)), ("why", why.into())]))
     });
+    let broken = survey.broken.iter().map(|(broken, why)| {
+        let why = why.as_str().into();
+        Value::Object(object([("path", path(broken)), ("why", why)]))
+    });
     let mut whole = versioned();
     whole.extend(object([
         ("roots", paths(roots)),
@@ -71,19 +85,22 @@ pub(super) fn survey(
         ("locks", Value::Array(locks.collect())),
         ("unread", Value::Array(unread.collect())),
         ("more_unread", survey.more_unread.into()),
+        ("broken", Value::Array(broken.collect())),
     ]));
     Value::Object(whole)
 }
 
 /// One lock.
 pub(super) fn lock(lock: &Lock) -> Object {
-    let record = lock.record.as_ref();
-    // It was parsed before, so it is JSON.
-    let record = record.and_then(|record| serde_json::from_str(&record.render()).ok());
     let life = match lock.life {
         Life::Alive => "alive",
         Life::Dead => "dead",
         Life::CannotTell => "cannot-tell",
+    };
+    let source = if lock.of_agentctl {
+        "agentctl"
+    } else {
+        "record"
     };
     object([
         ("dir", path(&lock.dir)),
@@ -91,10 +108,17 @@ pub(super) fn lock(lock: &Lock) -> Object {
         ("needs_a_person", lock.state.needs_a_person().into()),
         ("life", life.into()),
         ("why", lock.why.as_str().into()),
-        ("record", record.unwrap_or_default()),
+        ("record", lock.record.as_ref().map_or(Value::Null, record)),
+        ("source", source.into()),
         ("also_at", paths(&lock.also_at)),
         ("collides_with", paths(&lock.collides_with)),
     ])
+}
+
+/// What a record says.
+pub(super) fn record(record: &DirRecord) -> Value {
+    // What we render is JSON.
+    serde_json::from_str(&record.render()).unwrap_or_default()
 }
 
 pub(super) fn path(path: &Path) -> Value {

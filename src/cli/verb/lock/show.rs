@@ -1,21 +1,21 @@
 //! `lockkeeper lock show`: one directory's lock, or who holds a shared lock and who waits for it.
 
-use std::fmt::Write as _;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use serde_json::Value;
 
 use super::super::check::wrap;
-use super::text::{advice, ago, owner};
+use super::text::{advice, ago};
 use super::{code, json, tell, unseen};
 use crate::cli::LockArgs;
-use crate::lock::dir::record::{DirRecord, Plain};
+use crate::lock::dir::conflict::Owner;
+use crate::lock::dir::in_use::{self, InUse, Reach};
 use crate::lock::fault::Quoted;
 use crate::lock::folders::claims_folder;
 use crate::lock::listing;
 use crate::lock::record::{Kind, Named, Record, State};
-use crate::lock::scan::look::{Judge, Lock, look_at};
+use crate::lock::scan::look::{Judge, look_at};
 use crate::run::start::Refused;
 
 pub(super) fn show(args: &LockArgs, report: Option<OwnedFd>) -> Result<u8, Refused> {
@@ -31,67 +31,49 @@ pub(super) fn show(args: &LockArgs, report: Option<OwnedFd>) -> Result<u8, Refus
 }
 
 fn directory(args: &LockArgs, path: &Path, report: Option<OwnedFd>) -> Result<u8, Refused> {
-    let lock = look_at(path, &Judge::new()).map_err(|error| unseen(path, &error))?;
+    let failed = |error| unseen(path, &error);
+    let lock = look_at(path, &Judge::new()).map_err(failed)?;
+    let in_use = in_use::look(path).map_err(failed)?;
+    let known = lock.as_ref().map(|lock| Value::Object(json::lock(lock)));
     let mut whole = json::versioned();
     whole.extend(json::object([
         ("dir", json::path(path)),
-        (
-            "lock",
-            lock.as_ref()
-                .map_or(Value::Null, |lock| json::lock(lock).into()),
-        ),
+        ("lock", known.unwrap_or_default()),
+        ("in_use", workers(&in_use)),
     ]));
     tell(args, report, &whole.into(), || {
-        let mut text = String::new();
-        match &lock {
-            None => {
-                let _ = writeln!(text, "{}: not locked", Quoted(path));
+        let word = lock.as_ref().map_or("not locked", |lock| lock.state.word());
+        let mut text = format!("{}: {word}\n", Quoted(path));
+        let mut say = |line: String| wrap(&mut text, &format!("    {line}"), "      ");
+        if let Some(lock) = &lock {
+            if let Some(record) = &lock.record {
+                let ago = ago(&record.acquired_at).unwrap_or_default();
+                say(format!("{}, {ago} ago", Owner(record)));
             }
-            Some(lock) => of_directory(&mut text, lock),
+            say(advice(lock));
         }
+        say(in_use.to_string());
         text
     })?;
     Ok(code(lock.is_some_and(|lock| lock.state.needs_a_person())))
 }
 
-fn of_directory(text: &mut String, lock: &Lock) {
-    let _ = writeln!(text, "{}: {}", Quoted(&lock.dir), lock.state.word());
-    let mut say = |line: String| wrap(text, &format!("    {line}"), "      ");
-    if let Some(record) = &lock.record {
-        say(format!("owner: {}", who(record)));
-        if let Some(ago) = ago(&record.acquired_at) {
-            say(format!("since: {} ({ago})", Plain(&record.acquired_at)));
-        }
-        if let Some(reason) = &record.reason {
-            say(format!("reason: {}", Plain(reason)));
-        }
-    }
-    say(format!("why: {}", advice(lock)));
-}
-
-/// All that a record tells of its owner.
-fn who(record: &DirRecord) -> String {
-    let mut text = owner(record);
-    let more = [
-        ("class", record.class.as_deref()),
-        ("run", record.run_id.as_deref()),
-        ("session", Some(record.session_id.as_str())),
-        ("host", Some(record.hostname.as_str())),
-    ];
-    if !record.is_manual() {
-        let _ = write!(text, ", process {}", record.pid);
-    }
-    for (name, value) in more {
-        if let Some(value) = value.filter(|value| !value.is_empty()) {
-            let _ = write!(text, ", {name} {}", Plain(value));
-        }
-    }
-    match record.state {
-        Some(State::Waiting) => text.push_str(", waits for a shared lock"),
-        Some(State::Running) => text.push_str(", runs"),
-        _ => {}
-    }
-    text
+fn workers(in_use: &InUse) -> Value {
+    let inside = in_use.inside.iter().map(|worker| {
+        let name = worker.name.as_str().into();
+        Value::Object(json::object([("pid", worker.pid.into()), ("name", name)]))
+    });
+    let reach = match in_use.reach {
+        Reach::Machine => "machine",
+        Reach::Container => "container",
+        Reach::Own => "own",
+        Reach::Nothing => "nothing",
+    };
+    Value::Object(json::object([
+        ("inside", Value::Array(inside.collect())),
+        ("unseen", in_use.unseen.into()),
+        ("reach", reach.into()),
+    ]))
 }
 
 fn shared(args: &LockArgs, path: &Path, report: Option<OwnedFd>) -> Result<u8, Refused> {

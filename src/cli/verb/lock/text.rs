@@ -64,6 +64,10 @@ impl<'a> Row<'a> {
 pub(super) fn advice(lock: &Lock) -> String {
     let why = &lock.why;
     match lock.state {
+        State::Stale if lock.of_agentctl => format!("{why}; \"agentctl prune\" removes it"),
+        State::CannotTell | State::Orphaned if lock.of_agentctl => {
+            format!("{why}; it stands in agentctl's list: ask agentctl")
+        }
         State::Stale => format!("{why}; \"lockkeeper lock clean\" removes it"),
         State::Corrupt => format!(
             "{why}; look who wrote it, and remove it with \"lockkeeper lock release --force DIR\""
@@ -87,7 +91,7 @@ pub(super) fn advice(lock: &Lock) -> String {
 }
 
 /// Whose a lock is, short.
-pub(super) fn owner(record: &DirRecord) -> String {
+fn owner(record: &DirRecord) -> String {
     let mut text = match (&record.by, &record.job) {
         (Some(by), _) => return Plain(by).to_string(),
         (_, Some(job)) => Plain(job).to_string(),
@@ -184,6 +188,10 @@ impl Table {
         let more = survey.unread.len().saturating_sub(UNREAD) + survey.more_unread;
         if more > 0 {
             let _ = writeln!(self.text, "not read: {more} more");
+        }
+        for (path, why) in &survey.broken {
+            let line = format!("not understood: {}: {why}", Quoted(path));
+            wrap(&mut self.text, &line, "    ");
         }
         if !self.all {
             return self.text;

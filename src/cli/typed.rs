@@ -142,6 +142,13 @@ impl Typed {
             return Ok(());
         };
         let names: Vec<_> = flag.verbs.iter().map(|verb| verb.name()).collect();
+        if names.len() > 3 {
+            return Err(usage(format!(
+                "\"--{}\" does not go with \"{}\": see \"lockkeeper --help\"",
+                flag.long,
+                verb.name()
+            )));
+        }
         Err(usage(format!(
             "\"--{}\" does not go with \"{}\": see \"lockkeeper {} --help\"",
             flag.long,

@@ -229,7 +229,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "run --json -- x",
-        r#""--json" does not go with "run": see "lockkeeper check --help""#,
+        r#""--json" does not go with "run": see "lockkeeper --help""#,
     ),
     (
         "--class c",

@@ -32,7 +32,8 @@ bash bash terminal
 hyperfine hyperfine cost
 cc gcc all
 patch patch chaos
-npm npm agent'
+npm npm agent
+go golang-go directory-lock'
 
 have() {
     case $1 in

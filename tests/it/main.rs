@@ -18,6 +18,7 @@ mod check;
 mod config;
 mod containers;
 mod early;
+mod foreign;
 mod invariants;
 mod parts;
 mod readme;

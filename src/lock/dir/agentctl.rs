@@ -89,3 +89,6 @@ pub fn worth(entry: &Entry, here: &Here, sessions: &Sessions) -> Verdict {
     };
     judge(&record, None, here, sessions)
 }
+
+#[cfg(test)]
+mod tests;

@@ -324,3 +324,6 @@ fn has_living_thread(pid: i32) -> bool {
             .is_some_and(|stat| !has_ended(stat.state))
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -306,3 +306,6 @@ impl fmt::Display for Corrupt {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

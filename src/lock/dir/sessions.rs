@@ -169,9 +169,13 @@ fn ask(sockets: &[PathBuf], servers: impl Iterator<Item = i32>, limit: Duration)
         answer.ask_at(path, deadline, &mut asked);
     }
     let mut listening = None;
-    for pid in servers.take(MOST_SOCKETS) {
+    for pid in servers {
         if asked.contains(&pid) {
             continue;
+        }
+        if asked.len() >= MOST_SOCKETS {
+            answer.partial = true;
+            break;
         }
         let listening = listening.get_or_insert_with(listening_sockets);
         if let Some(path) = socket_of(pid, listening) {
@@ -181,7 +185,8 @@ fn ask(sockets: &[PathBuf], servers: impl Iterator<Item = i32>, limit: Duration)
     }
     // Without one that answered, it was never shown that there is a tmux here at all.
     answer.partial |= asked.is_empty() && !tmux_is_here();
-    answer.partial |= !proc::is_ours();
+    // Nor are other users' servers to be seen where their processes are hidden (`hidepid`, proc(5)).
+    answer.partial |= !proc::is_ours() || proc::stat(1).is_none();
     answer
 }
 
@@ -191,7 +196,8 @@ impl Answer {
         match server_at(path) {
             Server::None => {}
             Server::Silent => self.partial = true,
-            Server::Process(pid) if !asked.insert(pid) => {}
+            // 0 is every process that our PID namespace does not know.
+            Server::Process(pid) if !asked.insert(pid) && pid != 0 => {}
             Server::Process(_) => match list(path, deadline) {
                 Ok(text) => note(&text, &mut self.known),
                 // One that ended meanwhile has no sessions.
@@ -285,6 +291,9 @@ fn list(socket: &Path, deadline: Time) -> io::Result<String> {
     let mut command: Vec<OsString> = words.into();
     command.push(socket.into());
     command.extend(rest);
+    if deadline.since(clock::now()).is_zero() {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
     let null = OwnedFd::from(File::options().read(true).write(true).open("/dev/null")?);
     let (answer, stdout) = pipe2(OFlag::O_CLOEXEC)?;
 
@@ -298,10 +307,11 @@ fn list(socket: &Path, deadline: Time) -> io::Result<String> {
     // Not yet reaped, the number is our child's still.
     let ended = PidFd::open(spawned.pid);
     let text = collect(&answer, deadline);
-    let in_time = ended.as_ref().is_ok_and(|child| {
-        let [ended] = poll::wait([Some(child.as_fd())], Some(deadline));
-        ended
-    });
+    let in_time = text.is_ok()
+        && ended.as_ref().is_ok_and(|child| {
+            let [ended] = poll::wait([Some(child.as_fd())], Some(deadline));
+            ended
+        });
     if !in_time {
         let _ = crate::sys::process::kill(spawned.pid, libc::SIGKILL);
     }

@@ -67,6 +67,7 @@ pub const VERBS: &[VerbInfo] = &[
             "run [-c FILE] JOB",
             "run [-c FILE] --class CLASS [--dir DIR] -- COMMAND...",
             "run [--lock PATH] [--wait TIME] [--timeout TIME] -- COMMAND...",
+            "run [--dir-lock DIR]... [--wait TIME] [--timeout TIME] -- COMMAND...",
         ],
         doc: "one run of a job or a command, in the foreground",
     },
@@ -289,7 +290,7 @@ pub const FLAGS: &[Flag] = &[
         Id::Wait,
         "wait",
         "TIME",
-        "time in the queue of the lock, or forever (10m)",
+        "time to wait for lock and directories, or forever (10m)",
         &[Verb::Run],
     ),
     of_command(
@@ -317,7 +318,7 @@ pub const FLAGS: &[Flag] = &[
         Id::DirLock,
         "dir-lock",
         "DIR",
-        "one agent in this directory (not built yet)",
+        "one agent in this directory; can be repeated",
         &[Verb::Run],
     ),
     plain(

@@ -68,7 +68,9 @@ pub struct RunArgs {
     pub dir: Option<PathBuf>,
     /// `--lock`.
     pub lock: Option<PathBuf>,
-    /// `--wait`; only with a lock or a class.
+    /// `--dir-lock`, each of them.
+    pub dir_locks: Vec<PathBuf>,
+    /// `--wait`; only with a lock, a directory or a class.
     pub wait: Option<Wait>,
     /// `--timeout`; more than zero.
     pub timeout: Option<Duration>,
@@ -262,11 +264,6 @@ fn lock(typed: &mut Typed, verb: Verb) -> Result<LockArgs, UsageError> {
 
 fn run(typed: &mut Typed) -> Result<RunArgs, UsageError> {
     typed.no_foreign_flag(Verb::Run)?;
-    if typed.value(Id::DirLock).is_some() {
-        return Err(usage(
-            "\"--dir-lock\" is not built yet: until then use --lock with a file of that directory",
-        ));
-    }
     if let Some(job) = &typed.job {
         let job = quoted(job);
         if typed.command.is_some() {
@@ -293,6 +290,7 @@ fn run(typed: &mut Typed) -> Result<RunArgs, UsageError> {
         class: typed.text(Id::Class)?,
         dir: typed.path(Id::Dir)?,
         lock: typed.path(Id::Lock)?,
+        dir_locks: typed.paths(Id::DirLock)?,
         wait: typed.wait()?,
         timeout: typed.limit(Id::Timeout)?,
         idle_timeout: typed.limit(Id::IdleTimeout)?,
@@ -310,9 +308,10 @@ fn run(typed: &mut Typed) -> Result<RunArgs, UsageError> {
             "\"--lock\" and \"--class\" exclude each other: the class says which lock its runs take",
         ));
     }
-    if args.wait.is_some() && args.lock.is_none() && args.class.is_none() {
+    let waits = args.lock.is_some() || args.class.is_some() || !args.dir_locks.is_empty();
+    if args.wait.is_some() && !waits {
         return Err(usage(
-            "\"--wait\" without a lock to wait for: add --lock PATH or --class CLASS",
+            "\"--wait\" without a lock to wait for: add --lock PATH, --dir-lock DIR or --class CLASS",
         ));
     }
     Ok(args)

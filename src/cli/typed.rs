@@ -66,7 +66,7 @@ impl Typed {
                 _ => {}
             }
             let value = value_of(flag, &mut parser)?;
-            let repeats = matches!(flag.id, Id::Verbose | Id::Quiet | Id::Skip);
+            let repeats = matches!(flag.id, Id::Verbose | Id::Quiet | Id::DirLock | Id::Skip);
             if !repeats && typed.flags.iter().any(|(other, _)| other.id == flag.id) {
                 return Err(usage(format!("\"--{}\" is given twice", flag.long)));
             }
@@ -171,14 +171,24 @@ impl Typed {
     }
 
     pub(super) fn path(&self, id: Id) -> Result<Option<PathBuf>, UsageError> {
-        match self.value(id) {
-            Some((flag, value)) if value.is_empty() => Err(usage(format!(
-                "\"--{}\" is empty: it needs a {}",
-                flag.long,
-                flag.value.unwrap_or_default()
-            ))),
-            found => Ok(found.map(|(_, value)| value.into())),
-        }
+        Ok(self.paths(id)?.into_iter().next())
+    }
+
+    /// The values of a flag that may be repeated, in their order.
+    pub(super) fn paths(&self, id: Id) -> Result<Vec<PathBuf>, UsageError> {
+        let of_flag = self.flags.iter().filter(|(flag, _)| flag.id == id);
+        of_flag
+            .map(|(flag, value)| {
+                if value.is_empty() {
+                    return Err(usage(format!(
+                        "\"--{}\" is empty: it needs a {}",
+                        flag.long,
+                        flag.value.unwrap_or_default()
+                    )));
+                }
+                Ok(value.into())
+            })
+            .collect()
     }
 
     pub(super) fn text(&self, id: Id) -> Result<Option<String>, UsageError> {

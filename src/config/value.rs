@@ -24,6 +24,7 @@ pub(crate) enum Value {
     /// The name, and how the file writes it.
     Name(String, String),
     Path(PathBuf),
+    Paths(Vec<PathBuf>),
     Identity(Identity),
     Time(Wait),
     Flag(bool),
@@ -45,7 +46,8 @@ impl Reader<'_> {
     pub(crate) fn value(&mut self, key: &Key, value: &Spanned<DeValue<'_>>) -> Option<Value> {
         let span = value.span();
         match (key.shape, value.get_ref()) {
-            (Shape::Flag, DeValue::Boolean(flag)) => Some(Value::Flag(*flag)),
+            (Shape::Flag | Shape::DirLock, DeValue::Boolean(flag)) => Some(Value::Flag(*flag)),
+            (Shape::DirLock, DeValue::Array(_)) => self.paths(key, value),
             (Shape::Command, DeValue::Array(_)) => self.command(value),
             (Shape::Env, DeValue::Table(table)) => Some(self.variables(table)),
             (
@@ -53,6 +55,7 @@ impl Reader<'_> {
                 | Shape::Text
                 | Shape::Name
                 | Shape::Path
+                | Shape::DirLock
                 | Shape::Identity
                 | Shape::Time { .. }
                 | Shape::Word(_)
@@ -121,7 +124,7 @@ impl Reader<'_> {
                 Shape::Time { least, forever } => time(key, raw, text, least, forever),
                 Shape::Word(words) => word(key, raw, text, words),
                 Shape::Signal => signal(raw, text),
-                Shape::Path => path(key, raw, text).map(Value::Path),
+                Shape::Path | Shape::DirLock => path(key, raw, text).map(Value::Path),
                 Shape::Identity => identity(key, raw, text),
                 Shape::Name => Ok(Value::Name(text.to_owned(), raw.to_owned())),
                 _ => Ok(Value::Text(text.to_owned())),
@@ -129,6 +132,29 @@ impl Reader<'_> {
         };
         made.map_err(|(message, help)| self.findings.error(span, message, help))
             .ok()
+    }
+
+    /// A list of paths, each read as if it stood alone.
+    fn paths(&mut self, key: &Key, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+        let items = value.get_ref().as_array()?;
+        let mut paths = Vec::with_capacity(items.len());
+        for item in items {
+            // A list in a list, or a flag, is no path.
+            let alone = matches!(item.get_ref(), DeValue::String(_));
+            match alone.then(|| self.value(key, item)) {
+                Some(Some(Value::Path(path))) => paths.push(path),
+                Some(_) => {}
+                None => {
+                    let message = format!(
+                        "a directory in `{}` must be an absolute path in quotes, not {}",
+                        key.name,
+                        found(item.get_ref())
+                    );
+                    self.findings.error(&item.span(), message, "write \"/…\"");
+                }
+            }
+        }
+        (paths.len() == items.len()).then_some(Value::Paths(paths))
     }
 
     /// A command is passed on as it stands: `${…}` in it belongs to the command.
@@ -193,6 +219,7 @@ fn wanted(shape: Shape) -> String {
     match shape {
         Shape::Literal | Shape::Text | Shape::Name => "a text in quotes".to_owned(),
         Shape::Path => "an absolute path in quotes".to_owned(),
+        Shape::DirLock => "true, an absolute path in quotes, or a list of them".to_owned(),
         Shape::Identity => "an absolute path or env:NAME, in quotes".to_owned(),
         Shape::Time { .. } => "a time in quotes, such as \"90s\" or \"2h\"".to_owned(),
         Shape::Flag => "true or false".to_owned(),
@@ -245,6 +272,7 @@ fn mend(key: &Key, value: &DeValue<'_>) -> String {
             "write final = { line = '\"type\":\"result\"', grace = \"30s\" }".to_owned()
         }
         (Shape::Table(_), _) => "write stop = { signal = \"TERM\", grace = \"15s\" }".to_owned(),
+        (Shape::DirLock, _) => format!("write {name} = true for the working directory"),
         (_, DeValue::Integer(number)) => format!("write {name} = \"{}\"", shown(number.as_str())),
         (Shape::Word(words), _) => {
             format!(

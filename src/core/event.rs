@@ -8,13 +8,15 @@ use serde::{Deserialize, Serialize};
 use super::note::Note;
 use super::outcome::{Outcome, SpawnStep, Status};
 use super::time::Time;
-use crate::config::plan::{Limits, RunPlan, StopPlan, Wait};
+use crate::config::plan::{Limits, OnConflict, RunPlan, StopPlan, Wait};
 
 /// What the policy needs to know of a run, beside its plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// Whether it queues for a shared lock, and how long.
     pub wait: Option<Wait>,
+    /// What it does where a directory that it locks is somebody else's; `None`: it locks none.
+    pub dirs: Option<OnConflict>,
     /// The watchdogs.
     pub limits: Limits,
     /// The rungs.
@@ -36,6 +38,7 @@ impl Facts {
     pub fn new(plan: &RunPlan) -> Self {
         Self {
             wait: plan.kind.lock().map(|lock| lock.wait),
+            dirs: plan.dirs.any().then(|| plan.kind.on_conflict()),
             limits: plan.limits.clone(),
             stop: plan.stop,
             own_session: true,
@@ -55,6 +58,19 @@ pub enum Event {
         /// Since when it queues: earlier than now where the lock file was replaced meanwhile.
         queued_at: Time,
     },
+    /// All directories are ours.
+    DirsGot,
+    /// A directory is somebody else's.
+    DirBusy {
+        /// Whether that may end by itself, and nothing forbids to wait for it.
+        may_end: bool,
+    },
+    /// What kept a directory from us may have ended.
+    DirFreed,
+    /// A directory's lock was replaced while we waited.
+    DirReplaced,
+    /// A directory could not be locked at all.
+    DirFailed,
     /// Somebody else holds the lock; we are in the queue.
     LockBusy,
     /// The lock is ours, or an ancestor run holds it for us.
@@ -135,6 +151,10 @@ pub enum Target {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
+    /// Take the directories that are not ours yet, in their order, up to the first that is not free.
+    LockDirs,
+    /// Wait for the end of what keeps that one from us: [`Event::DirFreed`].
+    AwaitDir,
     /// Take the lock, or queue for it.
     Lock,
     /// Watch the lock's file from here on: it may be replaced while we hold it.

@@ -67,6 +67,41 @@ pub enum Note {
         /// What failed, and why.
         text: String,
     },
+    /// A directory that this run locks is somebody else's: it waits for the end of that.
+    DirWaiting {
+        /// The directory.
+        dir: PathBuf,
+        /// Who has it.
+        holder: String,
+    },
+    /// A directory is ours.
+    DirObtained {
+        /// The directory.
+        dir: PathBuf,
+        /// Time since the run began to wait.
+        waited: Duration,
+        /// Whose dead claim was taken over.
+        former: Option<String>,
+    },
+    /// A directory was not obtained.
+    DirRefused {
+        /// The directory.
+        dir: PathBuf,
+        /// Who has it, or what failed, and what to do.
+        text: String,
+    },
+    /// Something is wrong with the lock of a directory that we hold.
+    DirTrouble {
+        /// The directory.
+        dir: PathBuf,
+        /// What, and what to do.
+        text: String,
+    },
+    /// A directory is free again.
+    DirReleased {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// Something about the place of the lock that the user should know.
     Placement {
         /// The lock file.

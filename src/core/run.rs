@@ -1,12 +1,18 @@
 //! The life of one run, as a pure state machine.
 //!
 //! ```text
-//! Queued ──lock──► Running ──leader gone, nobody left──────────────► Over
-//!    │               │ └────leader gone, some left──┐                  ▲
-//!    │               │ watchdog, stop               ▼                  │ nobody left
-//!    │               └──────► Stopping ──grace──► Leftovers ──grace──► Killing
-//!    └──wait over, stop──────────────────────────────────────────────► Over
+//! Claiming ──directories──┐
+//!    │                    ▼
+//!    │                 Queued ──lock──► Running ──leader gone, nobody left──────────────► Over
+//!    │                    │               │ └────leader gone, some left──┐                  ▲
+//!    │                    │               │ watchdog, stop               ▼                  │ nobody left
+//!    │                    │               └──────► Stopping ──grace──► Leftovers ──grace──► Killing
+//!    └──directory taken,──┴──wait over, stop──────────────────────────────────────────────► Over
+//!       wait over, stop
 //! ```
+//!
+//! Directories come first and the shared lock last, so that nobody waits for a directory while he
+//! holds the lock; one time, `wait`, covers both.
 //!
 //! How a run is ended, the ladder, is told in `ladder`; what a signal means, in `signals`.
 //!
@@ -20,7 +26,7 @@ use super::note::Note;
 use super::outcome::{Outcome, Reason, Status, code};
 use super::time::Time;
 use super::timers::{ALL, Timer, Timers};
-use crate::config::plan::Wait;
+use crate::config::plan::{OnConflict, Wait};
 
 mod ladder;
 mod signals;
@@ -36,6 +42,8 @@ const WATCH_AFTER: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     New,
+    /// Not all directories are ours.
+    Claiming,
     Queued,
     /// Forked or about to be; the command is wanted.
     Running,
@@ -116,9 +124,14 @@ impl Run {
         }
         match *event {
             Event::Begin { queued_at } => self.begin(queued_at, out),
+            Event::DirsGot => self.dirs_got(now, out),
+            Event::DirBusy { may_end } => self.dir_busy(now, may_end, out),
+            Event::DirFreed => self.dir_freed(out),
+            Event::DirReplaced => self.start_over(State::Claiming, out),
+            Event::DirFailed => self.dir_failed(now, out),
             Event::LockBusy => self.lock_busy(),
             Event::LockGot => self.lock_got(now, out),
-            Event::LockReplaced => self.lock_replaced(out),
+            Event::LockReplaced => self.start_over(State::Queued, out),
             Event::LockFailed => self.lock_failed(now, out),
             Event::Forked { pid } => self.forked(now, pid, out),
             Event::Executed => self.executed(out),
@@ -146,11 +159,58 @@ impl Run {
             return;
         }
         self.queued_at = queued_at;
+        if self.facts.dirs.is_some() {
+            self.state = State::Claiming;
+            out.push(Action::LockDirs);
+        } else {
+            self.queue(out);
+        }
+    }
+
+    /// Directories first, the shared lock last: nobody waits for a directory while he holds the lock.
+    fn queue(&mut self, out: &mut Vec<Action>) {
         if self.facts.wait.is_some() {
             self.state = State::Queued;
             out.push(Action::Lock);
         } else {
             self.spawn(out);
+        }
+    }
+
+    fn dirs_got(&mut self, now: Time, out: &mut Vec<Action>) {
+        if self.state == State::Claiming {
+            self.timers.disarm(Timer::LockWait);
+            if self.facts.wait.is_none() {
+                self.locked_at = Some(now);
+            }
+            self.queue(out);
+        }
+    }
+
+    fn dir_busy(&mut self, now: Time, may_end: bool, out: &mut Vec<Action>) {
+        if self.state != State::Claiming {
+            return;
+        }
+        match self.facts.dirs {
+            Some(OnConflict::Wait(wait)) if may_end => {
+                if let Wait::AtMost(wait) = wait {
+                    self.timers.arm(Timer::LockWait, self.queued_at + wait);
+                }
+                out.push(Action::AwaitDir);
+            }
+            Some(_) | None => self.finish(now, Reason::DirNotLocked, out),
+        }
+    }
+
+    fn dir_freed(&self, out: &mut Vec<Action>) {
+        if self.state == State::Claiming {
+            out.push(Action::LockDirs);
+        }
+    }
+
+    fn dir_failed(&mut self, now: Time, out: &mut Vec<Action>) {
+        if self.state == State::Claiming {
+            self.finish(now, Reason::DirNotLocked, out);
         }
     }
 
@@ -176,8 +236,9 @@ impl Run {
         }
     }
 
-    fn lock_replaced(&mut self, out: &mut Vec<Action>) {
-        if self.state == State::Queued {
+    /// What we waited for as `state` says was replaced under us.
+    fn start_over(&mut self, state: State, out: &mut Vec<Action>) {
+        if self.state == state {
             self.state = State::Over;
             self.timers.clear();
             out.push(Action::StartOver);
@@ -230,6 +291,7 @@ impl Run {
                 self.leftovers(now, false, out);
             }
             State::New
+            | State::Claiming
             | State::Queued
             | State::Running
             | State::Stopping
@@ -312,9 +374,11 @@ impl Run {
         let reason = self.reason.unwrap_or(reason);
         self.state = State::Over;
         self.timers.clear();
-        let waited = match self.facts.wait {
-            Some(_) => self.locked_at.unwrap_or(now).since(self.queued_at),
-            None => Duration::ZERO,
+        let waits = self.facts.wait.is_some() || self.facts.dirs.is_some();
+        let waited = if waits {
+            self.locked_at.unwrap_or(now).since(self.queued_at)
+        } else {
+            Duration::ZERO
         };
         let status = self.status.filter(|_| self.command != Command::Failed);
         out.push(Action::Finish(Outcome {

@@ -76,6 +76,8 @@ pub struct Fields<'a> {
     pub command: Option<&'a str>,
     /// `STEP`: at which step a start failed.
     pub step: Option<&'static str>,
+    /// `DIRECTORY`: the path of a directory that is locked.
+    pub directory: Option<Cow<'a, str>>,
     /// `CLAIM`: the path of a claim.
     pub claim: Option<Cow<'a, str>>,
     /// `PIDS`: process ids, with blanks between them.
@@ -163,6 +165,38 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
             )
         }
         Note::LockFailed { text } => text.clone(),
+        Note::DirWaiting { dir, holder } => {
+            to.directory = Some(dir.to_string_lossy());
+            to.holder = Some(holder);
+            format!("waiting for directory {dir:?}, held by {holder}")
+        }
+        Note::DirObtained {
+            dir,
+            waited,
+            former,
+        } => {
+            to.directory = Some(dir.to_string_lossy());
+            to.waited_ms = Some(ms(*waited));
+            let after = Short(*waited);
+            match former {
+                Some(former) => format!(
+                    "directory {dir:?} locked after {after}, in place of one that has died: {former}"
+                ),
+                None => format!("directory {dir:?} locked after {after}"),
+            }
+        }
+        Note::DirRefused { dir, text } => {
+            to.directory = Some(dir.to_string_lossy());
+            text.clone()
+        }
+        Note::DirTrouble { dir, text } => {
+            to.directory = Some(dir.to_string_lossy());
+            format!("lock on directory {dir:?}: {text}")
+        }
+        Note::DirReleased { dir } => {
+            to.directory = Some(dir.to_string_lossy());
+            format!("directory {dir:?} released")
+        }
         Note::Placement { lock, text, .. } => {
             to.lock = Some(lock.to_string_lossy());
             format!("lock {lock:?}: {text}")
@@ -361,7 +395,7 @@ fn ended(outcome: &Outcome, to: &mut Fields<'_>) -> String {
         | Reason::Signal(_)
         | Reason::GuardLost
         | Reason::InitStop => format!("ended by {} after {after} (exit {code})", cause(reason)),
-        Reason::WaitExpired | Reason::SpawnFailed { .. } => {
+        Reason::WaitExpired | Reason::DirNotLocked | Reason::SpawnFailed { .. } => {
             format!("not run, {} (exit {code})", cause(reason))
         }
         Reason::Failed => format!("lockkeeper failed after {after} (exit {code})"),

@@ -13,6 +13,7 @@
 
 pub mod claims;
 pub mod command;
+pub mod dirs;
 pub mod event_log;
 pub mod guard;
 pub mod message;

@@ -9,6 +9,7 @@
 //! | room | what is in it |
 //! | --- | --- |
 //! | this file | what a monitor is given, its loop, what it does for each action, its end |
+//! | `dirs` | the directories: taken, waited for, told about, released |
 //! | `lock` | taking the shared lock, waiting for it, watching its file |
 //! | `command` | the command's process: made, signalled, reaped |
 //! | `orders` | signals, the orders of guard or init, job control |
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use super::claims::{Claims, Owner};
 use super::command::Prepared;
+use super::dirs::Dirs;
 use super::event_log::{Entry, EventLog};
 use super::message::{Progress, send};
 use super::output::Output;
@@ -40,6 +42,7 @@ use crate::sys::spawn::{self, Session};
 use crate::sys::{clock, poll, process, tree};
 
 mod command;
+mod dirs;
 mod lock;
 mod orders;
 
@@ -57,6 +60,8 @@ pub struct Setup<'a> {
     pub container: Option<&'a str>,
     /// The open lock file; `None`: none is named, or an ancestor run holds it for us.
     pub lock: Option<Arc<SharedLock>>,
+    /// The directories that the run locks, open.
+    pub dirs: Arc<Dirs>,
     /// What tells others of this run.
     pub claims: Claims,
     /// The way to the guard, where there is one.
@@ -106,6 +111,9 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
     if setup.lock.is_none() {
         facts.wait = None;
     }
+    if setup.dirs.is_empty() {
+        facts.dirs = None;
+    }
     let log = EventLog::open(setup.run_id, &facts);
     let queued_at = setup.queued_at;
     let mut monitor = Monitor {
@@ -114,6 +122,8 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         log,
         signals,
         waiter: None,
+        locked: false,
+        claiming: dirs::Claiming::default(),
         prepared: None,
         watch: None,
         replaced_said: false,
@@ -148,6 +158,9 @@ struct Monitor<'a> {
     log: EventLog,
     signals: Signals,
     waiter: Option<Waiter>,
+    /// The lock is ours.
+    locked: bool,
+    claiming: dirs::Claiming,
     /// The command, made ready while we wait for the lock.
     prepared: Option<Result<Prepared, spawn::Failure>>,
     watch: Option<Watch>,
@@ -164,12 +177,13 @@ struct Monitor<'a> {
 impl Monitor<'_> {
     /// Rests until something happens, and handles all that has happened.
     fn turn(&mut self) {
-        let [signal, order, exec, lock, news, file] = poll::wait(
+        let [signal, order, exec, lock, dir, news, file] = poll::wait(
             [
                 Some(self.signals.as_fd()),
                 self.above().map(AsFd::as_fd),
                 self.progress.as_ref().map(AsFd::as_fd),
                 self.waiter.as_ref().map(AsFd::as_fd),
+                self.claiming.waiter.as_ref().map(AsFd::as_fd),
                 self.output.as_ref().map(AsFd::as_fd),
                 self.watch.as_ref().map(AsFd::as_fd),
             ],
@@ -192,6 +206,9 @@ impl Monitor<'_> {
         // After what may have stopped the run: it would start for nothing.
         if lock {
             self.waiter_answered();
+        }
+        if dir {
+            self.dir_freed();
         }
         if file {
             self.file_changed();
@@ -227,6 +244,8 @@ impl Monitor<'_> {
 
     fn perform(&mut self, action: Action) -> Option<Event> {
         match action {
+            Action::LockDirs => return Some(self.lock_dirs()),
+            Action::AwaitDir => return self.await_dir(),
             Action::Lock => return Some(self.take_lock()),
             Action::WatchLock => self.watch_lock(),
             Action::Spawn => return Some(self.spawn()),
@@ -251,12 +270,14 @@ impl Monitor<'_> {
         None
     }
 
-    /// The tree is empty, or nothing was started: frees everything, the lock last.
+    /// The tree is empty, or nothing was started: frees everything, the lock before the directories.
     fn finish(&mut self, outcome: Outcome) {
         if let Some(output) = &self.output {
             output.finish();
         }
-        if outcome.reason == Reason::WaitExpired
+        if self.claiming.is_blocked() {
+            self.dirs_not_obtained();
+        } else if outcome.reason == Reason::WaitExpired
             && let Some(lock) = &self.setup.lock
         {
             let holder = self.setup.claims.holder(self.setup.run_id);
@@ -270,12 +291,13 @@ impl Monitor<'_> {
             self.check_file();
         }
         if let Some(lock) = self.setup.lock.take()
-            && self.waiter.is_none()
+            && self.locked
         {
             let _ = lock.unlock();
             let (lock, held) = (lock.path().to_owned(), outcome.held);
             self.setup.journal.note(Note::Released { lock, held });
         }
+        self.release_dirs();
         self.setup.claims.release();
         self.setup.journal.note(Note::Ended(outcome));
         self.end = Some(End::Ended(outcome));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::claims::{self, Claims, Owner, ancestor_with};
+use super::dirs::Dirs;
 use super::guard::{self, Watched};
 use super::message::{Progress, send};
 use super::monitor::{self, End, Setup};
@@ -70,13 +71,20 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
     if let Some(lock) = needed {
         place(lock, &mut notes)?;
     }
+    let owner = Owner {
+        plan,
+        run_id: &caller.run_id,
+        container: caller.container(),
+    };
+    let mut opened: Option<Arc<Dirs>> = None;
     loop {
-        let lock = needed.map(open).transpose()?.map(Arc::new);
-        let owner = Owner {
-            plan,
-            run_id: &caller.run_id,
-            container: caller.container(),
+        // Those that an earlier monitor took are still ours: the latches are open here, too.
+        let dirs = match opened.take().filter(|dirs| dirs.are_current()) {
+            Some(dirs) => dirs,
+            None => Arc::new(open_dirs(owner, caller)?),
         };
+        opened = Some(Arc::clone(&dirs));
+        let lock = needed.map(open).transpose()?.map(Arc::new);
         let claims = Claims::open(owner, caller.runtime.as_deref(), &mut notes);
         let held = lock.clone();
         let first_notes = std::mem::take(&mut notes);
@@ -86,6 +94,7 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                 run_id: &caller.run_id,
                 container: caller.container(),
                 lock,
+                dirs,
                 claims,
                 guard: Some(wire),
                 init: caller.init.as_ref(),
@@ -110,6 +119,9 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
             Ok(Watched::Died { reaped }) => {
                 if let Some(lock) = held {
                     let _ = lock.unlock();
+                }
+                if let Some(dirs) = opened {
+                    dirs.release();
                 }
                 // The latches were the fork's, and are closed by now: what is left of our claims is dead.
                 claims::clear(plan, caller.runtime.as_deref());
@@ -141,6 +153,7 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         run_id: &caller.run_id,
         container: caller.container(),
         lock: None,
+        dirs: Arc::default(),
         claims: Claims::default(),
         guard: None,
         init: None,
@@ -203,6 +216,13 @@ fn place(lock: &LockPlan, notes: &mut Vec<Note>) -> Result<(), Refused> {
         });
     }
     Ok(())
+}
+
+fn open_dirs(owner: Owner<'_>, caller: &Caller) -> Result<Dirs, Refused> {
+    Dirs::open(owner, caller.started_in.as_deref()).map_err(|error| Refused {
+        code: error.code(),
+        text: error.to_string(),
+    })
 }
 
 fn open(lock: &LockPlan) -> Result<SharedLock, Refused> {

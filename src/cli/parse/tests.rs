@@ -102,6 +102,15 @@ fn behind_a_flag_of_a_command_options_end_at_the_first_word() {
         "run --lock L cmd --lock M -v -- --help",
         Command::Run(locked),
     );
+    let directories = RunArgs {
+        dir_locks: vec!["D".into(), "/E".into()],
+        wait: Some(Wait::AtMost(secs(5))),
+        ..run_of("cmd")
+    };
+    check_ok(
+        "run --dir-lock D --wait 5 --dir-lock=/E cmd",
+        Command::Run(directories),
+    );
     let limited = RunArgs {
         timeout: Some(secs(5)),
         ..run_of("run dev")
@@ -242,11 +251,11 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "run --wait 5 -- x",
-        r#""--wait" without a lock to wait for: add --lock PATH or --class CLASS"#,
+        r#""--wait" without a lock to wait for: add --lock PATH, --dir-lock DIR or --class CLASS"#,
     ),
     (
-        "run --dir-lock D -- x",
-        r#""--dir-lock" is not built yet: until then use --lock with a file of that directory"#,
+        "run --dir-lock= -- x",
+        r#""--dir-lock" is empty: it needs a DIR"#,
     ),
     (
         "run --lock --wait 5 -- x",

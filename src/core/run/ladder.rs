@@ -59,14 +59,19 @@ impl Run {
                     .arm_by(Timer::StopGrace, now + within.saturating_sub(leftover));
             }
             State::Leftovers => self.timers.arm_by(Timer::LeftoverGrace, now + leftover),
-            State::New | State::Queued | State::Running | State::Killing | State::Over => {}
+            State::New
+            | State::Claiming
+            | State::Queued
+            | State::Running
+            | State::Killing
+            | State::Over => {}
         }
     }
 
     /// The first rung: the stop signal, and CONT.
     pub(super) fn stop(&mut self, now: Time, reason: Reason, out: &mut Vec<Action>) {
         match self.state {
-            State::New | State::Queued => self.finish(now, reason, out),
+            State::New | State::Claiming | State::Queued => self.finish(now, reason, out),
             State::Running => {
                 let StopPlan { signal, grace, .. } = self.facts.stop;
                 self.state = State::Stopping;

@@ -11,7 +11,7 @@ mod signals;
 mod watchdogs;
 mod world;
 
-use crate::config::plan::{FinalLine, Limits, StopPlan};
+use crate::config::plan::{FinalLine, Limits, OnConflict, StopPlan};
 use crate::core::event::Target;
 use crate::core::outcome::SpawnStep;
 
@@ -30,6 +30,7 @@ const fn ms(millis: u64) -> Duration {
 fn facts() -> Facts {
     Facts {
         wait: None,
+        dirs: None,
         limits: Limits::default(),
         stop: StopPlan {
             signal: SIGTERM,
@@ -47,6 +48,14 @@ fn facts() -> Facts {
 fn locked(wait: Wait) -> Facts {
     Facts {
         wait: Some(wait),
+        ..facts()
+    }
+}
+
+/// The same, with directories to lock.
+fn claiming(dirs: OnConflict) -> Facts {
+    Facts {
+        dirs: Some(dirs),
         ..facts()
     }
 }
@@ -170,6 +179,8 @@ impl Desk {
 
 fn word(action: &Action) -> Option<String> {
     Some(match action {
+        Action::LockDirs => "dirs".to_owned(),
+        Action::AwaitDir => "await dir".to_owned(),
         Action::Lock => "lock".to_owned(),
         Action::WatchLock => "watch".to_owned(),
         Action::Spawn => "spawn".to_owned(),

@@ -81,6 +81,47 @@ fn table() -> Vec<(Note, &'static str)> {
             r#"lock "/x" not obtained within 10m, held by dev"#,
         ),
         (
+            Note::DirWaiting {
+                dir: "/w".into(),
+                holder: "job \"dev\"".into(),
+            },
+            r#"waiting for directory "/w", held by job "dev""#,
+        ),
+        (
+            Note::DirObtained {
+                dir: "/w".into(),
+                waited: secs(2),
+                former: None,
+            },
+            r#"directory "/w" locked after 2s"#,
+        ),
+        (
+            Note::DirObtained {
+                dir: "/w".into(),
+                waited: secs(2),
+                former: Some("process 7".into()),
+            },
+            r#"directory "/w" locked after 2s, in place of one that has died: process 7"#,
+        ),
+        (
+            Note::DirRefused {
+                dir: "/w".into(),
+                text: text(),
+            },
+            "why",
+        ),
+        (
+            Note::DirTrouble {
+                dir: "/w".into(),
+                text: text(),
+            },
+            r#"lock on directory "/w": why"#,
+        ),
+        (
+            Note::DirReleased { dir: "/w".into() },
+            r#"directory "/w" released"#,
+        ),
+        (
             Note::LockReplacedWaiting { lock: lock() },
             r#"lock "/x" was replaced while we waited: queueing for the new file"#,
         ),

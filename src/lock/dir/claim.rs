@@ -103,9 +103,7 @@ impl DirLock {
     ) -> Result<Option<Box<DirRecord>>, Obstacle> {
         match latch::try_lock(&self.latch) {
             Ok(true) => {}
-            Ok(false) => {
-                return Err(Obstacle::Conflict(self.peer(outer), Until::Latch));
-            }
+            Ok(false) => return Err(self.peer(outer)),
             Err(errno) => return Err(Obstacle::Failed(self.place.error(Doing::Locking, errno))),
         }
         step::point();
@@ -215,14 +213,6 @@ impl DirLock {
         until.wait(&self.place, &self.latch)
     }
 
-    pub(super) const fn place(&self) -> &Place {
-        &self.place
-    }
-
-    pub(super) fn token(&self) -> &str {
-        &self.token
-    }
-
     fn write(&self, record: &DirRecord) -> Result<(), DirError> {
         let mut record = record.clone();
         record.token = Some(self.token.clone());
@@ -235,19 +225,15 @@ impl DirLock {
 
     /// The run that holds the latch, as its record names it. A record that is none of a run's is of
     /// somebody before it: it has not written its own yet.
-    fn peer(&self, outer: &str) -> Box<Conflict> {
+    fn peer(&self, outer: &str) -> Obstacle {
         let record = match self.place.read() {
             Found::Record(record, _) if record.is_ours() && !record.is_manual() => Some(record),
             _ => None,
         };
         let run_id = record.as_ref().and_then(|record| record.run_id.as_deref());
         let is_outer = run_id.is_some_and(|run| outer.split_whitespace().any(|id| id == run));
-        Box::new(Conflict {
-            dir: self.dir().to_owned(),
-            at: self.dir().to_owned(),
-            record,
-            kind: if is_outer { Kind::Outer } else { Kind::Run },
-        })
+        let kind = if is_outer { Kind::Outer } else { Kind::Run };
+        self.conflict(kind, record, Until::Latch)
     }
 
     fn conflict(&self, kind: Kind, record: Option<Box<DirRecord>>, until: Until) -> Obstacle {

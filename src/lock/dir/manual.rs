@@ -135,3 +135,6 @@ pub fn release(dir: &Path, force: bool) -> Result<Released, Refusal> {
     drop(latch);
     removed.map(|()| released).map_err(Refusal::Failed)
 }
+
+#[cfg(test)]
+mod tests;

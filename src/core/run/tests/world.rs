@@ -11,6 +11,10 @@ use super::*;
 /// How the world treats the run.
 #[derive(Clone, Debug)]
 pub(super) struct Climate {
+    /// Each directory that is somebody else's: milliseconds until it may be free.
+    pub(super) busy: Vec<u64>,
+    /// What becomes of the wish for the directories after that.
+    pub(super) dirs: Dirs,
     /// What becomes of the wish for the lock.
     pub(super) lock: Lock,
     /// What becomes of the command's start.
@@ -29,6 +33,16 @@ pub(super) struct Climate {
     pub(super) late_ms: u64,
     /// Everything else that the world decides.
     pub(super) seed: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dirs {
+    Free,
+    Never,
+    /// Of somebody for whom nobody may wait.
+    Held,
+    Replaced,
+    Fail,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +112,8 @@ pub(super) struct World {
     last_output: Time,
     last_result: Option<(Time, bool)>,
     // What the run has been told, and did.
+    tried: usize,
+    dirs_got: bool,
     queued: bool,
     locked_at: Option<Time>,
     started_at: Option<Time>,
@@ -132,6 +148,8 @@ impl World {
             exec_told: false,
             last_output: BOOT,
             last_result: None,
+            tried: 0,
+            dirs_got: false,
             queued: false,
             locked_at: None,
             started_at: None,
@@ -244,6 +262,12 @@ impl World {
     /// What the world itself knows of an event, before the run sees it.
     fn witness(&mut self, event: &Event) {
         match event {
+            Event::DirsGot if self.end.is_none() => {
+                self.dirs_got = true;
+                if self.facts.wait.is_none() {
+                    self.locked_at.get_or_insert(self.now);
+                }
+            }
             Event::LockGot if self.queued && self.end.is_none() => {
                 self.locked_at.get_or_insert(self.now);
             }
@@ -299,8 +323,22 @@ impl World {
     /// Checks an action and lets the world answer it.
     fn perform(&mut self, action: &Action, event: &Event) -> Option<Event> {
         match action {
+            Action::LockDirs => {
+                assert!(self.facts.dirs.is_some() && !self.dirs_got);
+                assert!(!self.queued, "a directory wanted in the queue of the lock");
+                assert!(!self.stop_told, "directories wanted after a stop");
+                return Some(self.lock_dirs());
+            }
+            Action::AwaitDir => {
+                assert!(matches!(self.facts.dirs, Some(OnConflict::Wait(_))));
+                assert!(matches!(event, Event::DirBusy { may_end: true }));
+                if let Some(after) = self.climate.busy.get(self.tried - 1) {
+                    self.file(self.now + ms(*after), Happening::Told(Event::DirFreed));
+                }
+            }
             Action::Lock => {
                 assert!(self.facts.wait.is_some() && !self.queued);
+                assert_eq!(self.facts.dirs.is_some(), self.dirs_got);
                 self.queued = true;
                 return Some(self.queue());
             }
@@ -312,6 +350,7 @@ impl World {
                 assert!(!self.spawned, "spawned twice");
                 assert!(!self.stop_told, "spawned after a stop");
                 assert!(self.facts.wait.is_none() || self.locked_at.is_some());
+                assert_eq!(self.facts.dirs.is_some(), self.dirs_got);
                 self.spawned = true;
                 return Some(self.spawn());
             }
@@ -354,7 +393,7 @@ impl World {
             Action::StopSelf => assert!(self.facts.job_control),
             Action::Note(note) => self.hear(note, event),
             Action::StartOver => {
-                assert!(self.queued && !self.spawned);
+                assert!((self.queued || self.facts.dirs.is_some()) && !self.spawned);
                 self.end = Some(action.clone());
             }
             Action::Finish(outcome) => {
@@ -426,11 +465,18 @@ impl World {
             assert_eq!(self.named, self.named_gone);
         } else {
             let fits = match (outcome.reason, event) {
-                (Reason::WaitExpired, Event::Tick) => match self.facts.wait {
-                    Some(Wait::AtMost(wait)) => self.now >= BOOT + wait,
-                    _ => false,
-                },
-                (Reason::Failed, Event::LockFailed)
+                (Reason::WaitExpired, Event::Tick) => {
+                    let wait = match (self.facts.dirs, self.dirs_got) {
+                        (Some(OnConflict::Wait(wait)), false) => Some(wait),
+                        _ => self.facts.wait,
+                    };
+                    matches!(wait, Some(Wait::AtMost(wait)) if self.now >= BOOT + wait)
+                }
+                (Reason::DirNotLocked, Event::DirBusy { may_end }) => {
+                    !may_end || self.facts.dirs == Some(OnConflict::Fail)
+                }
+                (Reason::DirNotLocked, Event::DirFailed)
+                | (Reason::Failed, Event::LockFailed)
                 | (Reason::GuardLost, Event::GuardLost)
                 | (Reason::InitStop, Event::StopWithin { .. }) => true,
                 (Reason::Signal(signo), Event::Signal { signo: told, .. }) => signo == *told,
@@ -445,8 +491,23 @@ impl World {
         assert_eq!(outcome.held, since(self.locked_at));
         assert_eq!(outcome.ran, since(self.started_at));
         let waited = self.locked_at.unwrap_or(self.now).since(BOOT);
-        let queues = self.facts.wait.is_some();
+        let queues = self.facts.wait.is_some() || self.facts.dirs.is_some();
         assert_eq!(outcome.waited, if queues { waited } else { ms(0) });
+    }
+
+    fn lock_dirs(&mut self) -> Event {
+        let busy = self.tried < self.climate.busy.len();
+        self.tried += 1;
+        if busy {
+            return Event::DirBusy { may_end: true };
+        }
+        match self.climate.dirs {
+            Dirs::Free => Event::DirsGot,
+            Dirs::Never => Event::DirBusy { may_end: true },
+            Dirs::Held => Event::DirBusy { may_end: false },
+            Dirs::Replaced => Event::DirReplaced,
+            Dirs::Fail => Event::DirFailed,
+        }
     }
 
     fn queue(&mut self) -> Event {

@@ -90,6 +90,12 @@ if ! grep -qs "\"version\": \"$agent\"" "$real/node_modules/@anthropic-ai/claude
         "@anthropic-ai/claude-code@$agent" >&2; } || lacks "claude-code $agent from npm" agent
 fi
 
+# For one line of the benchmarks alone; nothing else misses it.
+if ! have go && [ "${LOCKKEEPER_BENCH:-0}" = 1 ] && have apt-get; then
+    $sudo apt-get -q -o DPkg::Lock::Timeout=600 install -y --no-install-recommends golang-go >&2 ||
+        echo "note: no go: the benchmark leaves out filepath.Walk" >&2
+fi
+
 have cargo-nextest || echo "note: cargo-nextest is not here: cargo test runs the tests, one process for all" >&2
 
 if [ "$missing" -gt 0 ] && [ "${LOCKKEEPER_REQUIRE_REAL:-0}" = 1 ]; then

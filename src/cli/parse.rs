@@ -30,6 +30,8 @@ pub enum Command {
     Run(RunArgs),
     /// `lockkeeper check …`.
     Check(CheckArgs),
+    /// `lockkeeper lock …`.
+    Lock(LockArgs),
     /// `--help`, of the verb before it.
     Help(Option<Verb>),
     /// `--version`.
@@ -95,6 +97,40 @@ pub struct CheckArgs {
     pub report: Option<RawFd>,
 }
 
+/// `lockkeeper lock list | show | clean | hold | release …`. Each verb has its own of these, the
+/// others are off or empty.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag as it was typed"
+)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockArgs {
+    /// Which of the five.
+    pub verb: Verb,
+    /// ROOTs, possibly none; exactly one PATH or DIR.
+    pub paths: Vec<PathBuf>,
+    /// `--json`.
+    pub json: bool,
+    /// `--skip`, as often as given.
+    pub skip: Vec<OsString>,
+    /// `--no-skip`.
+    pub no_skip: bool,
+    /// `--agentctl`.
+    pub agentctl: Option<PathBuf>,
+    /// `--dry-run`.
+    pub dry_run: bool,
+    /// `--by`.
+    pub by: Option<String>,
+    /// `--reason`; always there with `lock hold`.
+    pub reason: Option<String>,
+    /// `--force`.
+    pub force: bool,
+    /// `-v`, `-q`.
+    pub verbosity: Verbosity,
+    /// `--report`: the number of a descriptor, open or not.
+    pub report: Option<RawFd>,
+}
+
 /// Why a command line could not be understood, and what to type instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageError(pub(super) String);
@@ -122,13 +158,20 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
         Verb::Init => init(&mut typed).map(Command::Init),
         Verb::Run => run(&mut typed).map(Command::Run),
         Verb::Check => check(&mut typed).map(Command::Check),
+        Verb::Lock => Err(usage(
+            "\"lock\" needs one of list, show, clean, hold and release: see \"lockkeeper lock --help\"",
+        )),
+        verb @ (Verb::LockList
+        | Verb::LockShow
+        | Verb::LockClean
+        | Verb::LockHold
+        | Verb::LockRelease) => lock(&mut typed, verb).map(Command::Lock),
         verb @ (Verb::Status
         | Verb::Start
         | Verb::Stop
         | Verb::Restart
         | Verb::Reload
         | Verb::Health
-        | Verb::Lock
         | Verb::Logs
         | Verb::Timeline) => Err(not_built(verb)),
     }
@@ -163,6 +206,60 @@ fn check(typed: &mut Typed) -> Result<CheckArgs, UsageError> {
         verbosity: typed.verbosity()?,
         report: typed.descriptor()?,
     })
+}
+
+fn lock(typed: &mut Typed, verb: Verb) -> Result<LockArgs, UsageError> {
+    typed.no_foreign_flag(verb)?;
+    // Behind "--" stand paths that begin with a dash.
+    let more = typed.command.take().unwrap_or_default();
+    let paths: Vec<PathBuf> = typed.words.drain(..).chain(more).map(Into::into).collect();
+    let name = verb.name();
+    if paths.iter().any(|path| path.as_os_str().is_empty()) {
+        return Err(usage(format!("a path behind \"{name}\" is empty")));
+    }
+    let many = matches!(verb, Verb::LockList | Verb::LockClean);
+    let what = if verb == Verb::LockShow {
+        "PATH"
+    } else {
+        "DIR"
+    };
+    match paths.get(1) {
+        Some(second) if !many => {
+            return Err(usage(format!(
+                "unexpected argument {} behind \"{name}\": it takes one {what}",
+                quoted(second.as_os_str())
+            )));
+        }
+        _ => {}
+    }
+    if !many && paths.is_empty() {
+        return Err(usage(format!(
+            "\"{name}\" needs a {what}: lockkeeper {}",
+            verb.info()
+                .and_then(|info| info.synopsis.first())
+                .unwrap_or(&name)
+        )));
+    }
+    let args = LockArgs {
+        verb,
+        paths,
+        json: typed.value(Id::Json).is_some(),
+        skip: typed.names(Id::Skip)?,
+        no_skip: typed.value(Id::NoSkip).is_some(),
+        agentctl: typed.path(Id::Agentctl)?,
+        dry_run: typed.value(Id::DryRun).is_some(),
+        by: typed.text(Id::By)?,
+        reason: typed.text(Id::Reason)?,
+        force: typed.value(Id::Force).is_some(),
+        verbosity: typed.verbosity()?,
+        report: typed.descriptor()?,
+    };
+    if verb == Verb::LockHold && args.reason.is_none() {
+        return Err(usage(
+            "\"lock hold\" needs a --reason: whoever finds the directory held reads it",
+        ));
+    }
+    Ok(args)
 }
 
 fn run(typed: &mut Typed) -> Result<RunArgs, UsageError> {

@@ -31,6 +31,7 @@ pub mod listing;
 pub mod mountinfo;
 pub mod placement;
 pub mod probe;
+pub mod scan;
 
 pub mod record;
 pub mod rivals;

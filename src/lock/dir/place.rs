@@ -98,7 +98,7 @@ pub struct Stamp {
 
 /// The record is ours to read and write as long as this lives.
 #[derive(Debug)]
-pub(super) struct Coordination(#[expect(dead_code, reason = "held open")] File);
+pub(in crate::lock) struct Coordination(#[expect(dead_code, reason = "held open")] File);
 
 impl Place {
     /// Opens the place of `dir`, and makes the folder where it is missing.
@@ -148,7 +148,7 @@ impl Place {
     }
 
     /// Device and inode of the directory: two paths, one directory.
-    pub(super) fn identity(&self) -> Option<(u64, u64)> {
+    pub(in crate::lock) fn identity(&self) -> Option<(u64, u64)> {
         fstat(&self.directory).ok().as_ref().map(identity)
     }
 
@@ -208,7 +208,7 @@ impl Place {
     }
 
     /// Which file bears the record's name now.
-    pub(super) fn stamp(&self) -> Option<Stamp> {
+    pub(in crate::lock) fn stamp(&self) -> Option<Stamp> {
         let there = fstatat(&self.folder, RECORD, AtFlags::AT_SYMLINK_NOFOLLOW);
         there.ok().as_ref().map(stamp)
     }
@@ -216,7 +216,7 @@ impl Place {
     /// Has the record to ourselves, as gastown's tools have it (its `internal/lock/lock.go`): flock(2)
     /// on a file of its own. Not awaited in the kernel's queue but tried, at most for a second: those
     /// who follow the protocol need microseconds, and one that does not must not hold us for ever.
-    pub(super) fn coordinate(&self) -> Result<Coordination, DirError> {
+    pub(in crate::lock) fn coordinate(&self) -> Result<Coordination, DirError> {
         let file = self.open_coordination()?;
         for wait in 0..=COORDINATION_WAITS {
             match fs2::FileExt::try_lock_exclusive(&file) {
@@ -287,7 +287,7 @@ impl Place {
     }
 
     /// Removes the record. Under [`Place::coordinate`], after reading whose it is.
-    pub(super) fn remove_record(&self) -> Result<(), DirError> {
+    pub(in crate::lock) fn remove_record(&self) -> Result<(), DirError> {
         step::point();
         let removed = self.remove(RECORD);
         step::point();

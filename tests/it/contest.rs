@@ -76,7 +76,12 @@ fn contends() {
     let first = ring.enlist() == 0;
     for _ in 0..rounds {
         match protocol.as_str() {
-            "ours" => round(&ring, first, || stale(dir), || ours(dir)),
+            "ours" => round(&ring, first, || stale(dir), || ours(dir, false)),
+            "subtree" => {
+                let below = dir.join("below");
+                let wanted = if first { dir } else { &below };
+                round(&ring, first, || stale(dir), || ours(wanted, first));
+            }
             _ => round(&ring, first, || naive::prepare(dir), || naive::take(dir)),
         }
     }
@@ -111,11 +116,12 @@ fn stale(dir: &Path) -> bool {
     dir.join(".runtime/agent.lock").exists()
 }
 
-fn ours(dir: &Path) -> Option<DirLock> {
+fn ours(dir: &Path, subtree: bool) -> Option<DirLock> {
     let claim = DirRecord {
         pid: std::process::id().cast_signed(),
         acquired_at: record::now(),
         job: Some("contender".into()),
+        subtree,
         ..DirRecord::default()
     };
     match DirLock::take(dir, &claim) {
@@ -128,6 +134,7 @@ fn ours(dir: &Path) -> Option<DirLock> {
 /// Plays a contest; `apart`: each contender is process 1 of a PID namespace of its own.
 fn contest(protocol: &str, apart: bool, rounds: u32) -> Tally {
     let dir = Dir::new();
+    fs::create_dir(dir.join("below")).unwrap();
     let ring = Ring::open(&dir.join("ring")).unwrap();
     let rounds = env::var(ROUNDS).map_or(rounds, |text| text.parse().unwrap());
     let start = || -> Tied {
@@ -176,6 +183,13 @@ fn of_two_contenders_for_a_stale_lock_in_two_namespaces_exactly_one_gets_it() {
 fn of_two_contenders_for_a_stale_lock_in_one_namespace_exactly_one_gets_it() {
     let tally = contest("ours", false, 300);
     assert_eq!((tally.doubles, tally.nobody), (0, 0));
+}
+
+/// Both may give way to each other, as neither waits.
+#[test]
+fn of_a_directory_with_its_subtree_and_one_below_never_both_are_held() {
+    let tally = contest("subtree", false, 300);
+    assert_eq!(tally.doubles, 0);
 }
 
 /// In two namespaces it needs no race at all: both are process 1.

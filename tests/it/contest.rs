@@ -18,8 +18,10 @@ mod ring;
 use std::env;
 use std::fmt;
 use std::fs;
+use std::hint::spin_loop;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use lockkeeper::lock::dir::claim::{DirLock, Obstacle};
 use lockkeeper::lock::dir::record::{self, DirRecord};
@@ -74,13 +76,22 @@ fn contends() {
     let ring = Ring::open(ring).unwrap();
     let rounds: u32 = env::var(ROUNDS).unwrap().parse().unwrap();
     let first = ring.enlist() == 0;
-    for _ in 0..rounds {
+    for number in 0..rounds {
         match protocol.as_str() {
             "ours" => round(&ring, first, || stale(dir), || ours(dir, false)),
             "subtree" => {
                 let below = dir.join("below");
                 let wanted = if first { dir } else { &below };
-                round(&ring, first, || stale(dir), || ours(wanted, first));
+                let take = || {
+                    // The upper one takes longer: the lower one begins in each phase of that.
+                    let begin = Instant::now();
+                    let late = Duration::from_micros(u64::from(number % 64) * 40);
+                    while !first && begin.elapsed() < late {
+                        spin_loop();
+                    }
+                    ours(wanted, first)
+                };
+                round(&ring, first, || stale(dir), take);
             }
             _ => round(&ring, first, || naive::prepare(dir), || naive::take(dir)),
         }

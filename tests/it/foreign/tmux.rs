@@ -27,7 +27,9 @@ impl Server {
         let folder = Dir::new();
         let mut command = Command::new("tmux");
         command.args(["-D", "-f", "/dev/null", "-L", "own"]);
-        let process = child::start(bare(&mut command).env("TMUX_TMPDIR", &*folder));
+        bare(&mut command).env("TMUX_TMPDIR", &*folder);
+        // The user's own may be one that lets nobody in.
+        let process = child::start(command.env("SHELL", "/bin/sh"));
         let server = Self { process, folder };
         until("the server listens", || {
             UnixStream::connect(server.socket()).is_ok()
@@ -175,6 +177,25 @@ fn the_socket_of_a_dead_server_says_that_its_sessions_are_gone() {
     server.process.wait();
     assert!(server.socket().exists());
     assert_eq!(server.ask().state("gt-toast"), Session::Gone);
+}
+
+#[test]
+fn more_sockets_than_are_asked_leave_everything_open() {
+    need!("tmux");
+    let folder = Dir::new();
+    let paths = |count: usize| -> Vec<PathBuf> {
+        let names = (0..count).map(|number| folder.join(number.to_string()));
+        names.collect()
+    };
+    let state = |count| Sessions::ask(&paths(count), empty(), LIMIT).state("gt-toast");
+    assert_eq!(state(64), Session::Gone);
+    assert_eq!(state(65), Session::CannotTell);
+}
+
+#[test]
+fn a_server_without_a_session_has_none() {
+    need!("tmux");
+    assert_eq!(Server::start().ask().state("gt-toast"), Session::Gone);
 }
 
 #[test]

@@ -64,8 +64,8 @@
 //! - **A guard under init is an exec, not a fork:** init has a log thread, and a lock that a thread
 //!   holds at the instant of a fork stays locked in the copy.
 //! - **A claim's latch is taken before the fork, its record written after the command has started:**
-//!   information is off the command's path. A nested run asks the latch alone: who started us has the
-//!   lock.
+//!   information is off the command's path. A nested run asks the latch, as who started us has the
+//!   lock, and where the record can tell it, whether it is below that run's monitor ([`run::nested`]).
 //! - **The lock's file is watched from the second second on.** The kernel takes milliseconds to end an
 //!   inotify watch; a shorter run compares the file once, at its end.
 //! - **The monitor prepares the command while it waits,** so that nothing but a fork stands between

@@ -13,9 +13,22 @@ use nix::errno::Errno;
 /// # Errors
 /// What statx(2) says.
 pub fn mount_id(path: &Path, follow: bool) -> Result<Option<u64>, Errno> {
+    id(path, follow, libc::STATX_MNT_ID)
+}
+
+/// The same as [`super::statmount`] numbers it: no other mount of this boot ever has the same. `None`:
+/// the kernel does not tell, as before 6.8 (`STATX_MNT_ID_UNIQUE`).
+///
+/// # Errors
+/// What statx(2) says.
+pub fn unique_mount_id(path: &Path, follow: bool) -> Result<Option<u64>, Errno> {
+    id(path, follow, libc::STATX_MNT_ID_UNIQUE)
+}
+
+fn id(path: &Path, follow: bool, which: u32) -> Result<Option<u64>, Errno> {
     let nofollow = if follow { 0 } else { libc::AT_SYMLINK_NOFOLLOW };
-    let stat = statx(path, nofollow, libc::STATX_MNT_ID)?;
-    Ok((stat.stx_mask & libc::STATX_MNT_ID != 0).then_some(stat.stx_mnt_id))
+    let stat = statx(path, nofollow, which)?;
+    Ok((stat.stx_mask & which != 0).then_some(stat.stx_mnt_id))
 }
 
 /// Device and inode of what `path` names, links followed: two that are equal are one file.

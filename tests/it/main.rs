@@ -20,6 +20,7 @@ mod containers;
 mod early;
 mod foreign;
 mod invariants;
+mod nested;
 mod parts;
 mod readme;
 mod regression;

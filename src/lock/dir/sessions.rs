@@ -31,7 +31,7 @@ use nix::unistd::{geteuid, pipe2, read};
 use crate::core::outcome::Status;
 use crate::core::time::Time;
 use crate::sys::pidfd::PidFd;
-use crate::sys::spawn::{self, Command, Session as Place};
+use crate::sys::spawn::{Command, Memory, Session as Place};
 use crate::sys::{clock, poll, proc, wait};
 
 /// How long all servers together may take.
@@ -310,7 +310,7 @@ fn tell(socket: &Path, words: &[&str], deadline: Time) -> io::Result<String> {
     let mut command = Command::new(&command, &[]).map_err(failed)?;
     command.session(Place::Own);
     command.stdio(Some(&null), Some(&stdout), Some(&null));
-    let spawned = command.spawn().map_err(failed)?;
+    let spawned = command.spawn(Memory::Copied).map_err(failed)?;
     drop(stdout);
 
     // Not yet reaped, the number is our child's still.
@@ -325,7 +325,7 @@ fn tell(socket: &Path, words: &[&str], deadline: Time) -> io::Result<String> {
         let _ = crate::sys::process::kill(spawned.pid, libc::SIGKILL);
     }
     let status = wait::reap_one(spawned.pid);
-    if let Some(failure) = spawn::failure(&spawned.progress) {
+    if let Some(failure) = spawned.failure() {
         return Err(failed(failure));
     }
     match (in_time, status) {

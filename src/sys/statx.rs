@@ -25,7 +25,7 @@ pub fn unique_mount_id(path: &Path, follow: bool) -> Result<Option<u64>, Errno> 
     id(path, follow, libc::STATX_MNT_ID_UNIQUE)
 }
 
-fn id(path: &Path, follow: bool, which: libc::c_uint) -> Result<Option<u64>, Errno> {
+fn id(path: &Path, follow: bool, which: u32) -> Result<Option<u64>, Errno> {
     let nofollow = if follow { 0 } else { libc::AT_SYMLINK_NOFOLLOW };
     let stat = statx(path, nofollow, which)?;
     Ok((stat.stx_mask & which != 0).then_some(stat.stx_mnt_id))

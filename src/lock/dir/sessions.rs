@@ -198,7 +198,7 @@ impl Answer {
             Server::Silent => self.partial = true,
             // 0 is every process that our PID namespace does not know.
             Server::Process(pid) if !asked.insert(pid) && pid != 0 => {}
-            Server::Process(_) => match list(path, deadline) {
+            Server::Process(_) => match panes(path, deadline) {
                 Ok(text) => note(&text, &mut self.known),
                 // One that ended meanwhile has no sessions.
                 Err(_) => self.partial |= !matches!(server_at(path), Server::None),
@@ -284,13 +284,22 @@ fn tmux_is_here() -> bool {
 }
 
 /// What the server behind `socket` has, in [`FORMAT`].
-fn list(socket: &Path, deadline: Time) -> io::Result<String> {
+fn panes(socket: &Path, deadline: Time) -> io::Result<String> {
+    tell(socket, &["list-panes", "-a", "-F", FORMAT], deadline).or_else(|error| {
+        // "no current target" says a server that has no session at all.
+        match tell(socket, &["list-sessions"], deadline) {
+            Ok(none) if none.is_empty() => Ok(none),
+            _ => Err(error),
+        }
+    })
+}
+
+/// What a client of the server behind `socket` says to the command `words`, if it succeeds.
+fn tell(socket: &Path, words: &[&str], deadline: Time) -> io::Result<String> {
     // -u: a client that thinks its terminal knows no UTF-8 writes `_` for what is no ASCII.
-    let words = ["tmux", "-u", "-S"].map(OsString::from);
-    let rest = ["list-panes", "-a", "-F", FORMAT].map(OsString::from);
-    let mut command: Vec<OsString> = words.into();
+    let mut command: Vec<OsString> = ["tmux", "-u", "-S"].map(OsString::from).into();
     command.push(socket.into());
-    command.extend(rest);
+    command.extend(words.iter().map(OsString::from));
     if deadline.since(clock::now()).is_zero() {
         return Err(io::ErrorKind::TimedOut.into());
     }

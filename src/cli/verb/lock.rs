@@ -69,8 +69,8 @@ fn tell(
     })
 }
 
-/// As one line, in which serde_json leaves the upper control characters as they are: a terminal would
-/// obey them.
+/// As one line. `serde_json` leaves the upper control characters as they are: a terminal would
+/// obey them, so they are written as numbers.
 fn escaped(json: &Value) -> String {
     let mut text = String::new();
     for character in json.to_string().chars() {

@@ -134,10 +134,13 @@ impl Copies {
     pub(crate) fn of(&self, name: &str) -> Value {
         let json = json(&self.lock("list --json ROOT"));
         let dir = self.root.join(name).display().to_string();
-        let locks = json["locks"].as_array().unwrap().iter();
-        let found: Vec<_> = locks.filter(|lock| lock["dir"] == *dir).collect();
-        assert_eq!(found.len(), 1, "{name}: {json:#}");
-        found[0].clone()
+        let locks = json.get("locks").and_then(Value::as_array).unwrap();
+        let is_it = |lock: &&Value| lock.get("dir").unwrap() == dir.as_str();
+        let found: Vec<_> = locks.iter().filter(is_it).collect();
+        match found[..] {
+            [found] => found.clone(),
+            _ => panic!("{name}: {json:#}"),
+        }
     }
 }
 

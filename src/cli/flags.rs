@@ -67,7 +67,7 @@ pub const VERBS: &[VerbInfo] = &[
             "run [-c FILE] JOB",
             "run [-c FILE] --class CLASS [--dir DIR] -- COMMAND...",
             "run [--lock PATH] [--wait TIME] [--timeout TIME] -- COMMAND...",
-            "run [--dir-lock DIR]... [--wait TIME] [--timeout TIME] -- COMMAND...",
+            "run [--dir-lock DIR]... [--wait TIME] -- COMMAND...",
         ],
         doc: "one run of a job or a command, in the foreground",
     },

@@ -14,6 +14,7 @@ mod release;
 mod show;
 mod text;
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
@@ -52,6 +53,7 @@ fn tell(
     json: &Value,
     text: impl FnOnce() -> String,
 ) -> Result<(), Refused> {
+    let json = escaped(json);
     if let Some(report) = report {
         // A descriptor that cannot be written is the caller's loss.
         let _ = File::from(report).write_all(format!("{json}\n").as_bytes());
@@ -65,6 +67,21 @@ fn tell(
         let why = trouble::why(errno);
         refused(exit::FAILED, format!("printing the result: {why}"))
     })
+}
+
+/// As one line. `serde_json` leaves the upper control characters as they are: a terminal would
+/// obey them, so they are written as numbers.
+fn escaped(json: &Value) -> String {
+    let mut text = String::new();
+    for character in json.to_string().chars() {
+        match character {
+            '\u{7f}'..='\u{9f}' => {
+                let _ = write!(text, "\\u{:04x}", u32::from(character));
+            }
+            other => text.push(other),
+        }
+    }
+    text
 }
 
 /// A path that cannot be looked at.

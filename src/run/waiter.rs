@@ -5,14 +5,13 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
+use std::sync::{Arc, OnceLock};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::lock::fault::LockError;
 use crate::lock::shared::SharedLock;
+use crate::sys::thread;
 
 /// Enough for flock(2) and one message.
 const STACK: usize = 32 * 1024;
@@ -21,7 +20,7 @@ const STACK: usize = 32 * 1024;
 #[derive(Debug)]
 pub struct Waiter {
     done: Arc<EventFd>,
-    answer: Receiver<Result<(), LockError>>,
+    answer: Arc<OnceLock<Result<(), LockError>>>,
 }
 
 impl Waiter {
@@ -31,21 +30,18 @@ impl Waiter {
         let done = Arc::new(EventFd::from_flags(
             EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK,
         )?);
-        let (send, answer) = channel();
-        let announce = Arc::clone(&done);
-        thread::Builder::new()
-            .name("lock".into())
-            .stack_size(STACK)
-            .spawn(move || {
-                let _ = send.send(lock.lock_blocking());
-                let _ = announce.write(1);
-            })?;
+        let answer = Arc::new(OnceLock::new());
+        let (announce, tell) = (Arc::clone(&done), Arc::clone(&answer));
+        thread::start("lock", STACK, move || {
+            let _ = tell.set(lock.lock_blocking());
+            let _ = announce.write(1);
+        })?;
         Ok(Self { done, answer })
     }
 
     /// The answer, once the descriptor can be read.
     pub fn answer(&self) -> Option<Result<(), LockError>> {
-        self.answer.try_recv().ok()
+        self.answer.get().cloned()
     }
 }
 

@@ -18,6 +18,7 @@ pub mod program;
 pub mod signals;
 pub mod spawn;
 pub mod statx;
+pub mod thread;
 pub mod tree;
 pub mod tty;
 pub mod wait;

@@ -20,7 +20,7 @@ use crate::journal::{Context, Speaker, Verbosity};
 use crate::run::message::{Incoming, Order, Progress, receive, send};
 use crate::run::start::{Caller, Refused, guarded};
 use crate::sys::fd::{self, Wire};
-use crate::sys::spawn::{Command, Session};
+use crate::sys::spawn::{Command, Memory, Session};
 use crate::sys::{memfd, process, program};
 use crate::trouble;
 
@@ -158,7 +158,7 @@ impl Guards {
             .pass(&pass)
             .session(Session::Own);
         // The exec of our own open program does not fail in ways that the guard's end would not tell.
-        Ok(command.spawn()?.pid)
+        Ok(command.spawn(Memory::Copied)?.pid)
     }
 }
 

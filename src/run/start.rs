@@ -110,7 +110,10 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         });
         match watched {
             Ok(Watched::StartOver) => {}
-            Ok(Watched::Ended(outcome)) => return Ok(ended(plan, caller, outcome)),
+            Ok(Watched::Ended(outcome)) => {
+                std::mem::forget(held);
+                return Ok(ended(plan, caller, outcome));
+            }
             Ok(Watched::Died { reaped }) => {
                 if let Some(lock) = held {
                     let _ = lock.unlock();

@@ -9,6 +9,7 @@
 pub mod clock;
 pub mod crash;
 pub mod fd;
+mod kernel;
 pub mod memfd;
 pub mod pidfd;
 pub mod poll;
@@ -17,6 +18,7 @@ pub mod process;
 pub mod program;
 pub mod signals;
 pub mod spawn;
+pub mod statmount;
 pub mod statx;
 pub mod thread;
 pub mod tree;

@@ -5,12 +5,12 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, OnceLock};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::lock::rivals;
+use crate::sys::thread;
 
 /// Enough for a folder and its entries, one at a time.
 const STACK: usize = 64 * 1024;
@@ -19,7 +19,7 @@ const STACK: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Look {
     done: Arc<EventFd>,
-    thread: JoinHandle<Option<Vec<(String, i64)>>>,
+    seen: Arc<OnceLock<Vec<(String, i64)>>>,
 }
 
 impl Look {
@@ -28,22 +28,21 @@ impl Look {
         let done = Arc::new(EventFd::from_flags(
             EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK,
         )?);
-        let announce = Arc::clone(&done);
-        let thread = thread::Builder::new()
-            .name("look".into())
-            .stack_size(STACK)
-            .spawn(move || {
-                rivals::touch(&latch);
-                let seen = rivals::look(&folder, &run_id);
-                let _ = announce.write(1);
-                seen
-            })?;
-        Ok(Self { done, thread })
+        let seen = Arc::new(OnceLock::new());
+        let (announce, tell) = (Arc::clone(&done), Arc::clone(&seen));
+        thread::start("look", STACK, move || {
+            rivals::touch(&latch);
+            if let Some(stamps) = rivals::look(&folder, &run_id) {
+                let _ = tell.set(stamps);
+            }
+            let _ = announce.write(1);
+        })?;
+        Ok(Self { done, seen })
     }
 
     /// What was seen, once the descriptor can be read; `None`: nothing could be.
     pub fn seen(self) -> Option<Vec<(String, i64)>> {
-        self.thread.join().ok().flatten()
+        self.seen.get().cloned()
     }
 }
 

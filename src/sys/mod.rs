@@ -21,6 +21,7 @@ pub mod signals;
 pub mod spawn;
 pub mod statmount;
 pub mod statx;
+pub mod thread;
 pub mod tree;
 pub mod tty;
 pub mod wait;

@@ -32,7 +32,8 @@ bash bash terminal
 hyperfine hyperfine cost
 cc gcc all
 patch patch chaos
-npm npm agent'
+npm npm agent
+node nodejs peer'
 
 have() {
     case $1 in
@@ -86,6 +87,15 @@ if ! grep -qs "\"version\": \"$agent\"" "$real/node_modules/@anthropic-ai/claude
     mkdir -p "$real"
     { have npm && npm install --prefix "$real" --no-audit --no-fund --loglevel=error \
         "@anthropic-ai/claude-code@$agent" >&2; } || lacks "claude-code $agent from npm" agent
+fi
+
+# Who else makes lock directories: the library by which the agent makes its own.
+peer=4.1.2
+real=$target/real/peer
+if ! grep -qs "\"version\": \"$peer\"" "$real/node_modules/proper-lockfile/package.json"; then
+    mkdir -p "$real"
+    { have npm && npm install --prefix "$real" --no-audit --no-fund --loglevel=error \
+        "proper-lockfile@$peer" >&2; } || lacks "proper-lockfile $peer from npm" peer
 fi
 
 have cargo-nextest || echo "note: cargo-nextest is not here: cargo test runs the tests, one process for all" >&2

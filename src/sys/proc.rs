@@ -19,10 +19,30 @@ pub struct Stat {
     pub start_time: u64,
 }
 
+/// Why the processes of a tree cannot all be read from /proc.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing of the kind is mounted there.
+    Missing,
+    /// It is that of another PID namespace: a number read from it would mean a stranger.
+    Foreign,
+    /// It does not show processes of other users (`hidepid`, proc(5)).
+    Hiding,
+}
+
 /// Whether /proc is that of our own PID namespace and shows us ourselves. A number read from
 /// another one would mean a stranger.
 pub fn is_ours() -> bool {
-    fs::read_link("/proc/self").is_ok_and(|link| link.as_os_str() == own_pid().to_string().as_str())
+    fault().is_none()
+}
+
+/// Why no number may be read from /proc; `None`: it is ours.
+pub fn fault() -> Option<Fault> {
+    match fs::read_link("/proc/self") {
+        Ok(link) if link.as_os_str() == own_pid().to_string().as_str() => None,
+        Ok(_) => Some(Fault::Foreign),
+        Err(_) => Some(Fault::Missing),
+    }
 }
 
 /// What /proc says of `pid`; `None`: it has gone, or is hidden.

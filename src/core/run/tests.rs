@@ -11,9 +11,11 @@ mod signals;
 mod watchdogs;
 mod world;
 
-use crate::config::plan::{FinalLine, Limits};
+use crate::config::plan::{FinalLine, Limits, StopPlan};
+use crate::core::event::Target;
 use crate::core::outcome::SpawnStep;
 
+use super::signals::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU};
 use super::*;
 
 const BOOT: Time = Time(7_000_000_000);

@@ -1,0 +1,179 @@
+//! The command's process: made, its program run or not, signalled, reaped.
+//!
+//! Owns `Monitor::prepared`, `Monitor::command`, `Monitor::asked` and `Monitor::progress`. Invariant: `command` is
+//! our own unreaped child, or `None`; so its number is nobody else's.
+
+use std::io;
+
+use nix::errno::Errno;
+
+use super::{Monitor, Setup};
+use crate::core::event::{Event, Target};
+use crate::core::note::Note;
+use crate::core::outcome::{SpawnStep, Status};
+use crate::run::command::{Prepared, prepare};
+use crate::run::message::Progress;
+use crate::run::output::Output;
+use crate::sys::proc::Fault;
+use crate::sys::wait::{self, Reaped};
+use crate::sys::{fd, process, spawn};
+
+impl Monitor<'_> {
+    pub(super) fn spawn(&mut self) -> Event {
+        match self.try_spawn() {
+            Ok(pid) => {
+                self.command = Some(pid);
+                let trouble = self.setup.claims.running(self.owner(), pid);
+                self.note_all(trouble);
+                Event::Forked { pid }
+            }
+            Err((step, errno)) => {
+                self.spawn_failed(step, errno);
+                Event::SpawnFailed {
+                    step,
+                    errno,
+                    forked: false,
+                }
+            }
+        }
+    }
+
+    fn try_spawn(&mut self) -> Result<i32, spawn::Failure> {
+        let stdio = |error: io::Error| {
+            (
+                SpawnStep::Stdio,
+                error.raw_os_error().unwrap_or(Errno::EAGAIN as i32),
+            )
+        };
+        let (output, ends) = Output::start(&self.setup.plan.limits)
+            .map_err(stdio)?
+            .unzip();
+        self.output = output;
+        let prepared = self.prepared.take().unwrap_or_else(|| self.prepare())?;
+        let spawned = prepared.spawn(ends.as_ref())?;
+        self.progress = Some(spawned.progress);
+        if fd::close_inherited() {
+            self.tell(Progress::Spawned);
+        }
+        Ok(spawned.pid)
+    }
+
+    pub(super) fn prepare(&self) -> Result<Prepared, spawn::Failure> {
+        let Setup {
+            plan,
+            run_id,
+            session,
+            ref started_in,
+            ..
+        } = self.setup;
+        prepare(plan, run_id, session, started_in.as_deref())
+    }
+
+    pub(super) fn exec_ended(&mut self) {
+        let Some(progress) = self.progress.take() else {
+            return;
+        };
+        let event = match spawn::failure(&progress) {
+            None => Event::Executed,
+            Some((step, errno)) => {
+                self.spawn_failed(step, errno);
+                Event::SpawnFailed {
+                    step,
+                    errno,
+                    forked: true,
+                }
+            }
+        };
+        self.step(event);
+    }
+
+    fn spawn_failed(&mut self, step: SpawnStep, errno: i32) {
+        let command = self.setup.plan.command.first();
+        let command = command
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let plan = self.setup.plan;
+        let on = match step {
+            SpawnStep::Dir => {
+                let dir = plan.dir.as_ref().or(self.setup.started_in.as_ref());
+                dir.map(|dir| dir.display().to_string())
+            }
+            SpawnStep::User => {
+                let both = [plan.user.as_deref(), plan.group.as_deref()];
+                Some(both.into_iter().flatten().collect::<Vec<_>>().join(":"))
+            }
+            SpawnStep::Fork | SpawnStep::Stdio | SpawnStep::Session | SpawnStep::Exec => None,
+        };
+        self.setup.journal.note(Note::SpawnFailed {
+            command,
+            on,
+            step,
+            errno,
+        });
+    }
+
+    pub(super) fn reap(&mut self) {
+        let mut command = None;
+        let mut reaped = false;
+        let empty = loop {
+            match wait::reap() {
+                Reaped::Child(pid, status) => {
+                    reaped = true;
+                    if self.command == Some(pid) {
+                        command = Some(self.command_reaped(status));
+                    }
+                }
+                Reaped::NoneYet => break false,
+                Reaped::NoChild => break true,
+            }
+        };
+        if reaped || empty {
+            self.step(Event::Reaped { command, empty });
+        }
+        if self.command.is_some_and(wait::is_stopped) {
+            self.step(Event::CommandStopped);
+        }
+    }
+
+    /// Its process has gone, so what it told before, it has told by now.
+    fn command_reaped(&mut self, status: Status) -> Status {
+        self.command = None;
+        self.exec_ended();
+        status
+    }
+
+    /// The command is our own unreaped child, so neither its number nor its group's can be a stranger's.
+    pub(super) fn signal(&self, to: Target, signo: i32) {
+        let Some(pid) = self.command else { return };
+        let whom = match to {
+            Target::Command => pid,
+            Target::Group => -pid,
+        };
+        let _ = process::kill(whom, signo);
+    }
+
+    /// The first to need /proc, and so the one to say what is wrong with it.
+    pub(super) fn ask_descendants(&mut self) {
+        let Some(fault) = self.asked.ask_descendants() else {
+            return;
+        };
+        if std::mem::replace(&mut self.proc_fault_said, true) {
+            return;
+        }
+        let (what, remedy) = match fault {
+            Fault::Missing => ("it is not mounted", "mount it (mount -t proc proc /proc)"),
+            Fault::Foreign => (
+                "it belongs to another PID namespace",
+                "mount that of this one (mount -t proc proc /proc)",
+            ),
+            Fault::Hiding => (
+                "it hides the processes of other users",
+                "mount it without hidepid",
+            ),
+        };
+        let text = format!(
+            "{what}, so that only our own children are asked to go before KILL, and not theirs; {remedy}"
+        );
+        self.setup.journal.note(Note::ProcUnusable { text });
+    }
+}

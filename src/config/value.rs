@@ -24,6 +24,7 @@ pub(crate) enum Value {
     /// The name, and how the file writes it.
     Name(String, String),
     Path(PathBuf),
+    Paths(Vec<PathBuf>),
     Identity(Identity),
     Time(Wait),
     Flag(bool),
@@ -47,6 +48,7 @@ impl Reader<'_> {
         match (key.shape, value.get_ref()) {
             (Shape::Flag, DeValue::Boolean(flag)) => Some(Value::Flag(*flag)),
             (Shape::Command, DeValue::Array(_)) => self.command(value),
+            (Shape::Paths, DeValue::Array(items)) => self.paths(key, items),
             (Shape::Env, DeValue::Table(table)) => Some(self.variables(table)),
             (
                 Shape::Literal
@@ -161,6 +163,37 @@ impl Reader<'_> {
         (words.len() == items.len() && !words.is_empty()).then_some(Value::Command(words))
     }
 
+    /// All of them, or none where one is wrong.
+    fn paths(&mut self, key: &Key, items: &[Spanned<DeValue<'_>>]) -> Option<Value> {
+        let mut paths = Vec::with_capacity(items.len());
+        for item in items {
+            let span = item.span();
+            let Some(raw) = item.get_ref().as_str() else {
+                let message = format!(
+                    "`{}` must be a list of texts, and this is {}",
+                    key.name,
+                    found(item.get_ref())
+                );
+                self.findings.error(&span, message, "write \"/…\"");
+                continue;
+            };
+            let Some(text) = self.expanded(raw, &span, false) else {
+                continue;
+            };
+            match path(key, raw, &text) {
+                Ok(path) if path.file_name().is_none() => {
+                    let message = format!("`{}` has a path without a name at its end", key.name);
+                    let help = "name the lock directory itself";
+                    self.findings.error(&span, message, help);
+                }
+                // Without a slash at its end, which would follow a symbolic link.
+                Ok(path) => paths.push(path.components().collect()),
+                Err((message, help)) => self.findings.error(&span, message, help),
+            }
+        }
+        (paths.len() == items.len()).then_some(Value::Paths(paths))
+    }
+
     fn variables(&mut self, table: &DeTable<'_>) -> Value {
         let mut variables = Vec::new();
         for (name, value) in table {
@@ -199,6 +232,7 @@ fn wanted(shape: Shape) -> String {
         Shape::Word(words) => format!("one of {}", quoted(words)),
         Shape::Signal => "the name of a signal in quotes, such as \"TERM\"".to_owned(),
         Shape::Command => "a list of texts".to_owned(),
+        Shape::Paths => "a list of absolute paths".to_owned(),
         Shape::Env => "a table of variables".to_owned(),
         Shape::Table(_) => "a table".to_owned(),
         Shape::NotBuilt => "left out".to_owned(),
@@ -240,6 +274,8 @@ fn mend(key: &Key, value: &DeValue<'_>) -> String {
         (Shape::Signal, _) => format!("write {name} = \"TERM\""),
         (Shape::Command, DeValue::String(text)) => format!("write command = {}", as_list(text)),
         (Shape::Command, _) => "write command = [\"claude\", \"-p\", \"…\"]".to_owned(),
+        (Shape::Paths, DeValue::String(text)) => format!("write {name} = [\"{}\"]", shown(text)),
+        (Shape::Paths, _) => format!("write {name} = [\"/…\"]"),
         (Shape::Env, _) => format!("write {name} = {{ NAME = \"value\" }}"),
         (Shape::Table(Scope::Final), _) => {
             "write final = { line = '\"type\":\"result\"', grace = \"30s\" }".to_owned()

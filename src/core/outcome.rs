@@ -108,7 +108,7 @@ pub struct Outcome {
     pub status: Option<Status>,
     /// Time in the queue of the lock.
     pub waited: Duration,
-    /// Time from the lock obtained to the tree empty.
+    /// Time from the lock obtained to its release: the tree is empty, lock directories are swept.
     pub held: Duration,
     /// Time from the command's start to the tree empty.
     pub ran: Duration,

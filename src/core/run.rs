@@ -1,14 +1,15 @@
 //! The life of one run, as a pure state machine.
 //!
 //! ```text
-//! Queued ──lock──► Running ──leader gone, nobody left──────────────► Over
+//! Queued ──lock──► Running ──leader gone, nobody left──────────────► Sweeping ──► Over
 //!    │               │ └────leader gone, some left──┐                  ▲
 //!    │               │ watchdog, stop               ▼                  │ nobody left
 //!    │               └──────► Stopping ──grace──► Leftovers ──grace──► Killing
 //!    └──wait over, stop──────────────────────────────────────────────► Over
 //! ```
 //!
-//! How a run is ended, the ladder, is told in `ladder`; what a signal means, in `signals`.
+//! How a run is ended, the ladder, is told in `ladder`; what a signal means, in `signals`; what comes
+//! between the empty tree and the end where lock directories are listed, in `sweep`.
 //!
 //! The shell (`crate::run::monitor`) turns what happens into an [`Event`], calls [`Run::handle`],
 //! and performs the [`Action`]s in order. Spurious ticks are allowed and do nothing.
@@ -24,6 +25,7 @@ use crate::config::plan::Wait;
 
 mod ladder;
 mod signals;
+mod sweep;
 
 use ladder::{KILL_RETRY, RESCAN};
 
@@ -42,6 +44,8 @@ enum State {
     Stopping,
     Leftovers,
     Killing,
+    /// The tree is empty; lock directories are swept.
+    Sweeping,
     Over,
 }
 
@@ -79,6 +83,12 @@ pub struct Run {
     /// answered it yet.
     stop_passed: bool,
     stop_asked_at: Option<Time>,
+    /// Whoever asked for the stop wants it over by then.
+    over_by: Option<Time>,
+    /// Since when the tree is empty.
+    empty_at: Option<Time>,
+    /// How often a watch over lock directories has ended late.
+    late_watches: u32,
     named: bool,
 }
 
@@ -100,6 +110,9 @@ impl Run {
             leftover_cap: None,
             stop_passed: false,
             stop_asked_at: None,
+            over_by: None,
+            empty_at: None,
+            late_watches: 0,
             named: false,
         }
     }
@@ -134,6 +147,7 @@ impl Run {
             Event::FinalLine { failed } => self.final_line(now, failed, out),
             Event::LastOutput { at } => self.last_output(now, at, out),
             Event::Survivors { ref pids } => self.survivors(now, pids, out),
+            Event::Swept { doubtful } => self.swept(now, doubtful, out),
             Event::Signal { signo, kernel } => self.signal(now, signo, kernel, out),
             Event::StopWithin { within } => self.stop_within(now, within, out),
             Event::GuardLost => self.stop(now, Reason::GuardLost, out),
@@ -156,6 +170,9 @@ impl Run {
 
     fn spawn(&mut self, out: &mut Vec<Action>) {
         self.state = State::Running;
+        if self.facts.sweep.is_some() {
+            out.push(Action::LookAtLockDirs);
+        }
         out.push(Action::Spawn);
     }
 
@@ -220,7 +237,7 @@ impl Run {
             self.status = Some(status);
             self.reason.get_or_insert(Reason::Ended);
         }
-        if empty && self.command != Command::Absent {
+        if empty && self.command != Command::Absent && self.state != State::Sweeping {
             self.over(now, out);
             return;
         }
@@ -234,6 +251,7 @@ impl Run {
             | State::Running
             | State::Stopping
             | State::Leftovers
+            | State::Sweeping
             | State::Over => {}
         }
     }
@@ -291,6 +309,7 @@ impl Run {
                     out.push(Action::KillChildren);
                     out.push(Action::AskSurvivors);
                 }
+                Timer::Refresh => self.watched(now, due, out),
             }
         }
     }
@@ -317,13 +336,16 @@ impl Run {
             None => Duration::ZERO,
         };
         let status = self.status.filter(|_| self.command != Command::Failed);
+        let empty_at = self.empty_at.unwrap_or(now);
         out.push(Action::Finish(Outcome {
             code: code(reason, status),
             reason,
             status,
             waited,
             held: self.locked_at.map_or(Duration::ZERO, |at| now.since(at)),
-            ran: self.started_at.map_or(Duration::ZERO, |at| now.since(at)),
+            ran: self
+                .started_at
+                .map_or(Duration::ZERO, |at| empty_at.since(at)),
         }));
     }
 }

@@ -26,10 +26,12 @@ pub enum Timer {
     LeftoverGrace,
     /// KILL was sent and something is still there.
     KillRetry,
+    /// Lock directories were watched for `refresh`.
+    Refresh,
 }
 
 /// Every timer, in the order in which those that fall due together are handled.
-pub const ALL: [Timer; 9] = [
+pub const ALL: [Timer; 10] = [
     Timer::LockWait,
     Timer::Watch,
     Timer::Timeout,
@@ -39,6 +41,7 @@ pub const ALL: [Timer; 9] = [
     Timer::Rescan,
     Timer::LeftoverGrace,
     Timer::KillRetry,
+    Timer::Refresh,
 ];
 
 /// Which timers are armed, and for when.
@@ -153,6 +156,7 @@ mod tests {
                 Timer::Rescan => 6,
                 Timer::LeftoverGrace => 7,
                 Timer::KillRetry => 8,
+                Timer::Refresh => 9,
             };
             assert_eq!(n, place);
         }

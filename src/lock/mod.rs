@@ -9,6 +9,7 @@
 //! | [`record`] | what a claim says, and how an error message puts it |
 //! | [`listing`] | reading the claims of others, and clearing away the dead |
 //! | [`folders`] | where claims lie |
+//! | [`sweep`] | lock directories: what a killed agent leaves, and the next one waits for |
 //! | [`placement`] | whether a lock lies where other containers see it |
 //! | [`mountinfo`] | the kernel's table of mounts |
 //! | [`probe`] | whether a folder's file system excludes anybody at all |
@@ -31,6 +32,7 @@ pub mod probe;
 
 pub mod record;
 pub mod shared;
+pub mod sweep;
 
 #[cfg(test)]
 mod scratch;

@@ -1,5 +1,6 @@
 //! What a run tells others of itself, and what it asks of them: the claim beside its lock (who
-//! holds it, who waits) and the one among the runs of this container.
+//! holds it, who waits, and who uses the login without waiting) and the one among the runs of this
+//! container.
 //!
 //! The guard takes the latches before the fork, so that a claim is true as long as one of guard and
 //! monitor lives; the monitor writes the records, off the path of the command. Claims are
@@ -7,11 +8,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::plan::{Kind, RunPlan};
+use crate::config::plan::{Identity, Kind, LOCK_NAME, RunPlan};
 use crate::core::note::Note;
 use crate::lock::claim::{Claim, ClaimError};
 use crate::lock::folders::claims_folder;
-use crate::lock::listing::{clear_dead, list, lives};
+use crate::lock::listing::{clear_dead, has_other_user, list, lives};
 use crate::lock::record::{self, Origin, Record, State};
 use crate::sys::clock;
 
@@ -21,6 +22,8 @@ pub struct Claims {
     held: Vec<Claim>,
     /// The claims folder of the lock, if one is named.
     beside: Option<PathBuf>,
+    /// Those of the lock and of the login.
+    of_login: Vec<PathBuf>,
 }
 
 /// Whose claims these are.
@@ -35,17 +38,32 @@ pub struct Owner<'a> {
 }
 
 impl Claims {
-    /// Takes a latch in each place: beside the lock, and among the runs of this container.
+    /// Takes a latch in each place: beside the lock, beside that of the login, where that is another
+    /// or none is named, and among the runs of this container.
     pub fn open(owner: Owner<'_>, runtime: Option<&Path>, notes: &mut Vec<Note>) -> Self {
         let beside = owner.plan.kind.lock().map(|lock| claims_folder(&lock.path));
+        let of_login = folders(owner.plan);
         let mut held = Vec::new();
-        for folder in beside.as_deref().into_iter().chain(runtime) {
+        for folder in of_login.iter().map(PathBuf::as_path).chain(runtime) {
             match Claim::open(folder, owner.run_id) {
                 Ok(claim) => held.push(claim),
+                // A login that does not exist yet has no other user either.
+                Err(error) if error.is_missing() && beside.is_none() => {}
                 Err(error) => notes.push(failed(&error)),
             }
         }
-        Self { held, beside }
+        Self {
+            held,
+            beside,
+            of_login,
+        }
+    }
+
+    /// Whether no other run uses our login, as far as they run under lockkeeper; `false` also where
+    /// that cannot be known.
+    pub fn nobody_else(&self, run_id: &str) -> bool {
+        let mut folders = self.of_login.iter();
+        folders.all(|folder| has_other_user(folder, run_id) == Some(false))
     }
 
     /// The run waits for its lock. Says who holds it, in words, where somebody says so.
@@ -88,10 +106,20 @@ impl Claims {
 
 /// Removes what the dead left where a run of `plan` claims.
 pub fn clear(plan: &RunPlan, runtime: Option<&Path>) {
-    let beside = plan.kind.lock().map(|lock| claims_folder(&lock.path));
-    for folder in beside.as_deref().into_iter().chain(runtime) {
+    for folder in folders(plan).iter().map(PathBuf::as_path).chain(runtime) {
         clear_dead(folder);
     }
+}
+
+/// The claims folders of the lock and of the login of `plan`.
+fn folders(plan: &RunPlan) -> Vec<PathBuf> {
+    let lock = plan.kind.lock().map(|lock| claims_folder(&lock.path));
+    let login = match &plan.identity {
+        Some(Identity::Folder(folder)) => Some(claims_folder(&folder.join(LOCK_NAME))),
+        Some(Identity::Env(_)) | None => None,
+    };
+    let login = login.filter(|login| lock.as_ref() != Some(login));
+    lock.into_iter().chain(login).collect()
 }
 
 /// The variable that names the run a command belongs to.

@@ -11,6 +11,7 @@
 //! | this file | what a monitor is given, its loop, what it does for each action, its end |
 //! | `lock` | taking the shared lock, waiting for it, watching its file |
 //! | `command` | the command's process: made, signalled, reaped |
+//! | `sweep` | lock directories, before the command and after its tree |
 //! | `orders` | signals, the orders of guard or init, job control |
 
 use std::collections::VecDeque;
@@ -34,6 +35,7 @@ use crate::core::run::Run;
 use crate::core::time::Time;
 use crate::journal::Journal;
 use crate::lock::shared::{SharedLock, Watch};
+use crate::lock::sweep::listed::Listed;
 use crate::sys::fd::Wire;
 use crate::sys::signals::{self, Signals};
 use crate::sys::spawn::{self, Session};
@@ -42,6 +44,7 @@ use crate::sys::{clock, poll, process, tree};
 mod command;
 mod lock;
 mod orders;
+mod sweep;
 
 /// How long the last notes may take to reach the journal.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -107,7 +110,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         facts.wait = None;
     }
     let log = EventLog::open(setup.run_id, &facts);
-    let queued_at = setup.queued_at;
+    let (plan, queued_at) = (setup.plan, setup.queued_at);
     let mut monitor = Monitor {
         setup,
         run: Run::new(facts),
@@ -116,6 +119,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         waiter: None,
         prepared: None,
         watch: None,
+        lock_dirs: sweep::listed(plan),
         replaced_said: false,
         command: None,
         progress: None,
@@ -152,6 +156,7 @@ struct Monitor<'a> {
     /// The command, made ready while we wait for the lock.
     prepared: Option<Result<Prepared, spawn::Failure>>,
     watch: Option<Watch>,
+    lock_dirs: Option<Listed>,
     replaced_said: bool,
     /// The command's process, until it is reaped.
     command: Option<i32>,
@@ -166,7 +171,7 @@ struct Monitor<'a> {
 impl Monitor<'_> {
     /// Rests until something happens, and handles all that has happened.
     fn turn(&mut self) {
-        let [signal, order, exec, lock, news, file] = poll::wait(
+        let [signal, order, exec, lock, news, file, signs] = poll::wait(
             [
                 Some(self.signals.as_fd()),
                 self.above().map(AsFd::as_fd),
@@ -174,6 +179,7 @@ impl Monitor<'_> {
                 self.waiter.as_ref().map(AsFd::as_fd),
                 self.output.as_ref().map(AsFd::as_fd),
                 self.watch.as_ref().map(AsFd::as_fd),
+                self.lock_dirs.as_ref().and_then(Listed::as_fd),
             ],
             self.run.next_deadline(),
         );
@@ -197,6 +203,9 @@ impl Monitor<'_> {
         }
         if file {
             self.file_changed();
+        }
+        if signs {
+            self.read_signs();
         }
         if self
             .run
@@ -231,6 +240,7 @@ impl Monitor<'_> {
         match action {
             Action::Lock => return Some(self.take_lock()),
             Action::WatchLock => self.watch_lock(),
+            Action::LookAtLockDirs => self.look_at_lock_dirs(),
             Action::Spawn => return Some(self.spawn()),
             Action::Signal { to, signo } => self.signal(to, signo),
             Action::TermDescendants => self.ask_descendants(),
@@ -245,6 +255,8 @@ impl Monitor<'_> {
                     pids: tree::survivors(),
                 });
             }
+            Action::Sweep => return Some(self.sweep()),
+            Action::EndWatch(watched) => self.end_watch(watched),
             Action::StopSelf => return self.stop_self(),
             Action::Note(note) => self.setup.journal.note(note),
             Action::StartOver => self.start_over(),
@@ -270,6 +282,7 @@ impl Monitor<'_> {
             });
         } else if outcome.status.is_some() {
             self.check_file();
+            self.name_git_lock();
         }
         if let Some(lock) = self.setup.lock.take()
             && self.waiter.is_none()

@@ -56,6 +56,7 @@ fn value(shape: Shape) -> String {
         Shape::Literal | Shape::Text => "text".into(),
         Shape::Name => "name".into(),
         Shape::Path => "absolute path".into(),
+        Shape::Paths => "list of absolute paths".into(),
         Shape::Identity => "absolute path, or `env:NAME`".into(),
         Shape::Time { forever: false, .. } => "time".into(),
         Shape::Time { forever: true, .. } => "time, or `\"forever\"`".into(),

@@ -109,6 +109,7 @@ fn without_file(args: &RunArgs) -> Result<ClassPlan, Refused> {
                 path: absolute_path(path)?,
                 shared_mount: SharedMount::Auto,
                 wait: args.wait.unwrap_or(Wait::AtMost(DEFAULT_WAIT)),
+                sweep: None,
             }),
         },
         None => Kind::Interactive,

@@ -54,6 +54,7 @@ impl Run {
             | State::Stopping
             | State::Leftovers
             | State::Killing
+            | State::Sweeping
             | State::Over => {}
         }
     }

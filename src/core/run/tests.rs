@@ -1,4 +1,4 @@
-//! The run's rules, a sentence each ([`life`], [`ladder`], [`signals`], [`watchdogs`]): events at
+//! The run's rules, a sentence each ([`life`], [`ladder`], [`signals`], [`sweep`], [`watchdogs`]): events at
 //! given times in, actions out. Random worlds and random events ([`random`]).
 //!
 //! Notes are compared where the sentence speaks of them; times in milliseconds after Begin, which
@@ -8,11 +8,13 @@ mod ladder;
 mod life;
 mod random;
 mod signals;
+mod sweep;
 mod watchdogs;
 mod world;
 
 use crate::config::plan::{FinalLine, Limits, StopPlan};
 use crate::core::event::Target;
+use crate::core::event::Watched;
 use crate::core::outcome::SpawnStep;
 
 use super::signals::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU};
@@ -40,6 +42,7 @@ fn facts() -> Facts {
         job_control: false,
         hup_stops: true,
         ignored: Vec::new(),
+        sweep: None,
     }
 }
 
@@ -104,6 +107,7 @@ const EMPTY: Event = Event::Reaped {
 };
 
 /// A run, what it did so far, and short words for it.
+#[derive(Clone)]
 struct Desk {
     run: Run,
     actions: Vec<Action>,
@@ -185,6 +189,9 @@ fn word(action: &Action) -> Option<String> {
         Action::KillChildren => "kill".to_owned(),
         Action::AskOutput => "output?".to_owned(),
         Action::AskSurvivors => "survivors?".to_owned(),
+        Action::LookAtLockDirs => "look".to_owned(),
+        Action::Sweep => "sweep".to_owned(),
+        Action::EndWatch(watched) => format!("end watch {watched:?}"),
         Action::StopSelf => "stop self".to_owned(),
         Action::StartOver => "start over".to_owned(),
         Action::Finish(outcome) => format!("finish {}", outcome.code),

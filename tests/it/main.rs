@@ -25,5 +25,6 @@ mod regression;
 mod signals;
 mod status;
 mod support;
+mod sweep;
 mod terminal;
 mod tree;

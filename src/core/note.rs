@@ -19,7 +19,7 @@ pub enum Dead {
     Stale(Duration),
     /// Its time lies so far in the future.
     Ahead(Duration),
-    /// It is new, the run is over, and nobody else uses this login.
+    /// Nobody else uses this login, and the run has not begun or is over.
     Alone,
     /// It is new, the run is over, and he has given no sign of life for so long since.
     Silent(Duration),

@@ -356,7 +356,7 @@ fn fate_of(fate: Fate, to: &mut Fields<'_>) -> Cow<'static, str> {
         }
         Fate::Removed(Dead::Alone) => (
             "alone",
-            "removed: the run left it, and nobody else uses the login".into(),
+            "removed: nobody else uses the login".into(),
         ),
         Fate::Removed(Dead::Silent(watched)) => {
             let watched = Short(watched);

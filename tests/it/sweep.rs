@@ -96,17 +96,32 @@ fn one_dead_for_stale_after_and_one_from_the_future_go_before_the_next_command_s
 
 #[test]
 fn one_that_was_there_before_stays_while_it_is_young() {
-    let desk = Desk::new("exclusive = true", "true");
-    desk.make(".oauth_refresh.lock");
-    desk.touch_ahead(".oauth_refresh.lock", Duration::from_millis(1005));
-    desk.make(".claude.json.lock");
-    desk.touch(".claude.json.lock", Duration::from_secs(40));
-    let told = desk.run();
-    assert!(!told.contains("removed"), "{told}");
-    assert_eq!(
-        desk.lock_dirs(),
-        [".claude.json.lock", ".oauth_refresh.lock"]
-    );
+    for (keys, chat) in [("", false), ("exclusive = true", true)] {
+        let desk = Desk::new(keys, "true");
+        desk.make(".oauth_refresh.lock");
+        desk.touch_ahead(".oauth_refresh.lock", Duration::from_millis(1005));
+        desk.make(".claude.json.lock");
+        desk.touch(".claude.json.lock", Duration::from_secs(40));
+        let chat = chat.then(|| desk.start_job("chat"));
+        until("it uses the login", || {
+            desk.users() == usize::from(chat.is_some())
+        });
+        let told = desk.run();
+        assert!(!told.contains("removed"), "{told}");
+        let both = [".claude.json.lock", ".oauth_refresh.lock"];
+        assert_eq!(desk.lock_dirs(), both);
+        if let Some(chat) = chat {
+            drop(chat);
+            until("it has gone", || desk.users() == 0);
+            let told = desk.run();
+            assert_eq!(
+                told.matches("removed: nobody else uses the login").count(),
+                2,
+                "{told}"
+            );
+            assert_eq!(desk.lock_dirs(), [""; 0]);
+        }
+    }
 }
 
 #[test]

@@ -184,7 +184,7 @@ fn table() -> Vec<(Note, &'static str)> {
                 path: lock(),
                 fate: Fate::Removed(Dead::Alone),
             },
-            r#"lock directory "/x" removed: the run left it, and nobody else uses the login"#,
+            r#"lock directory "/x" removed: nobody else uses the login"#,
         ),
         (
             Note::LockDir {

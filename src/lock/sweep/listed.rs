@@ -69,9 +69,11 @@ impl Listed {
         }
     }
 
-    /// Before the run: remembers what is there, and removes the dead. Says what became of each that
-    /// is worth a word.
-    pub fn look(&mut self) -> Vec<Note> {
+    /// Before the run: remembers what is there, and removes the dead.
+    ///
+    /// `alone`: whether nobody else uses the login; only asked where the plan says that all who do
+    /// can be known, and after the directories were looked at: who made one of them was known by then.
+    pub fn look(&mut self, alone: &dyn Fn() -> bool) -> Vec<Note> {
         let mut notes = Vec::new();
         let (now, stale_after) = (moment(), self.plan.stale_after);
         let steady = now.is_steady_since(&self.since);
@@ -95,19 +97,20 @@ impl Listed {
                 at: now.time,
             });
             if let Verdict::Dead(dead) = judge::before(&stamp, &now, steady, stale_after) {
-                notes.extend(dir.remove(&stamp, dead));
-                if matches!(look(&dir.path), Look::Nothing) {
-                    dir.before = Before::Nothing;
-                }
+                notes.extend(dir.remove_before(dead));
+            }
+        }
+        let is_seen = |dir: &Dir| matches!(dir.before, Before::Seen(_));
+        if self.plan.exclusive && self.dirs.iter().any(is_seen) && alone() {
+            for dir in &mut self.dirs {
+                notes.extend(dir.remove_before(Dead::Alone));
             }
         }
         notes
     }
 
-    /// After the run: removes the dead, and begins to watch the doubtful. Whether there are any.
-    ///
-    /// `alone`: whether nobody else uses the login; only asked where the plan says that all who do
-    /// can be known, and after the directories were looked at: who made one of them was known by then.
+    /// After the run: removes the dead, and begins to watch the doubtful. Whether there are any;
+    /// `alone` as in [`Listed::look`].
     pub fn sweep(&mut self, alone: &dyn Fn() -> bool, notes: &mut Vec<Note>) -> bool {
         let (now, stale_after) = (moment(), self.plan.stale_after);
         let steady = now.is_steady_since(&self.since);
@@ -209,6 +212,18 @@ impl Listed {
 }
 
 impl Dir {
+    /// Removes what was seen before the run.
+    fn remove_before(&mut self, dead: Dead) -> Option<Note> {
+        let Before::Seen(seen) = self.before else {
+            return None;
+        };
+        let note = self.remove(&seen.stamp, dead);
+        if matches!(look(&self.path), Look::Nothing) {
+            self.before = Before::Nothing;
+        }
+        note
+    }
+
     fn remove(&self, judged: &Stamp, dead: Dead) -> Option<Note> {
         match remove(&self.path, judged) {
             Ok(true) => Some(self.note(Fate::Removed(dead))),

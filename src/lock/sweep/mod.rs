@@ -18,6 +18,8 @@
 //! - What was there before the run is somebody else's, unless he gave no sign of life for
 //!   `stale_after`, after which other users of the same library take it over, too.
 //! - What is new, with an owner who may live, is watched for longer than owners are silent.
+//! - Where all who use the login run under lockkeeper (`exclusive`), and no claim but ours is alive,
+//!   nobody is left whose it could be, before the run or after it.
 //! - Ages are of the wall clock, by which the owners write. Where it was set or the machine slept
 //!   while we looked on, only times are believed that we have measured ourselves.
 //! - Killed at any instruction, a sweep leaves at most an empty directory under a name of our own,

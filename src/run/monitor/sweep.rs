@@ -31,7 +31,10 @@ pub(super) fn listed(plan: &RunPlan) -> Option<Listed> {
 
 impl Monitor<'_> {
     pub(super) fn look_at_lock_dirs(&mut self) {
-        let notes = self.lock_dirs.as_mut().map(Listed::look);
+        let (claims, run_id) = (&self.setup.claims, self.setup.run_id);
+        let alone = || claims.nobody_else(run_id);
+        let dirs = self.lock_dirs.as_mut();
+        let notes = dirs.map(|dirs| dirs.look(&alone));
         self.note_all(notes.into_iter().flatten());
     }
 

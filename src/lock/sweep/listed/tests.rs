@@ -44,7 +44,11 @@ impl Desk {
     }
 
     fn look(&mut self) -> Vec<(String, Fate)> {
-        words(self.listed.look())
+        self.look_if(false)
+    }
+
+    fn look_if(&mut self, alone: bool) -> Vec<(String, Fate)> {
+        words(self.listed.look(&|| alone))
     }
 
     fn sweep(&mut self, alone: bool) -> (bool, Vec<(String, Fate)>) {
@@ -193,6 +197,23 @@ fn alone_is_believed_only_where_the_plan_says_so_and_only_of_what_is_new() {
     desk.look();
     desk.touch("a", 1);
     assert!(desk.sweep(true).0, "the plan does not say so");
+}
+
+#[test]
+fn alone_before_the_run_counts_as_well() {
+    let mut desk = Desk::new(true);
+    desk.touch("a", 1);
+    desk.touch("b", -1);
+    let alone = Fate::Removed(Dead::Alone);
+    assert_eq!(desk.look_if(true), [said("a", alone), said("b", alone)]);
+    assert_eq!(desk.left(), "");
+    // What the run leaves in their place is new.
+    desk.touch("a", 1);
+    assert!(desk.sweep(false).0);
+    let mut desk = Desk::new(false);
+    desk.touch("a", 1);
+    assert_eq!(desk.look_if(true), NONE);
+    assert_eq!(desk.left(), "a");
 }
 
 #[test]

@@ -42,8 +42,8 @@ struct Dir {
 enum Before {
     Nothing,
     Seen(Seen),
-    /// It could not be looked at.
-    Unknown,
+    /// It could not be judged, or not be removed: it stays, whatever becomes of it.
+    Left,
 }
 
 /// What lies in a place.
@@ -87,7 +87,7 @@ impl Listed {
                 Look::Nothing => continue,
                 Look::Directory(stamp) => stamp,
                 Look::Trouble(fate) => {
-                    dir.before = Before::Unknown;
+                    dir.before = Before::Left;
                     notes.push(dir.note(fate));
                     continue;
                 }
@@ -118,7 +118,7 @@ impl Listed {
             let known = match dir.before {
                 Before::Nothing => None,
                 Before::Seen(seen) => Some(seen),
-                Before::Unknown => continue,
+                Before::Left => continue,
             };
             let stamp = match look(&dir.path) {
                 Look::Nothing => continue,
@@ -218,9 +218,11 @@ impl Dir {
             return None;
         };
         let note = self.remove(&seen.stamp, dead);
-        if matches!(look(&self.path), Look::Nothing) {
-            self.before = Before::Nothing;
-        }
+        self.before = match look(&self.path) {
+            Look::Nothing => Before::Nothing,
+            // It was said why.
+            Look::Directory(_) | Look::Trouble(_) => Before::Left,
+        };
         note
     }
 

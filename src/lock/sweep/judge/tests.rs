@@ -150,7 +150,16 @@ prop_compose! {
     }
 }
 
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
+    #![proptest_config(config())]
+
     /// The owner refreshes every 5 s, by a clock that agrees with ours within a second, and rounds up
     /// to a whole second; whatever we knew before.
     #[test]

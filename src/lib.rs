@@ -66,8 +66,8 @@
 //! - **A guard under init is an exec, not a fork:** init has a log thread, and a lock that a thread
 //!   holds at the instant of a fork stays locked in the copy.
 //! - **A claim's latch is taken before the fork, its record written after the command has started:**
-//!   information is off the command's path. A nested run asks the latch alone: who started us has the
-//!   lock.
+//!   information is off the command's path. A nested run asks the latch, as who started us has the
+//!   lock, and where the record can tell it, whether it is below that run's monitor ([`run::nested`]).
 //! - **Lock directories are swept by the monitor alone.** A guard that has lost its monitor does not know
 //!   what was there before the run. What is left goes at the start of a later one: at once if the login
 //!   is `exclusive`, else when it is stale.

@@ -89,6 +89,13 @@ pub enum Note {
         /// The run that holds it.
         holder: String,
     },
+    /// The environment names a living run that holds the lock, and we are no part of it: we queue.
+    NotNested {
+        /// The lock file.
+        lock: PathBuf,
+        /// The run that holds it.
+        holder: String,
+    },
     /// `wait` is over and somebody else still holds the lock.
     WaitExpired {
         /// The lock file.

@@ -129,6 +129,13 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
             to.holder = Some(holder);
             format!("lock {lock:?} is already ours: run {holder}, which we are part of, holds it")
         }
+        Note::NotNested { lock, holder } => {
+            to.lock = Some(lock.to_string_lossy());
+            to.holder = Some(holder);
+            format!(
+                "the environment is that of run {holder}, which holds lock {lock:?}, but we are no part of it: we queue"
+            )
+        }
         Note::WaitExpired {
             lock,
             waited,

@@ -12,9 +12,9 @@ use crate::config::plan::{Identity, Kind, LOCK_NAME, RunPlan};
 use crate::core::note::Note;
 use crate::lock::claim::{Claim, ClaimError};
 use crate::lock::folders::claims_folder;
-use crate::lock::listing::{clear_dead, has_other_user, list, lives};
+use crate::lock::listing::{clear_dead, has_other_user, list};
 use crate::lock::record::{self, Origin, Record, State};
-use crate::sys::clock;
+use crate::sys::{clock, process};
 
 /// The claims of one run.
 #[derive(Debug, Default)]
@@ -137,16 +137,6 @@ pub fn ancestors() -> String {
     all + &innermost
 }
 
-/// The run of which we are a part, if it holds `lock` for us. The environment names it, and its
-/// latch beside the lock says that it lives; as it has started what started us, it has the lock.
-/// Not only the innermost counts: between it and us may be a run without a lock, or with another.
-pub fn ancestor_with(lock: &Path) -> Option<String> {
-    let folder = claims_folder(lock);
-    let all = ancestors();
-    let holder = all.split_whitespace().rfind(|id| lives(&folder, id))?;
-    Some(holder.to_owned())
-}
-
 fn failed(error: &ClaimError) -> Note {
     Note::ClaimFailed {
         path: error.folder.clone(),
@@ -169,6 +159,7 @@ fn record_of(owner: Owner<'_>, state: State, pid: Option<i32>) -> Record {
         state,
         container: owner.container.map(str::to_owned),
         pid,
+        monitor: Some(process::own_pid()),
         start_time: pid.and_then(record::start_time),
         boot_id: origin.boot_id,
         pid_ns: origin.pid_ns,

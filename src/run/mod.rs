@@ -17,6 +17,7 @@ pub mod event_log;
 pub mod guard;
 pub mod message;
 pub mod monitor;
+pub mod nested;
 pub mod output;
 pub mod report;
 pub mod start;

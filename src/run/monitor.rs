@@ -16,7 +16,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +38,7 @@ use crate::lock::shared::{SharedLock, Watch};
 use crate::lock::sweep::listed::Listed;
 use crate::sys::fd::Wire;
 use crate::sys::signals::{self, Signals};
-use crate::sys::spawn::{self, Session};
+use crate::sys::spawn::{self, Session, Spawned};
 use crate::sys::{clock, poll, process, tree};
 
 mod command;
@@ -122,7 +122,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         lock_dirs: sweep::listed(plan),
         replaced_said: false,
         command: None,
-        progress: None,
+        starting: None,
         output: None,
         asked: tree::Asked::default(),
         proc_fault_said: false,
@@ -144,6 +144,8 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         };
         send(above, &message);
     }
+    // The process ends next, and the kernel frees all of it in one go.
+    std::mem::forget(monitor);
     Ok(end)
 }
 
@@ -161,7 +163,7 @@ struct Monitor<'a> {
     /// The command's process, until it is reaped.
     command: Option<i32>,
     /// Between fork and exec: comes to its end when the program runs.
-    progress: Option<OwnedFd>,
+    starting: Option<Spawned>,
     output: Option<Output>,
     asked: tree::Asked,
     proc_fault_said: bool,
@@ -175,7 +177,7 @@ impl Monitor<'_> {
             [
                 Some(self.signals.as_fd()),
                 self.above().map(AsFd::as_fd),
-                self.progress.as_ref().map(AsFd::as_fd),
+                self.starting.as_ref().map(AsFd::as_fd),
                 self.waiter.as_ref().map(AsFd::as_fd),
                 self.output.as_ref().map(AsFd::as_fd),
                 self.watch.as_ref().map(AsFd::as_fd),

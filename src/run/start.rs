@@ -6,16 +6,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::claims::{self, Claims, Owner, ancestor_with};
+use super::claims::{self, Claims, Owner};
 use super::guard::{self, Watched};
 use super::message::{Progress, send};
 use super::monitor::{self, End, Setup};
-use super::report;
+use super::{nested, report};
 use crate::config::plan::{Kind, LockPlan, RunPlan};
 use crate::core::note::Note;
 use crate::core::outcome::{Outcome, Reason};
 use crate::exit;
-use crate::journal::{Context, Journal, Verbosity};
+use crate::journal::{Context, Journal, Speaker, Verbosity};
 use crate::lock::placement::{self, Severity};
 use crate::lock::shared::SharedLock;
 use crate::sys::fd::Wire;
@@ -66,7 +66,8 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
     let queued_at = clock::now();
     // The log thread must not exist when the monitor is forked, so the monitor says these.
     let mut notes = Vec::new();
-    let needed = plan.kind.lock().filter(|lock| !nested_in(lock, &mut notes));
+    let needed = plan.kind.lock();
+    let needed = needed.filter(|lock| !nested::passes(&lock.path, &mut notes));
     if let Some(lock) = needed {
         place(lock, &mut notes)?;
     }
@@ -106,7 +107,10 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         });
         match watched {
             Ok(Watched::StartOver) => {}
-            Ok(Watched::Ended(outcome)) => return Ok(ended(plan, caller, outcome)),
+            Ok(Watched::Ended(outcome)) => {
+                std::mem::forget(held);
+                return Ok(ended(plan, caller, outcome));
+            }
             Ok(Watched::Died { reaped }) => {
                 if let Some(lock) = held {
                     let _ = lock.unlock();
@@ -175,6 +179,34 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
 }
 
 impl Caller {
+    /// Whoever typed the command or wrote the script: `plan` runs where we are, at the terminal of
+    /// standard input if there is one, and is not claimed among the container's runs.
+    pub fn person(
+        plan: &RunPlan,
+        container_name: Option<String>,
+        verbosity: Verbosity,
+        report: Option<OwnedFd>,
+    ) -> Self {
+        let run_id = process::random_hex::<8>();
+        Self {
+            context: Context {
+                container_name,
+                job: Some(plan.job.clone()),
+                class: Some(plan.class.clone()),
+                run_id: Some(run_id.clone()),
+                speaker: Speaker::Run,
+            },
+            run_id,
+            verbosity,
+            report,
+            init: None,
+            init_lost_within: Duration::ZERO,
+            terminal: true,
+            started_in: None,
+            runtime: None,
+        }
+    }
+
     fn container(&self) -> Option<&str> {
         self.context.container_name.as_deref()
     }
@@ -182,18 +214,6 @@ impl Caller {
     fn journal(&self) -> Journal {
         Journal::new(self.context.clone(), self.verbosity)
     }
-}
-
-/// Whether a run that we are a part of holds `lock` for us.
-fn nested_in(lock: &LockPlan, notes: &mut Vec<Note>) -> bool {
-    let Some(holder) = ancestor_with(&lock.path) else {
-        return false;
-    };
-    notes.push(Note::Nested {
-        lock: lock.path.clone(),
-        holder,
-    });
-    true
 }
 
 /// Refuses a lock that would exclude nobody.

@@ -9,6 +9,7 @@
 pub mod clock;
 pub mod crash;
 pub mod fd;
+mod kernel;
 pub mod memfd;
 pub mod pidfd;
 pub mod poll;
@@ -18,6 +19,7 @@ pub mod program;
 pub mod rename;
 pub mod signals;
 pub mod spawn;
+pub mod statmount;
 pub mod statx;
 pub mod tree;
 pub mod tty;

@@ -83,6 +83,43 @@ pub fn is_dead_for_ever(pid: i32) -> bool {
         })
 }
 
+/// Whether `pid` is our parent, or above it. `None`: /proc is not ours, or hides who is in between.
+///
+/// Who is in between may end while we look, and what was below him goes on below another: so "no" is
+/// the word of two walks that met the same processes.
+pub fn is_above_us(pid: i32) -> Option<bool> {
+    const WALKS: usize = 64;
+    const HIGHEST: usize = 10_000;
+    if !is_ours() {
+        return None;
+    }
+    let mut last = None;
+    for _ in 0..WALKS {
+        let mut met = Vec::new();
+        let mut above = nix::unistd::getppid().as_raw();
+        while above > 0 && met.len() < HIGHEST {
+            if above == pid {
+                return Some(true);
+            }
+            let stat = stat(above);
+            met.push((above, stat));
+            above = stat.map_or(-1, |stat| stat.parent);
+        }
+        let seen = (
+            above,
+            met.iter()
+                .map(|(pid, stat)| (*pid, stat.map(|stat| stat.start_time)))
+                .collect::<Vec<_>>(),
+        );
+        if last.as_ref() == Some(&seen) {
+            // The topmost of a PID namespace has the parent 0 (pid_namespaces(7)).
+            return (above == 0).then_some(false);
+        }
+        last = Some(seen);
+    }
+    None
+}
+
 /// The children of `pid`. A child that comes or goes while the list is read may be missing
 /// (`proc_pid_task(5)`, `children`): who needs all of them looks again.
 pub fn children(pid: i32) -> Vec<i32> {
@@ -154,6 +191,14 @@ mod tests {
                 start_time: 987_654
             })
         );
+    }
+
+    #[test]
+    fn our_parent_is_above_us_and_we_are_not_above_ourselves() {
+        let parent = stat(own_pid()).unwrap().parent;
+        assert_eq!(is_above_us(parent), Some(true));
+        assert_eq!(is_above_us(own_pid()), Some(false));
+        assert_eq!(is_above_us(0), Some(false));
     }
 
     #[test]

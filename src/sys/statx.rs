@@ -14,6 +14,19 @@ use nix::errno::Errno;
 /// # Errors
 /// What statx(2) says.
 pub fn mount_id(path: &Path, follow: bool) -> Result<Option<u64>, Errno> {
+    id(path, follow, libc::STATX_MNT_ID)
+}
+
+/// The same as [`super::statmount`] numbers it: no other mount of this boot ever has the same. `None`:
+/// the kernel does not tell, as before 6.8 (`STATX_MNT_ID_UNIQUE`).
+///
+/// # Errors
+/// What statx(2) says.
+pub fn unique_mount_id(path: &Path, follow: bool) -> Result<Option<u64>, Errno> {
+    id(path, follow, libc::STATX_MNT_ID_UNIQUE)
+}
+
+fn id(path: &Path, follow: bool, which: libc::c_uint) -> Result<Option<u64>, Errno> {
     let nofollow = if follow { 0 } else { libc::AT_SYMLINK_NOFOLLOW };
     let flags = libc::AT_STATX_DONT_SYNC | nofollow;
     let mut stat = MaybeUninit::<libc::statx>::zeroed();
@@ -24,7 +37,7 @@ pub fn mount_id(path: &Path, follow: bool) -> Result<Option<u64>, Errno> {
                 libc::AT_FDCWD,
                 path.as_ptr(),
                 flags,
-                libc::STATX_MNT_ID,
+                which,
                 stat.as_mut_ptr(),
             )
         }
@@ -32,7 +45,7 @@ pub fn mount_id(path: &Path, follow: bool) -> Result<Option<u64>, Errno> {
     Errno::result(answer)?;
     // SAFETY: it was all zero, which is valid for a struct of integers, and the kernel filled it.
     let stat = unsafe { stat.assume_init() };
-    Ok((stat.stx_mask & libc::STATX_MNT_ID != 0).then_some(stat.stx_mnt_id))
+    Ok((stat.stx_mask & which != 0).then_some(stat.stx_mnt_id))
 }
 
 /// What the kernel says of a file or folder without opening it; two that are equal in all are one

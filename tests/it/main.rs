@@ -19,6 +19,7 @@ mod config;
 mod containers;
 mod early;
 mod invariants;
+mod nested;
 mod parts;
 mod readme;
 mod regression;

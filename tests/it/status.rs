@@ -186,6 +186,8 @@ fn the_report_tells_whose_code_it_was() {
     let agent = ["run", "-c", &file, "--class", "agent"];
     let run = ["run", "--lock", &lock];
     let queued = ["run", "--lock", &taken, "--wait", "1ms"];
+    let main = ["-c", &file];
+    let main_agent = ["init", "-c", &file, "--class", "agent"];
     let (own, command) = ("lockkeeper", "command");
     let cases: Vec<(&[&str], &str, i32, &str, &str)> = vec![
         (&run, "exit 124", 124, command, "ended"),
@@ -214,6 +216,9 @@ fn the_report_tells_whose_code_it_was() {
         (&agent, "out RESULT , hang", 0, own, "final"),
         (&agent, "out RESULT BAD , hang", 1, own, "final_failed"),
         (&agent, "out RESULT , exit 9", 9, command, "ended"),
+        (&main, "exit 75", 75, command, "ended"),
+        (&main, "die SEGV", 139, command, "ended"),
+        (&main_agent, "out RESULT BAD , hang", 1, own, "final_failed"),
     ];
     for (args, script, expected, by, reason) in cases {
         let mut words = vec![puppet.as_str()];

@@ -66,6 +66,13 @@ fn table() -> Vec<(Note, &'static str)> {
             r#"lock "/x" obtained after 2.3s"#,
         ),
         (
+            Note::NotNested {
+                lock: lock(),
+                holder: "r1".into(),
+            },
+            r#"the environment is that of run r1, which holds lock "/x", but we are no part of it: we queue"#,
+        ),
+        (
             Note::Nested {
                 lock: lock(),
                 holder: "r0".into(),

@@ -1,6 +1,6 @@
 //! The command's process: made, its program run or not, signalled, reaped.
 //!
-//! Owns `Monitor::prepared`, `Monitor::command`, `Monitor::asked` and `Monitor::progress`. Invariant: `command` is
+//! Owns `Monitor::prepared`, `Monitor::command`, `Monitor::asked` and `Monitor::starting`. Invariant: `command` is
 //! our own unreaped child, or `None`; so its number is nobody else's.
 
 use std::io;
@@ -51,11 +51,12 @@ impl Monitor<'_> {
         self.output = output;
         let prepared = self.prepared.take().unwrap_or_else(|| self.prepare())?;
         let spawned = prepared.spawn(ends.as_ref())?;
-        self.progress = Some(spawned.progress);
+        let pid = spawned.pid;
+        self.starting = Some(spawned);
         if fd::close_inherited() {
             self.tell(Progress::Spawned);
         }
-        Ok(spawned.pid)
+        Ok(pid)
     }
 
     pub(super) fn prepare(&self) -> Result<Prepared, spawn::Failure> {
@@ -70,10 +71,10 @@ impl Monitor<'_> {
     }
 
     pub(super) fn exec_ended(&mut self) {
-        let Some(progress) = self.progress.take() else {
+        let Some(starting) = self.starting.take() else {
             return;
         };
-        let event = match spawn::failure(&progress) {
+        let event = match starting.failure() {
             None => Event::Executed,
             Some((step, errno)) => {
                 self.spawn_failed(step, errno);

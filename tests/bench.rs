@@ -23,7 +23,17 @@ mod bench {
     pub mod idle;
     pub mod scan;
     pub mod start;
+    pub mod sweep;
     pub mod table;
+}
+
+/// What the tests have for the real agent.
+#[expect(dead_code, reason = "a benchmark asks less of it than a test")]
+#[path = "it/support"]
+mod support {
+    pub mod api;
+    pub mod net;
+    pub mod prompt;
 }
 
 use std::path::PathBuf;
@@ -78,6 +88,9 @@ fn main() {
     }
     if is_wanted("scan") {
         bench::scan::measure(&binary, &mut table);
+    }
+    if is_wanted("sweep") {
+        bench::sweep::measure(&binary, &mut table);
     }
     let size = std::fs::metadata(&binary).expect("the binary").len();
     table.row("static binary, bytes", size as f64, Some(1_200_000.0));

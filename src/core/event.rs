@@ -33,6 +33,8 @@ pub struct Facts {
     pub unsure: bool,
     /// Stop signals that we were started with ignored, as by nohup(1): they stay ignored.
     pub ignored: Vec<i32>,
+    /// How long lock directories are watched after the run; `None`: none are listed.
+    pub sweep: Option<Duration>,
 }
 
 impl Facts {
@@ -49,6 +51,7 @@ impl Facts {
             hup_stops: true,
             unsure: false,
             ignored: Vec::new(),
+            sweep: plan.kind.sweep().map(|sweep| sweep.refresh),
         }
     }
 }
@@ -128,6 +131,11 @@ pub enum Event {
         /// Each other claim beside the lock: its run, and a number that changes when it is touched.
         stamps: Vec<(String, i64)>,
     },
+    /// The answer to [`Action::Sweep`], and again when owners have given a sign of life.
+    Swept {
+        /// Whether there are lock directories of which nobody knows yet.
+        doubtful: bool,
+    },
     /// A signal for us.
     Signal {
         /// Its number.
@@ -156,6 +164,18 @@ pub enum Target {
     Group,
 }
 
+/// What becomes of the lock directories that were watched without a sign of life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Watched {
+    /// They are removed: their owners are dead.
+    ToTheEnd,
+    /// They are left, as there was no time to watch them to the end.
+    CutShort,
+    /// They are left, as we were not running ourselves for a part of the time.
+    Late,
+}
+
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -168,6 +188,8 @@ pub enum Action {
     Lock,
     /// Watch the lock's file from here on: it may be replaced while we hold it.
     WatchLock,
+    /// Look at the lock directories, before there is a command.
+    LookAtLockDirs,
     /// Start the command.
     Spawn,
     /// Send a signal.
@@ -192,6 +214,11 @@ pub enum Action {
         /// The other one.
         run_id: String,
     },
+    /// Remove the lock directories of the dead, watch the doubtful ones, and tell, as
+    /// [`Event::Swept`], whether there are any.
+    Sweep,
+    /// End the watch.
+    EndWatch(Watched),
     /// Stop ourselves, as the command did.
     StopSelf,
     /// Write this down.

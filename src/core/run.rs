@@ -3,7 +3,7 @@
 //! ```text
 //! Claiming ──directories──┐
 //!    │                    ▼
-//!    │                 Queued ──lock──► Running ──leader gone, nobody left──────────────► Over
+//!    │                 Queued ──lock──► Running ──leader gone, nobody left──────► Sweeping ──► Over
 //!    │                    │               │ └────leader gone, some left──┐                  ▲
 //!    │                    │               │ watchdog, stop               ▼                  │ nobody left
 //!    │                    │               └──────► Stopping ──grace──► Leftovers ──grace──► Killing
@@ -15,7 +15,8 @@
 //! holds the lock; one time, `wait`, covers both.
 //!
 //! How a run is ended, the ladder, is told in `ladder`; what a signal means, in `signals`; how a
-//! second holder of the lock is found out, in `split`.
+//! second holder of the lock is found out, in `split`; what comes between the empty tree and the end
+//! where lock directories are listed, in `sweep`.
 //!
 //! The shell (`crate::run::monitor`) turns what happens into an [`Event`], calls [`Run::handle`],
 //! and performs the [`Action`]s in order. Spurious ticks are allowed and do nothing.
@@ -32,6 +33,7 @@ use crate::config::plan::{OnConflict, Wait};
 mod ladder;
 mod signals;
 mod split;
+mod sweep;
 
 use ladder::{KILL_RETRY, RESCAN};
 use split::{Rival, TOUCH_EVERY};
@@ -53,6 +55,8 @@ enum State {
     Stopping,
     Leftovers,
     Killing,
+    /// The tree is empty; lock directories are swept.
+    Sweeping,
     Over,
 }
 
@@ -90,6 +94,12 @@ pub struct Run {
     /// answered it yet.
     stop_passed: bool,
     stop_asked_at: Option<Time>,
+    /// Whoever asked for the stop wants it over by then.
+    over_by: Option<Time>,
+    /// Since when the tree is empty.
+    empty_at: Option<Time>,
+    /// How often a watch over lock directories has ended late.
+    late_watches: u32,
     named: bool,
     /// The other claims beside the lock, where its file system cannot be judged.
     rivals: Vec<Rival>,
@@ -113,6 +123,9 @@ impl Run {
             leftover_cap: None,
             stop_passed: false,
             stop_asked_at: None,
+            over_by: None,
+            empty_at: None,
+            late_watches: 0,
             named: false,
             rivals: Vec::new(),
         }
@@ -154,6 +167,7 @@ impl Run {
             Event::LastOutput { at } => self.last_output(now, at, out),
             Event::Survivors { ref pids } => self.survivors(now, pids, out),
             Event::ClaimsSeen { ref stamps } => self.claims_seen(stamps, out),
+            Event::Swept { doubtful } => self.swept(now, doubtful, out),
             Event::Signal { signo, kernel } => self.signal(now, signo, kernel, out),
             Event::StopWithin { within } => self.stop_within(now, within, out),
             Event::GuardLost => self.stop(now, Reason::GuardLost, out),
@@ -223,6 +237,9 @@ impl Run {
 
     fn spawn(&mut self, out: &mut Vec<Action>) {
         self.state = State::Running;
+        if self.facts.sweep.is_some() {
+            out.push(Action::LookAtLockDirs);
+        }
         out.push(Action::Spawn);
     }
 
@@ -291,7 +308,7 @@ impl Run {
             self.status = Some(status);
             self.reason.get_or_insert(Reason::Ended);
         }
-        if empty && self.command != Command::Absent {
+        if empty && self.command != Command::Absent && self.state != State::Sweeping {
             self.over(now, out);
             return;
         }
@@ -306,6 +323,7 @@ impl Run {
             | State::Running
             | State::Stopping
             | State::Leftovers
+            | State::Sweeping
             | State::Over => {}
         }
     }
@@ -364,6 +382,7 @@ impl Run {
                     out.push(Action::KillChildren);
                     out.push(Action::AskSurvivors);
                 }
+                Timer::Refresh => self.watched(now, due, out),
             }
         }
     }
@@ -392,13 +411,16 @@ impl Run {
             Duration::ZERO
         };
         let status = self.status.filter(|_| self.command != Command::Failed);
+        let empty_at = self.empty_at.unwrap_or(now);
         out.push(Action::Finish(Outcome {
             code: code(reason, status),
             reason,
             status,
             waited,
             held: self.locked_at.map_or(Duration::ZERO, |at| now.since(at)),
-            ran: self.started_at.map_or(Duration::ZERO, |at| now.since(at)),
+            ran: self
+                .started_at
+                .map_or(Duration::ZERO, |at| empty_at.since(at)),
         }));
     }
 }

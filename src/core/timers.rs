@@ -28,10 +28,12 @@ pub enum Timer {
     LeftoverGrace,
     /// KILL was sent and something is still there.
     KillRetry,
+    /// Lock directories were watched for `refresh`.
+    Refresh,
 }
 
 /// Every timer, in the order in which those that fall due together are handled.
-pub const ALL: [Timer; 10] = [
+pub const ALL: [Timer; 11] = [
     Timer::LockWait,
     Timer::Watch,
     Timer::Touch,
@@ -42,6 +44,7 @@ pub const ALL: [Timer; 10] = [
     Timer::Rescan,
     Timer::LeftoverGrace,
     Timer::KillRetry,
+    Timer::Refresh,
 ];
 
 /// Which timers are armed, and for when.
@@ -162,6 +165,7 @@ mod tests {
                 Timer::Rescan => 7,
                 Timer::LeftoverGrace => 8,
                 Timer::KillRetry => 9,
+                Timer::Refresh => 10,
             };
             assert_eq!(n, place);
         }

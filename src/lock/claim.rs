@@ -336,6 +336,13 @@ impl ClaimError {
     }
 }
 
+impl ClaimError {
+    /// Whether the folder, and the one that it would be made in, do not exist.
+    pub fn is_missing(&self) -> bool {
+        self.trouble == Trouble::Kernel(Step::Folder, Errno::ENOENT)
+    }
+}
+
 impl Error for ClaimError {}
 
 impl fmt::Display for ClaimError {

@@ -11,6 +11,7 @@
 //! | [`dir`] | directory locks: one agent per working copy |
 //! | [`rivals`] | touching our claim and looking at others', where no kernel lock says who lives |
 //! | [`folders`] | where claims lie |
+//! | [`sweep`] | lock directories: what a killed agent leaves, and the next one waits for |
 //! | [`placement`] | whether a lock lies where other containers see it |
 //! | [`mountinfo`] | the kernel's table of mounts |
 //! | [`probe`] | whether a folder's file system excludes anybody at all |
@@ -36,6 +37,7 @@ pub mod scan;
 pub mod record;
 pub mod rivals;
 pub mod shared;
+pub mod sweep;
 
 #[cfg(test)]
 mod scratch;

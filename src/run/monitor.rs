@@ -12,6 +12,7 @@
 //! | `dirs` | the directories: taken, waited for, told about, released |
 //! | `lock` | taking the shared lock, waiting for it, watching its file |
 //! | `command` | the command's process: made, signalled, reaped |
+//! | `sweep` | lock directories, before the command and after its tree |
 //! | `orders` | signals, the orders of guard or init, job control |
 //! | `split` | a second holder of the lock, where its file system does not keep two apart |
 
@@ -38,6 +39,7 @@ use crate::core::run::Run;
 use crate::core::time::Time;
 use crate::journal::Journal;
 use crate::lock::shared::{SharedLock, Watch};
+use crate::lock::sweep::listed::Listed;
 use crate::sys::fd::Wire;
 use crate::sys::signals::{self, Signals};
 use crate::sys::spawn::{self, Session, Spawned};
@@ -48,6 +50,7 @@ mod dirs;
 mod lock;
 mod orders;
 mod split;
+mod sweep;
 
 /// How long the last notes may take to reach the journal.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -122,7 +125,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         facts.dirs = None;
     }
     let log = EventLog::open(setup.run_id, &facts);
-    let queued_at = setup.queued_at;
+    let (plan, queued_at) = (setup.plan, setup.queued_at);
     let mut monitor = Monitor {
         setup,
         run: Run::new(facts),
@@ -133,6 +136,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         claiming: dirs::Claiming::default(),
         prepared: None,
         watch: None,
+        lock_dirs: sweep::listed(plan),
         replaced_said: false,
         look: None,
         command: None,
@@ -175,6 +179,7 @@ struct Monitor<'a> {
     /// The command, made ready while we wait for the lock.
     prepared: Option<Result<Prepared, spawn::Failure>>,
     watch: Option<Watch>,
+    lock_dirs: Option<Listed>,
     replaced_said: bool,
     /// A look at the claims beside the lock.
     look: Option<Look>,
@@ -191,7 +196,7 @@ struct Monitor<'a> {
 impl Monitor<'_> {
     /// Rests until something happens, and handles all that has happened.
     fn turn(&mut self) {
-        let [signal, order, exec, lock, dir, news, file, looked] = poll::wait(
+        let [signal, order, exec, lock, dir, news, file, looked, signs] = poll::wait(
             [
                 Some(self.signals.as_fd()),
                 self.above().map(AsFd::as_fd),
@@ -201,6 +206,7 @@ impl Monitor<'_> {
                 self.output.as_ref().map(AsFd::as_fd),
                 self.watch.as_ref().map(AsFd::as_fd),
                 self.look.as_ref().map(AsFd::as_fd),
+                self.lock_dirs.as_ref().and_then(Listed::as_fd),
             ],
             self.run.next_deadline(),
         );
@@ -230,6 +236,9 @@ impl Monitor<'_> {
         }
         if looked {
             self.look_ended();
+        }
+        if signs {
+            self.read_signs();
         }
         if self
             .run
@@ -266,6 +275,7 @@ impl Monitor<'_> {
             Action::AwaitDir => return self.await_dir(),
             Action::Lock => return Some(self.take_lock()),
             Action::WatchLock => self.watch_lock(),
+            Action::LookAtLockDirs => self.look_at_lock_dirs(),
             Action::Spawn => return Some(self.spawn()),
             Action::Signal { to, signo } => self.signal(to, signo),
             Action::TermDescendants => self.ask_descendants(),
@@ -282,6 +292,8 @@ impl Monitor<'_> {
             }
             Action::TouchClaim => self.touch_claim(),
             Action::ReportSplit { run_id } => self.report_split(&run_id),
+            Action::Sweep => return Some(self.sweep()),
+            Action::EndWatch(watched) => self.end_watch(watched),
             Action::StopSelf => return self.stop_self(),
             Action::Note(note) => self.setup.journal.note(note),
             Action::StartOver => self.start_over(),
@@ -309,6 +321,7 @@ impl Monitor<'_> {
             });
         } else if outcome.status.is_some() {
             self.check_file();
+            self.name_git_lock();
         }
         if let Some(lock) = self.setup.lock.take()
             && self.locked

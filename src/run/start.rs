@@ -155,6 +155,14 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
 /// namespace ends with it.
 pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
     let namespace = process::own_pid() == 1;
+    let mut first_notes = Vec::new();
+    let owner = Owner {
+        plan,
+        run_id: &caller.run_id,
+        container: caller.container(),
+        unsure: false,
+    };
+    let claims = Claims::open(owner, None, &mut first_notes);
     let setup = Setup {
         plan,
         run_id: &caller.run_id,
@@ -162,7 +170,7 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         lock: None,
         dirs: Arc::default(),
         unsure: false,
-        claims: Claims::default(),
+        claims,
         guard: None,
         init: None,
         session: session(plan, caller),
@@ -172,7 +180,7 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         started_in: caller.started_in.clone(),
         queued_at: clock::now(),
         journal: caller.journal(),
-        first_notes: Vec::new(),
+        first_notes,
     };
     match monitor::live(setup) {
         Ok(End::Ended(outcome)) => Ok(ended(plan, caller, outcome)),

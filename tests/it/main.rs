@@ -33,5 +33,6 @@ mod signals;
 mod split;
 mod status;
 mod support;
+mod sweep;
 mod terminal;
 mod tree;

@@ -98,6 +98,7 @@ fn without_file(args: &RunArgs) -> Result<ClassPlan, Refused> {
             path: absolute_path(path)?,
             shared_mount: SharedMount::Auto,
             wait: wait.unwrap_or(Wait::AtMost(DEFAULT_WAIT)),
+            sweep: None,
         })),
         (None, Some(_)) => Kind::batch(None),
         (None, None) => Kind::Interactive,

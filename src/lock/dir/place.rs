@@ -360,8 +360,13 @@ impl Place {
         Err(Errno::EBUSY)
     }
 
-    /// Its maker may have been killed before it was for all, or never have meant it to be.
+    /// Its maker may have been killed before it was for all, or never have meant it to be. What has
+    /// content or another name besides is no file of a lock: who may write the folder could give away
+    /// what is root's or ours by laying it here.
     fn mend(&self, fd: &OwnedFd, stat: &FileStat) {
+        if stat.st_size != 0 || stat.st_nlink != 1 {
+            return;
+        }
         let ours = geteuid().is_root() || geteuid().as_raw() == stat.st_uid;
         let narrow = stat.st_mode & self.mode.bits() != self.mode.bits();
         let foreign = self.owner.is_some() && stat.st_uid == 0;

@@ -483,6 +483,9 @@ fn a_latch_that_is_cleared_away_under_a_run_is_told() {
     let file = fs::File::create(&errors).unwrap();
     let mut run = child::start(command.stderr(file));
     assert_eq!(run.line().as_deref(), Some("begun"));
+    until("its last record is written", || {
+        record(&copy.dir()).is_some_and(|record| record.state == Some(State::Running))
+    });
     fs::remove_dir_all(copy.dir().join(".runtime")).unwrap();
     signal(run.pid(), SIGTERM);
     ended(&mut run);

@@ -132,6 +132,16 @@ fn a_locked_directory_refuses_the_next_run_with_75_and_says_who_has_it() {
 }
 
 #[test]
+fn a_refusal_names_who_works_in_the_directory() {
+    let copy = Copy::new();
+    let run = copy.begun("", "chdir DIR/w , mark PAGE 1");
+    let command = child_of(child_of(run.pid()));
+    let (_, told) = copy.refused("");
+    let named = format!("1 process works inside: {command} (puppet)");
+    assert!(told.contains(&named), "{told}");
+}
+
+#[test]
 fn a_run_that_waits_gets_the_directory_when_the_last_process_before_it_has_gone() {
     let copy = Copy::new();
     let mut first = copy.begun("--grace 100ms", STAYS);
@@ -168,6 +178,7 @@ fn a_wait_for_a_directory_that_is_over_ends_with_75() {
     let mut run = copy.begun("", "mark PAGE 1");
     let (code, told) = copy.refused("--wait 300ms");
     assert_eq!(code, Some(75));
+    assert!(told.contains("waited 300ms in vain: "), "{told}");
     assert!(told.contains("job \"puppet\""), "{told}");
     signal(run.pid(), SIGINT);
     ended(&mut run);

@@ -26,4 +26,6 @@ pub mod record;
 pub mod sessions;
 pub mod subtree;
 
+mod coordination;
+mod stat;
 mod step;

@@ -24,19 +24,18 @@ use std::io::{self, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
+use nix::sys::stat::{FileStat, Mode, fchmod, fstat, fstatat, mkdirat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, geteuid, unlinkat};
 
 use super::conflict::{DirError, Doing};
 use super::record::{Corrupt, DirRecord};
+use super::stat::{Stamp, identity, is_regular, kind, stamp};
 use super::step;
 use crate::lock::claim::FLAGS;
 use crate::lock::latch;
-use crate::sys::{clock, poll};
 
 /// The folder of all this, in the directory.
 pub const FOLDER: &str = ".runtime";
@@ -44,8 +43,6 @@ pub const FOLDER: &str = ".runtime";
 pub const RECORD: &str = "agent.lock";
 /// The latch's name in it.
 pub const LATCH: &str = "agent.latch";
-/// What gastown's tools lock while they read and write the record.
-const COORDINATION: &str = "agent.lock.flock";
 const IGNORE: &str = ".gitignore";
 /// Before the token, in the name of a record that is being written.
 const TEMPORARY: &str = ".agent.lock.";
@@ -56,9 +53,6 @@ const TOKEN_LENGTH: usize = 32;
 const MAX_ENTRIES: usize = 4096;
 /// How often somebody makes and removes a file while we open it, before we give up.
 const ROUNDS: u32 = 16;
-/// How long others may keep the record to themselves, who need microseconds for it: ten waits, each
-/// twice as long as the one before.
-const COORDINATION_WAITS: u32 = 10;
 
 /// An open place.
 #[derive(Debug)]
@@ -86,19 +80,6 @@ pub enum Found {
     /// It may not be opened.
     Closed(Errno),
 }
-
-/// Which file a record was read from, and which writing of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp {
-    device: u64,
-    inode: u64,
-    size: i64,
-    modified: (i64, i64),
-}
-
-/// The record is ours to read and write as long as this lives.
-#[derive(Debug)]
-pub(in crate::lock) struct Coordination(#[expect(dead_code, reason = "held open")] File);
 
 impl Place {
     /// Opens the place of `dir`, and makes the folder where it is missing.
@@ -213,46 +194,6 @@ impl Place {
         there.ok().as_ref().map(stamp)
     }
 
-    /// Has the record to ourselves, as gastown's tools have it (its `internal/lock/lock.go`): flock(2)
-    /// on a file of its own. Not awaited in the kernel's queue but tried, at most for a second: those
-    /// who follow the protocol need microseconds, and one that does not must not hold us for ever.
-    pub(in crate::lock) fn coordinate(&self) -> Result<Coordination, DirError> {
-        let file = self.open_coordination()?;
-        for wait in 0..=COORDINATION_WAITS {
-            match fs2::FileExt::try_lock_exclusive(&file) {
-                Ok(()) => return Ok(Coordination(file)),
-                Err(error) => match errno_of(&error) {
-                    Errno::EWOULDBLOCK if wait < COORDINATION_WAITS => {
-                        let pause = Duration::from_millis(1 << wait);
-                        poll::wait([], Some(clock::now() + pause));
-                    }
-                    Errno::EINTR => {}
-                    errno => return Err(self.error(Doing::Coordination, errno)),
-                },
-            }
-        }
-        Err(self.error(Doing::Coordination, Errno::EWOULDBLOCK))
-    }
-
-    /// Waits in the kernel until the record is ours to write, without a limit: for a thread of its
-    /// own.
-    pub(super) fn await_coordination(&self) -> Result<(), DirError> {
-        let file = self.open_coordination()?;
-        loop {
-            match fs2::FileExt::lock_exclusive(&file).map_err(|error| errno_of(&error)) {
-                Ok(()) => return Ok(()),
-                Err(Errno::EINTR) => {}
-                Err(errno) => return Err(self.error(Doing::Coordination, errno)),
-            }
-        }
-    }
-
-    fn open_coordination(&self) -> Result<File, DirError> {
-        self.open_or_create(COORDINATION)
-            .map(File::from)
-            .map_err(|errno| self.error(Doing::Coordination, errno))
-    }
-
     /// Writes `record`, which bears `token`, as a whole. Under [`Place::coordinate`].
     pub(super) fn write(&self, record: &DirRecord, token: &str) -> Result<(), DirError> {
         let temporary = temporary(token);
@@ -332,7 +273,7 @@ impl Place {
 
     /// Opens without `O_CREAT` first: `fs.protected_regular` refuses it on a file of another user in
     /// a sticky folder, even to root (`proc_sys_fs(5)`).
-    fn open_or_create(&self, name: &str) -> Result<OwnedFd, Errno> {
+    pub(super) fn open_or_create(&self, name: &str) -> Result<OwnedFd, Errno> {
         let flags = FLAGS | OFlag::O_RDWR;
         for _ in 0..ROUNDS {
             let opened = match openat(&self.folder, name, flags, Mode::empty()) {
@@ -419,44 +360,6 @@ fn is_temporary(name: &OsStr) -> bool {
     let token = name.as_bytes().strip_prefix(TEMPORARY.as_bytes());
     token
         .is_some_and(|token| token.len() == TOKEN_LENGTH && token.iter().all(u8::is_ascii_hexdigit))
-}
-
-fn is_regular(stat: &FileStat) -> bool {
-    kind(stat).is_none()
-}
-
-/// What a thing is that is no regular file.
-fn kind(stat: &FileStat) -> Option<&'static str> {
-    match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
-        SFlag::S_IFREG => None,
-        SFlag::S_IFLNK => Some("a symbolic link"),
-        SFlag::S_IFDIR => Some("a folder"),
-        SFlag::S_IFIFO => Some("a FIFO"),
-        SFlag::S_IFSOCK => Some("a socket"),
-        _ => Some("a device"),
-    }
-}
-
-#[expect(
-    clippy::useless_conversion,
-    reason = "the widths of these numbers differ between architectures"
-)]
-fn identity(stat: &FileStat) -> (u64, u64) {
-    (u64::from(stat.st_dev), u64::from(stat.st_ino))
-}
-
-#[expect(
-    clippy::useless_conversion,
-    reason = "the widths of these numbers differ between architectures"
-)]
-fn stamp(stat: &FileStat) -> Stamp {
-    let (device, inode) = identity(stat);
-    Stamp {
-        device,
-        inode,
-        size: i64::from(stat.st_size),
-        modified: (i64::from(stat.st_mtime), i64::from(stat.st_mtime_nsec)),
-    }
 }
 
 pub(super) fn errno_of(error: &io::Error) -> Errno {

@@ -81,6 +81,13 @@
 //!   there may be held through another mount.
 //! - **The monitor prepares the command while it waits,** so that nothing but a fork stands between
 //!   the lock and the command.
+//! - **A command starts in its monitor's memory** (`CLONE_VM`, and not `CLONE_VFORK`): nothing is copied
+//!   between the lock and the program, and a monitor never waits for a program that lies on a dead file
+//!   server. The child calls the kernel without libc, whose `errno` is the monitor's. Who becomes another
+//!   user, or shares a terminal, gets a copy ([`sys::spawn`]).
+//! - **The end of a process is left to the kernel,** which frees all of it in one go.
+//! - **Two mounts are asked about, by statmount(2),** where the kernel knows it (6.13): it prints the whole
+//!   table at a microsecond a line.
 //! - **Not built for NFS:** the waiter is a thread, not a process of its own; a wait that hangs in the
 //!   kernel ends only with its process.
 

@@ -2,6 +2,7 @@
 //! folder, as two containers or two machines have them.
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::SystemTime;
@@ -177,6 +178,27 @@ fn a_file_system_that_hangs_keeps_no_watchdog_from_ending_the_command() {
     assert_eq!(state(server), Some('T'));
     signal(server, SIGCONT);
     assert_eq!(ended(&mut one).code(), Some(124));
+}
+
+/// Between fork and exec the command uses its monitor's memory, which waits for nothing of it.
+#[test]
+fn a_program_on_a_file_system_that_hangs_holds_up_its_own_process_alone() {
+    need!("root", "bindfs", "fuse");
+    let twice = Twice::new();
+    let program = twice.dir.join("folder/program");
+    fs::write(&program, "#!/bin/sh\n").expect("room for a file");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    let server = twice.server("one");
+    signal(server, SIGSTOP);
+    let mut run = twice.inside.enter(bin::lockkeeper());
+    run.args(["run", "--timeout", "100ms", "--grace", "100ms", "--lock"])
+        .arg(twice.dir.join("lock"))
+        .arg("--")
+        .arg(twice.dir.join("one/program"));
+    let run = output(&mut run);
+    assert_eq!(run.status.code(), Some(124), "{}", text(&run.stderr));
+    assert_eq!(state(server), Some('T'));
+    signal(server, SIGCONT);
 }
 
 #[test]

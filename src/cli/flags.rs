@@ -290,7 +290,7 @@ pub const FLAGS: &[Flag] = &[
         Id::Wait,
         "wait",
         "TIME",
-        "time to wait for lock and directories, or forever (10m)",
+        "time to wait for the locks, or forever (10m)",
         &[Verb::Run],
     ),
     of_command(

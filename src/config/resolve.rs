@@ -11,14 +11,15 @@ use std::path::Path;
 use super::findings::Findings;
 use super::nearest::nearest;
 use super::plan::{
-    ClassPlan, DEFAULT_FINAL_GRACE, DEFAULT_STOP_WITHIN, DEFAULT_WAIT, Every, FinalLine, Identity,
-    InitPlan, JobPlan, Kind, LockPlan, OnConflict, SharedMount, Start, Stdin, Wait,
+    ClassPlan, DEFAULT_FINAL_GRACE, DEFAULT_REFRESH, DEFAULT_STALE_AFTER, DEFAULT_STOP_WITHIN,
+    DEFAULT_WAIT, Every, FinalLine, Identity, InitPlan, JobPlan, Kind, LOCK_NAME, LockPlan,
+    OnConflict, SharedMount, Start, Stdin, SweepPlan, Wait,
 };
 use super::report::shown;
 use super::sheet::{File, Sheet};
 
-/// The lock's name in the folder of an identity.
-const LOCK_NAME: &str = "session.lock";
+/// The keys about lock directories.
+const SWEEP_KEYS: [&str; 4] = ["lock_dirs", "refresh", "stale_after", "exclusive"];
 /// The classes that need no table.
 const BUILT_IN: [&str; 2] = ["batch", "interactive"];
 
@@ -118,7 +119,13 @@ fn class<'f>(sheet: &'f Sheet, file: &'f File, findings: &mut Findings) -> Class
     match kind {
         Kind::Interactive => refuse_lock_keys(sheet, findings),
         Kind::Batch { .. } => {
-            let lock = lock_of(sheet, plan.identity.as_ref(), file, findings);
+            let mut lock = lock_of(sheet, plan.identity.as_ref(), file, findings);
+            match &mut lock {
+                Some(lock) => sweep_under(lock, sheet, plan.identity.as_ref(), findings),
+                // A lock that is named and not there has been told.
+                None if sheet.has("lock") => {}
+                None => refuse_sweep_keys(sheet, findings),
+            }
             plan.kind = Kind::batch(lock);
             let wait = sheet.limit("wait");
             conflicts(sheet, &mut plan.kind, wait);
@@ -156,7 +163,10 @@ fn kind(sheet: &Sheet, findings: &mut Findings) -> Kind {
 
 fn refuse_lock_keys(sheet: &Sheet, findings: &mut Findings) {
     refuse_to_wait(sheet, findings);
-    for key in ["lock", "wait", "shared_mount"] {
+    for key in ["lock", "wait", "shared_mount"]
+        .into_iter()
+        .chain(SWEEP_KEYS)
+    {
         if let Some(span) = sheet.key_span(key) {
             let message = format!(
                 "`{key}` in {}: an interactive class never takes a lock",
@@ -215,6 +225,7 @@ fn lock_of(
             path: folder.join(LOCK_NAME),
             shared_mount: shared_mount(sheet),
             wait: wait(sheet).unwrap_or(Wait::AtMost(DEFAULT_WAIT)),
+            sweep: None,
         });
     };
     if let Some(span) = sheet.key_span("shared_mount") {
@@ -233,7 +244,67 @@ fn lock_of(
         wait: wait(sheet)
             .or_else(|| wait(lock))
             .unwrap_or(Wait::AtMost(DEFAULT_WAIT)),
+        sweep: None,
     })
+}
+
+/// What is swept while `lock` is held: the directories that are listed, else the identity's own.
+fn sweep_under(
+    lock: &mut LockPlan,
+    sheet: &Sheet,
+    identity: Option<&Identity>,
+    findings: &mut Findings,
+) {
+    let dirs = match (sheet.paths("lock_dirs"), identity) {
+        (Some(listed), _) => listed.to_vec(),
+        (None, Some(Identity::Folder(folder))) => SweepPlan::dirs_of(folder),
+        (None, _) => Vec::new(),
+    };
+    if dirs.is_empty() {
+        for key in ["refresh", "stale_after", "exclusive"] {
+            if let Some(span) = sheet.key_span(key).filter(|_| !sheet.has("lock_dirs")) {
+                let message = format!("`{key}` in {}, which has no lock directories", sheet.title);
+                let help = "they follow from identity = \"/…\", or write lock_dirs = [\"/…\"]; \
+                            else take it out";
+                findings.missing(span, message, help);
+            }
+        }
+        return;
+    }
+    if dirs.contains(&lock.path) {
+        let message = "`lock_dirs` names the lock itself, which is a file and stays for ever";
+        findings.error(sheet.value_span("lock_dirs"), message, "take it out");
+    }
+    let refresh = sheet.time("refresh").unwrap_or(DEFAULT_REFRESH);
+    let stale_after = sheet.time("stale_after").unwrap_or(DEFAULT_STALE_AFTER);
+    if stale_after <= refresh {
+        let key = if sheet.has("stale_after") {
+            "stale_after"
+        } else {
+            "refresh"
+        };
+        let message = "`stale_after` must be longer than `refresh`";
+        let help = "an owner who is silent for `refresh` may still live; \
+                    after `stale_after` all who use the library take him for dead";
+        findings.error(sheet.value_span(key), message, help);
+    }
+    lock.sweep = Some(SweepPlan {
+        dirs,
+        refresh,
+        stale_after,
+        exclusive: sheet.flag("exclusive").unwrap_or(false),
+    });
+}
+
+fn refuse_sweep_keys(sheet: &Sheet, findings: &mut Findings) {
+    for key in SWEEP_KEYS {
+        if let Some(span) = sheet.key_span(key) {
+            let message = format!("`{key}` in {}, whose jobs take no turns", sheet.title);
+            let help = "lock directories are cleared while the lock is held: \
+                        write identity = \"/…\" or lock = \"NAME\", or take it out";
+            findings.missing(span, message, help);
+        }
+    }
 }
 
 fn shared_mount(sheet: &Sheet) -> SharedMount {

@@ -114,6 +114,13 @@ impl Sheet {
         }
     }
 
+    pub(crate) fn paths(&self, name: &str) -> Option<&[PathBuf]> {
+        match self.value(name)? {
+            Value::Paths(paths) => Some(paths),
+            _ => None,
+        }
+    }
+
     pub(crate) fn identity(&self, name: &str) -> Option<&Identity> {
         match self.value(name)? {
             Value::Identity(identity) => Some(identity),

@@ -47,8 +47,8 @@ impl Reader<'_> {
         let span = value.span();
         match (key.shape, value.get_ref()) {
             (Shape::Flag | Shape::DirLock, DeValue::Boolean(flag)) => Some(Value::Flag(*flag)),
-            (Shape::DirLock, DeValue::Array(_)) => self.paths(key, value),
             (Shape::Command, DeValue::Array(_)) => self.command(value),
+            (Shape::Paths | Shape::DirLock, DeValue::Array(items)) => self.paths(key, items),
             (Shape::Env, DeValue::Table(table)) => Some(self.variables(table)),
             (
                 Shape::Literal
@@ -134,29 +134,6 @@ impl Reader<'_> {
             .ok()
     }
 
-    /// A list of paths, each read as if it stood alone.
-    fn paths(&mut self, key: &Key, value: &Spanned<DeValue<'_>>) -> Option<Value> {
-        let items = value.get_ref().as_array()?;
-        let mut paths = Vec::with_capacity(items.len());
-        for item in items {
-            // A list in a list, or a flag, is no path.
-            let alone = matches!(item.get_ref(), DeValue::String(_));
-            match alone.then(|| self.value(key, item)) {
-                Some(Some(Value::Path(path))) => paths.push(path),
-                Some(_) => {}
-                None => {
-                    let message = format!(
-                        "a directory in `{}` must be an absolute path in quotes, not {}",
-                        key.name,
-                        found(item.get_ref())
-                    );
-                    self.findings.error(&item.span(), message, "write \"/…\"");
-                }
-            }
-        }
-        (paths.len() == items.len()).then_some(Value::Paths(paths))
-    }
-
     /// A command is passed on as it stands: `${…}` in it belongs to the command.
     fn command(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Value> {
         let items = value.get_ref().as_array()?;
@@ -185,6 +162,37 @@ impl Reader<'_> {
                 .error(&value.span(), "`command` names no program", help);
         }
         (words.len() == items.len() && !words.is_empty()).then_some(Value::Command(words))
+    }
+
+    /// All of them, or none where one is wrong.
+    fn paths(&mut self, key: &Key, items: &[Spanned<DeValue<'_>>]) -> Option<Value> {
+        let mut paths = Vec::with_capacity(items.len());
+        for item in items {
+            let span = item.span();
+            let Some(raw) = item.get_ref().as_str() else {
+                let message = format!(
+                    "`{}` must be a list of texts, and this is {}",
+                    key.name,
+                    found(item.get_ref())
+                );
+                self.findings.error(&span, message, "write \"/…\"");
+                continue;
+            };
+            let Some(text) = self.expanded(raw, &span, false) else {
+                continue;
+            };
+            match path(key, raw, &text) {
+                Ok(path) if path.file_name().is_none() && key.shape == Shape::Paths => {
+                    let message = format!("`{}` has a path without a name at its end", key.name);
+                    let help = "name the lock directory itself";
+                    self.findings.error(&span, message, help);
+                }
+                // Without a slash at its end, which would follow a symbolic link.
+                Ok(path) => paths.push(path.components().collect()),
+                Err((message, help)) => self.findings.error(&span, message, help),
+            }
+        }
+        (paths.len() == items.len()).then_some(Value::Paths(paths))
     }
 
     fn variables(&mut self, table: &DeTable<'_>) -> Value {
@@ -226,6 +234,7 @@ fn wanted(shape: Shape) -> String {
         Shape::Word(words) => format!("one of {}", quoted(words)),
         Shape::Signal => "the name of a signal in quotes, such as \"TERM\"".to_owned(),
         Shape::Command => "a list of texts".to_owned(),
+        Shape::Paths => "a list of absolute paths".to_owned(),
         Shape::Env => "a table of variables".to_owned(),
         Shape::Table(_) => "a table".to_owned(),
         Shape::NotBuilt => "left out".to_owned(),
@@ -267,6 +276,8 @@ fn mend(key: &Key, value: &DeValue<'_>) -> String {
         (Shape::Signal, _) => format!("write {name} = \"TERM\""),
         (Shape::Command, DeValue::String(text)) => format!("write command = {}", as_list(text)),
         (Shape::Command, _) => "write command = [\"claude\", \"-p\", \"…\"]".to_owned(),
+        (Shape::Paths, DeValue::String(text)) => format!("write {name} = [\"{}\"]", shown(text)),
+        (Shape::Paths, _) => format!("write {name} = [\"/…\"]"),
         (Shape::Env, _) => format!("write {name} = {{ NAME = \"value\" }}"),
         (Shape::Table(Scope::Final), _) => {
             "write final = { line = '\"type\":\"result\"', grace = \"30s\" }".to_owned()

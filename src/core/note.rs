@@ -11,6 +11,59 @@ use serde::{Deserialize, Serialize};
 
 use super::outcome::{Outcome, Reason, SpawnStep};
 
+/// Why the owner of a lock directory is dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dead {
+    /// He has not refreshed it for so long.
+    Stale(Duration),
+    /// Its time lies so far in the future.
+    Ahead(Duration),
+    /// Nobody else uses this login, and the run has not begun or is over.
+    Alone,
+    /// It is new, the run is over, and he has given no sign of life for so long since.
+    Silent(Duration),
+}
+
+/// What has become of a lock directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// Removed.
+    Removed(Dead),
+    /// Removed: a sweep that was killed had left it under our name.
+    Remains,
+    /// A sweep that was killed had left it under our name, and its owner may live: it is back.
+    BroughtBack,
+    /// Left: it was there before the run.
+    Owned,
+    /// Left: its owner has refreshed it.
+    Refreshed,
+    /// Left: there was no time to watch it.
+    CutShort,
+    /// Left: we woke too late ourselves to hold silence against its owner.
+    Late,
+    /// Left: there is something in it.
+    NotEmpty,
+    /// Left: it is no directory.
+    NotAFolder,
+    /// Left: it can be neither judged nor moved.
+    Denied {
+        /// The error number.
+        errno: i32,
+    },
+    /// No inotify was to be had: it is compared once, when the watch is over.
+    Unwatched {
+        /// The error number.
+        errno: i32,
+    },
+    /// It was refreshed in the instant in which it was moved.
+    Disturbed {
+        /// Whether it is back in its place; else somebody has made another there.
+        back: bool,
+    },
+}
+
 /// One fact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -36,6 +89,13 @@ pub enum Note {
         /// The run that holds it.
         holder: String,
     },
+    /// The environment names a living run that holds the lock, and we are no part of it: we queue.
+    NotNested {
+        /// The lock file.
+        lock: PathBuf,
+        /// The run that holds it.
+        holder: String,
+    },
     /// `wait` is over and somebody else still holds the lock.
     WaitExpired {
         /// The lock file.
@@ -54,6 +114,13 @@ pub enum Note {
     LockReplacedHeld {
         /// The lock file.
         lock: PathBuf,
+    },
+    /// Two runs hold the lock, as its file system does not keep them apart.
+    Split {
+        /// The lock file, as this one of them names it.
+        lock: PathBuf,
+        /// This run and the other one, in words.
+        holders: [String; 2],
     },
     /// No inotify instance was to be had: the lock file is compared once, at the end.
     LockUnwatched {
@@ -175,6 +242,18 @@ pub enum Note {
     ProcUnusable {
         /// What follows from that.
         text: String,
+    },
+    /// Something has become of a lock directory.
+    LockDir {
+        /// The directory.
+        path: PathBuf,
+        /// What.
+        fate: Fate,
+    },
+    /// The run is over, and a lock file of git is still there.
+    GitLockLeft {
+        /// The file.
+        path: PathBuf,
     },
     /// The run is over: its tree is empty.
     Ended(Outcome),

@@ -111,7 +111,7 @@ pub struct Outcome {
     pub status: Option<Status>,
     /// Time until the directories and the lock were ours.
     pub waited: Duration,
-    /// Time from the last of them obtained to the tree empty.
+    /// Time from the last of them obtained to its release: the tree is empty, lock directories are swept.
     pub held: Duration,
     /// Time from the command's start to the tree empty.
     pub ran: Duration,

@@ -3,7 +3,7 @@
 //! ```text
 //! Claiming ──directories──┐
 //!    │                    ▼
-//!    │                 Queued ──lock──► Running ──leader gone, nobody left──────────────► Over
+//!    │                 Queued ──lock──► Running ──leader gone, nobody left──────► Sweeping ──► Over
 //!    │                    │               │ └────leader gone, some left──┐                  ▲
 //!    │                    │               │ watchdog, stop               ▼                  │ nobody left
 //!    │                    │               └──────► Stopping ──grace──► Leftovers ──grace──► Killing
@@ -14,7 +14,9 @@
 //! Directories come first and the shared lock last, so that nobody waits for a directory while he
 //! holds the lock; one time, `wait`, covers both.
 //!
-//! How a run is ended, the ladder, is told in `ladder`; what a signal means, in `signals`.
+//! How a run is ended, the ladder, is told in `ladder`; what a signal means, in `signals`; how a
+//! second holder of the lock is found out, in `split`; what comes between the empty tree and the end
+//! where lock directories are listed, in `sweep`.
 //!
 //! The shell (`crate::run::monitor`) turns what happens into an [`Event`], calls [`Run::handle`],
 //! and performs the [`Action`]s in order. Spurious ticks are allowed and do nothing.
@@ -30,8 +32,11 @@ use crate::config::plan::{OnConflict, Wait};
 
 mod ladder;
 mod signals;
+mod split;
+mod sweep;
 
 use ladder::{KILL_RETRY, RESCAN};
+use split::{Rival, TOUCH_EVERY};
 
 /// A wake-up later than this after its deadline means that we were not running ourselves.
 const LATE: Duration = Duration::from_secs(5);
@@ -50,6 +55,8 @@ enum State {
     Stopping,
     Leftovers,
     Killing,
+    /// The tree is empty; lock directories are swept.
+    Sweeping,
     Over,
 }
 
@@ -87,7 +94,15 @@ pub struct Run {
     /// answered it yet.
     stop_passed: bool,
     stop_asked_at: Option<Time>,
+    /// Whoever asked for the stop wants it over by then.
+    over_by: Option<Time>,
+    /// Since when the tree is empty.
+    empty_at: Option<Time>,
+    /// How often a watch over lock directories has ended late.
+    late_watches: u32,
     named: bool,
+    /// The other claims beside the lock, where its file system cannot be judged.
+    rivals: Vec<Rival>,
 }
 
 impl Run {
@@ -108,7 +123,11 @@ impl Run {
             leftover_cap: None,
             stop_passed: false,
             stop_asked_at: None,
+            over_by: None,
+            empty_at: None,
+            late_watches: 0,
             named: false,
+            rivals: Vec::new(),
         }
     }
 
@@ -147,6 +166,8 @@ impl Run {
             Event::FinalLine { failed } => self.final_line(now, failed, out),
             Event::LastOutput { at } => self.last_output(now, at, out),
             Event::Survivors { ref pids } => self.survivors(now, pids, out),
+            Event::ClaimsSeen { ref stamps } => self.claims_seen(stamps, out),
+            Event::Swept { doubtful } => self.swept(now, doubtful, out),
             Event::Signal { signo, kernel } => self.signal(now, signo, kernel, out),
             Event::StopWithin { within } => self.stop_within(now, within, out),
             Event::GuardLost => self.stop(now, Reason::GuardLost, out),
@@ -216,6 +237,9 @@ impl Run {
 
     fn spawn(&mut self, out: &mut Vec<Action>) {
         self.state = State::Running;
+        if self.facts.sweep.is_some() {
+            out.push(Action::LookAtLockDirs);
+        }
         out.push(Action::Spawn);
     }
 
@@ -232,6 +256,9 @@ impl Run {
             self.locked_at = Some(now);
             self.timers.disarm(Timer::LockWait);
             self.timers.arm(Timer::Watch, now + WATCH_AFTER);
+            if self.facts.unsure {
+                self.timers.arm(Timer::Touch, now + TOUCH_EVERY);
+            }
             self.spawn(out);
         }
     }
@@ -281,7 +308,7 @@ impl Run {
             self.status = Some(status);
             self.reason.get_or_insert(Reason::Ended);
         }
-        if empty && self.command != Command::Absent {
+        if empty && self.command != Command::Absent && self.state != State::Sweeping {
             self.over(now, out);
             return;
         }
@@ -296,6 +323,7 @@ impl Run {
             | State::Running
             | State::Stopping
             | State::Leftovers
+            | State::Sweeping
             | State::Over => {}
         }
     }
@@ -336,6 +364,7 @@ impl Run {
             match timer {
                 Timer::LockWait => self.finish(now, Reason::WaitExpired, out),
                 Timer::Watch => out.push(Action::WatchLock),
+                Timer::Touch => self.touch_due(now, out),
                 Timer::Timeout => self.stop(now, Reason::Timeout, out),
                 Timer::Idle => self.idle_due(now, due, out),
                 Timer::FinalGrace => {
@@ -353,6 +382,7 @@ impl Run {
                     out.push(Action::KillChildren);
                     out.push(Action::AskSurvivors);
                 }
+                Timer::Refresh => self.watched(now, due, out),
             }
         }
     }
@@ -381,13 +411,16 @@ impl Run {
             Duration::ZERO
         };
         let status = self.status.filter(|_| self.command != Command::Failed);
+        let empty_at = self.empty_at.unwrap_or(now);
         out.push(Action::Finish(Outcome {
             code: code(reason, status),
             reason,
             status,
             waited,
             held: self.locked_at.map_or(Duration::ZERO, |at| now.since(at)),
-            ran: self.started_at.map_or(Duration::ZERO, |at| now.since(at)),
+            ran: self
+                .started_at
+                .map_or(Duration::ZERO, |at| empty_at.since(at)),
         }));
     }
 }

@@ -20,7 +20,7 @@ use crate::journal::{Context, Speaker, Verbosity};
 use crate::run::message::{Incoming, Order, Progress, receive, send};
 use crate::run::start::{Caller, Refused, guarded};
 use crate::sys::fd::{self, Wire};
-use crate::sys::spawn::{Command, Session};
+use crate::sys::spawn::{Command, Memory, Session};
 use crate::sys::{memfd, process, program};
 use crate::trouble;
 
@@ -39,6 +39,8 @@ struct Charge {
     verbosity: Verbosity,
     /// How long the run may go on when init has died.
     stop_within: Duration,
+    /// The descriptor for the report.
+    report: Option<RawFd>,
 }
 
 /// What is the same for every guard of one init.
@@ -95,14 +97,16 @@ impl Guards {
     }
 
     /// Starts a guard for one run. It leads a session of its own, so that what a terminal sends
-    /// reaches init alone. The text says what failed.
+    /// reaches init alone. `report` is where it is to write how the run ended. The text says what failed.
     pub fn start(
         &self,
         plan: &RunPlan,
         job: JobIndex,
         run: RunId,
         terminal: bool,
+        report: Option<&OwnedFd>,
     ) -> Result<Guard, String> {
+        let report_fd = report.map(AsRawFd::as_raw_fd);
         let charge = Charge {
             plan: plan.clone(),
             run_id: run.to_string(),
@@ -112,13 +116,14 @@ impl Guards {
             runtime: self.runtime.clone(),
             verbosity: self.verbosity,
             stop_within: self.stop_within,
+            report: report_fd,
         };
         let charge = written(&charge)
             .map_err(|error| format!("writing its plan: {}", trouble::text_of(&error)))?;
         let (wire, its_end) = Wire::pair()
             .map_err(|error| format!("making its wire: {}", trouble::text_of(&error)))?;
         let pid = self
-            .spawn(its_end.as_fd().as_raw_fd(), charge.as_raw_fd())
+            .spawn(its_end.as_fd().as_raw_fd(), charge.as_raw_fd(), report_fd)
             .map_err(|(step, errno)| {
                 let why = trouble::start(step, errno, "lockkeeper");
                 format!("starting its guard: {why}")
@@ -134,20 +139,26 @@ impl Guards {
         })
     }
 
-    fn spawn(&self, wire: RawFd, charge: RawFd) -> Result<i32, (SpawnStep, i32)> {
+    fn spawn(
+        &self,
+        wire: RawFd,
+        charge: RawFd,
+        report: Option<RawFd>,
+    ) -> Result<i32, (SpawnStep, i32)> {
         let words = [
             "lockkeeper".into(),
             WORD.into(),
             wire.to_string().into(),
             charge.to_string().into(),
         ];
+        let pass: Vec<RawFd> = [wire, charge].into_iter().chain(report).collect();
         let mut command = Command::new(&words, &[])?;
         command
             .program(&self.program)
-            .pass(&[wire, charge])
+            .pass(&pass)
             .session(Session::Own);
         // The exec of our own open program does not fail in ways that the guard's end would not tell.
-        Ok(command.spawn()?.pid)
+        Ok(command.spawn(Memory::Copied)?.pid)
     }
 }
 
@@ -221,6 +232,7 @@ pub fn be_one(words: &[std::ffi::OsString]) -> Result<u8, Refused> {
         .map_err(|error| refused(format!("reading the plan of a run: {error}")))?;
     let charge: Charge = serde_json::from_slice(&text)
         .map_err(|error| refused(format!("understanding the plan of a run: {error}")))?;
+    let report = charge.report.map(adopt).transpose()?;
     let plan = charge.plan;
     let caller = Caller {
         context: Context {
@@ -232,7 +244,7 @@ pub fn be_one(words: &[std::ffi::OsString]) -> Result<u8, Refused> {
         },
         run_id: charge.run_id,
         verbosity: charge.verbosity,
-        report: None,
+        report,
         init: Some(wire),
         // KILL is sent a while before an init that crashes ends.
         init_lost_within: charge.stop_within / 4 * 3,

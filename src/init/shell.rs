@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use super::found::Found;
@@ -34,6 +34,8 @@ pub struct Setup {
     pub hup_passes: bool,
     /// What to say before anything else.
     pub first_notes: Vec<Note>,
+    /// Where the main command's guard writes its report.
+    pub report: Option<OwnedFd>,
 }
 
 /// Runs init to its end; says its exit code. Fails only before anything was started.
@@ -71,6 +73,7 @@ pub fn run(setup: Setup) -> io::Result<u8> {
         table,
         running: Vec::new(),
         found,
+        report: setup.report,
         exit: None,
     };
     for (job, run_id) in shell.found.living() {
@@ -103,6 +106,8 @@ struct Shell {
     table: Table,
     running: Vec<Guard>,
     found: Found,
+    /// Until the main command's guard has it: we write to nothing that could make us wait.
+    report: Option<OwnedFd>,
     exit: Option<u8>,
 }
 
@@ -172,9 +177,10 @@ impl Shell {
 
     fn start(&mut self, job: JobIndex, run: RunId) -> Option<Event> {
         let plan = self.plan.jobs.get(job.0)?;
+        let report = if plan.main { self.report.take() } else { None };
         match self
             .guards
-            .start(&plan.run, job, run, is_for_terminal(plan))
+            .start(&plan.run, job, run, is_for_terminal(plan), report.as_ref())
         {
             Ok(guard) => {
                 self.running.push(guard);

@@ -39,6 +39,23 @@ pub(super) fn try_lock(latch: impl AsFd) -> Result<bool, Errno> {
     }
 }
 
+/// [`try_lock`] where others may wait for the latch to be free ([`await_free`]): each has it for a
+/// moment then, and is no owner.
+pub(super) fn try_lock_beside_readers(latch: impl AsFd) -> Result<bool, Errno> {
+    /// So many of them at once are an owner, for all we know.
+    const ROUNDS: u32 = 64;
+    for _ in 0..ROUNDS {
+        if try_lock(latch.as_fd())? {
+            return Ok(true);
+        }
+        if is_held(latch.as_fd())? {
+            return Ok(false);
+        }
+        std::thread::yield_now();
+    }
+    Ok(false)
+}
+
 /// Waits in the kernel until the latch is ours, without a time limit: for a thread of its own. Needs
 /// a descriptor open for writing.
 pub(super) fn lock_blocking(latch: impl AsFd) -> Result<(), Errno> {

@@ -7,10 +7,13 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use crate::sys::statmount;
+
 /// One mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
-    /// Its number, the same that statx(2) tells.
+    /// Its number, as statx(2) tells it: the short one of the table, or the unique one where the
+    /// kernel was asked.
     pub id: u64,
     /// The device, `major:minor`: which file system it shows.
     pub device: String,
@@ -49,6 +52,29 @@ impl Mount {
             kind: text(fields.next()?),
             source: text(fields.next()?),
             options: text(fields.next().unwrap_or_default()),
+        })
+    }
+
+    /// Asks the kernel about one mount, by its unique number, which becomes its id here. `None`: it
+    /// must be looked up in the table.
+    pub fn ask(id: u64) -> Option<Self> {
+        let facts = statmount::ask(id)?;
+        let lossy = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
+        let mut kind = lossy(&facts.kind);
+        if !facts.subtype.is_empty() {
+            kind.push('.');
+            kind.push_str(&lossy(&facts.subtype));
+        }
+        let (major, minor) = facts.device;
+        Some(Self {
+            id,
+            device: format!("{major}:{minor}"),
+            root: OsString::from_vec(facts.root).into(),
+            point: OsString::from_vec(facts.point).into(),
+            is_slave: facts.is_slave,
+            kind,
+            source: lossy(&facts.source),
+            options: lossy(&facts.options),
         })
     }
 

@@ -22,7 +22,8 @@
 //!   and said at the level of information.
 //!
 //! What no container can know: whether the *others* mount the same folder. And where the file
-//! system answers for another kernel (FUSE, virtiofs, 9p), [`Verdict::is_unsure`] says so.
+//! system answers for another kernel (FUSE, virtiofs, 9p), [`Verdict::is_unsure`] says so, and holders
+//! look for each other ([`super::rivals`]).
 
 use std::fmt;
 use std::fs::File;
@@ -34,7 +35,7 @@ use nix::errno::Errno;
 use super::fault::{Quoted, folder_of};
 use super::mountinfo::{self, Mount};
 use crate::config::plan::SharedMount;
-use crate::sys::statx::mount_id;
+use crate::sys::statx::{mount_id, unique_mount_id};
 
 /// What is to be said about a place that is accepted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -125,6 +126,10 @@ pub fn check(lock: &Path, policy: SharedMount) -> Result<Verdict, Refusal> {
     if policy == SharedMount::Off {
         return Ok(Verdict::default());
     }
+    if let Some(answer) = judge_asked(lock, policy) {
+        let refusal = |reason| refusal(lock, reason, &read_table().unwrap_or_default());
+        return answer.map_err(refusal);
+    }
     let folder = folder_of(lock);
     let folder_id = match mount_id(folder, true) {
         Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES | Errno::ELOOP) => {
@@ -143,6 +148,22 @@ pub fn check(lock: &Path, policy: SharedMount) -> Result<Verdict, Refusal> {
     } else {
         judge(lock, &table, numbers_by_name(lock, &table), policy)
     }
+}
+
+/// Judges by what the kernel says of the two mounts in question, which saves printing and reading all
+/// of them: this is on the path of every batch run. `None`: it does not say enough.
+fn judge_asked(lock: &Path, policy: SharedMount) -> Option<Result<Verdict, Reason>> {
+    let id = |path: &Path, follow| unique_mount_id(path, follow).ok().flatten();
+    let (root, folder) = (id(Path::new("/"), true)?, id(folder_of(lock), true)?);
+    let place = id(lock, false).unwrap_or(folder);
+    let root = Mount::ask(root)?;
+    let is_file_mount = place != folder;
+    let place = if place == root.id {
+        root.clone()
+    } else {
+        Mount::ask(place)?
+    };
+    Some(judge_mounts(lock, &root, &place, is_file_mount, policy))
 }
 
 /// With room for most tables at once, as this is on the path of every batch run. Cut off where a
@@ -181,14 +202,6 @@ pub fn judge(
     if policy == SharedMount::Off {
         return Ok(Verdict::default());
     }
-    let refused = |reason| {
-        Err(Refusal {
-            lock: lock.to_owned(),
-            reason,
-            remedy: remedy(lock, table),
-        })
-    };
-    let strict = policy == SharedMount::Require;
     let is_file_mount = numbers.file.is_some() && numbers.file != numbers.folder;
     let place = if is_file_mount {
         numbers.file
@@ -196,36 +209,53 @@ pub fn judge(
         numbers.folder
     };
     let find = |id: Option<u64>| id.and_then(|id| mountinfo::by_id(table, id));
-    let (Some(root), Some(place)) = (find(numbers.root), find(place)) else {
-        if strict {
-            return refused(Reason::CannotTell);
-        }
-        return Ok(Verdict {
+    let judged = match (find(numbers.root), find(place)) {
+        (Some(root), Some(place)) => judge_mounts(lock, &root, &place, is_file_mount, policy),
+        _ if policy == SharedMount::Require => Err(Reason::CannotTell),
+        _ => Ok(Verdict {
             remarks: vec![warning(
                 lock,
                 "its mount cannot be read from /proc/self/mountinfo, so nobody can tell whether other containers see it; mount /proc",
             )],
             is_unsure: false,
-        });
+        }),
     };
+    judged.map_err(|reason| refusal(lock, reason, table))
+}
 
-    let in_container = is_container_root(&root);
+fn refusal(lock: &Path, reason: Reason, table: &[u8]) -> Refusal {
+    Refusal {
+        lock: lock.to_owned(),
+        reason,
+        remedy: remedy(lock, table),
+    }
+}
+
+fn judge_mounts(
+    lock: &Path,
+    root: &Mount,
+    place: &Mount,
+    is_file_mount: bool,
+    policy: SharedMount,
+) -> Result<Verdict, Reason> {
+    let strict = policy == SharedMount::Require;
+    let in_container = is_container_root(root);
     if place.id == root.id || (place.kind == "overlay" && place.device == root.device) {
         return match (in_container, strict) {
-            (true, _) => refused(Reason::ContainerRoot(root.kind)),
-            (false, true) => refused(Reason::RootMount),
+            (true, _) => Err(Reason::ContainerRoot(root.kind.clone())),
+            (false, true) => Err(Reason::RootMount),
             (false, false) => Ok(private_to_this_machine(lock, "the root file system")),
         };
     }
-    let is_whole_tmpfs = is_tmpfs(&place) && place.root == Path::new("/") && !place.is_slave;
+    let is_whole_tmpfs = is_tmpfs(place) && place.root == Path::new("/") && !place.is_slave;
     if is_whole_tmpfs {
         return match (in_container, strict) {
-            (true, _) => refused(Reason::ContainerTmpfs(place.point)),
-            (false, true) => refused(Reason::WholeTmpfs(place.point)),
+            (true, _) => Err(Reason::ContainerTmpfs(place.point.clone())),
+            (false, true) => Err(Reason::WholeTmpfs(place.point.clone())),
             (false, false) => Ok(private_to_this_machine(lock, "a tmpfs")),
         };
     }
-    Ok(remarks_on(lock, &place, is_file_mount))
+    Ok(remarks_on(lock, place, is_file_mount))
 }
 
 fn private_to_this_machine(lock: &Path, what: &str) -> Verdict {

@@ -40,10 +40,13 @@ pub struct Record {
     /// The container's name, as the journal has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
-    /// The process of the monitor, or of the agent, as its own PID namespace numbers it.
+    /// The process of the agent, as its own PID namespace numbers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<i32>,
-    /// When that process started, in clock ticks since boot (field 22, `proc_pid_stat(5)`).
+    /// The process of the monitor, likewise: all of the run's tree is below it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<i32>,
+    /// When the process `pid` started, in clock ticks since boot (field 22, `proc_pid_stat(5)`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_time: Option<u64>,
     /// Which boot of which kernel (`/proc/sys/kernel/random/boot_id`).
@@ -267,6 +270,7 @@ mod tests {
             state,
             container: Some("agents-1".to_owned()),
             pid: Some(7),
+            monitor: Some(6),
             start_time: None,
             boot_id: None,
             pid_ns: None,

@@ -13,7 +13,7 @@ use super::claims;
 use super::output::Ends;
 use crate::config::plan::{RunPlan, Stdin};
 use crate::core::outcome::SpawnStep;
-use crate::sys::spawn::{Command, Credentials, Failure, Session, Spawned};
+use crate::sys::spawn::{Command, Credentials, Failure, Memory, Session, Spawned};
 use crate::sys::tty;
 
 /// A command that lacks nothing but its output.
@@ -30,7 +30,7 @@ impl Prepared {
         let stderr = ends.and_then(|ends| ends.stderr.as_ref());
         self.command
             .stdio(self.stdin.as_ref(), ends.map(|ends| &ends.stdout), stderr);
-        self.command.spawn()
+        self.command.spawn(Memory::Shared)
     }
 }
 

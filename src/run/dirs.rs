@@ -89,6 +89,7 @@ pub fn record_of(owner: Owner<'_>, state: State, pid: i32) -> DirRecord {
         run_id: Some(owner.run_id.to_owned()),
         cwd: cwd.map(|cwd| cwd.to_string_lossy().into_owned()),
         state: Some(state),
+        subtree: plan.dirs.subtree,
         ..DirRecord::default()
     }
 }

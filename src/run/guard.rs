@@ -218,6 +218,11 @@ impl Guard<'_> {
     fn monitor_gone(mut self) -> Watched {
         self.read_monitor();
         match self.last {
+            // What comes next is the end of this process, which frees all in one go.
+            Some(word @ Watched::Ended(_)) => {
+                std::mem::forget(self);
+                word
+            }
             Some(word) => word,
             None => Watched::Died {
                 reaped: empty_the_tree(&self.signals, self.strangers),

@@ -12,11 +12,13 @@
 //! | `dirs` | the directories: taken, waited for, told about, released |
 //! | `lock` | taking the shared lock, waiting for it, watching its file |
 //! | `command` | the command's process: made, signalled, reaped |
+//! | `sweep` | lock directories, before the command and after its tree |
 //! | `orders` | signals, the orders of guard or init, job control |
+//! | `split` | a second holder of the lock, where its file system does not keep two apart |
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +27,7 @@ use super::claims::{Claims, Owner};
 use super::command::Prepared;
 use super::dirs::Dirs;
 use super::event_log::{Entry, EventLog};
+use super::look::Look;
 use super::message::{Progress, send};
 use super::output::Output;
 use super::waiter::Waiter;
@@ -36,21 +39,25 @@ use crate::core::run::Run;
 use crate::core::time::Time;
 use crate::journal::Journal;
 use crate::lock::shared::{SharedLock, Watch};
+use crate::lock::sweep::listed::Listed;
 use crate::sys::fd::Wire;
 use crate::sys::signals::{self, Signals};
-use crate::sys::spawn::{self, Session};
+use crate::sys::spawn::{self, Session, Spawned};
 use crate::sys::{clock, poll, process, tree};
 
 mod command;
 mod dirs;
 mod lock;
 mod orders;
+mod split;
+mod sweep;
 
 /// How long the last notes may take to reach the journal.
 const FLUSH: Duration = Duration::from_secs(1);
 
 /// What a monitor is given.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Setup<'a> {
     /// What to run.
     pub plan: &'a RunPlan,
@@ -62,6 +69,8 @@ pub struct Setup<'a> {
     pub lock: Option<Arc<SharedLock>>,
     /// The directories that the run locks, open.
     pub dirs: Arc<Dirs>,
+    /// Whether nobody can know if the lock, where it lies, keeps two holders apart.
+    pub unsure: bool,
     /// What tells others of this run.
     pub claims: Claims,
     /// The way to the guard, where there is one.
@@ -105,6 +114,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         own_session: setup.session != Session::Shared,
         job_control: setup.job_control,
         hup_stops: setup.hup_stops,
+        unsure: setup.unsure,
         ignored: signals::started_ignored(),
         ..Facts::new(setup.plan)
     };
@@ -115,7 +125,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         facts.dirs = None;
     }
     let log = EventLog::open(setup.run_id, &facts);
-    let queued_at = setup.queued_at;
+    let (plan, queued_at) = (setup.plan, setup.queued_at);
     let mut monitor = Monitor {
         setup,
         run: Run::new(facts),
@@ -126,11 +136,14 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         claiming: dirs::Claiming::default(),
         prepared: None,
         watch: None,
+        lock_dirs: sweep::listed(plan),
         replaced_said: false,
+        look: None,
         command: None,
-        progress: None,
+        starting: None,
         output: None,
         asked: tree::Asked::default(),
+        proc_fault_said: false,
         end: None,
     };
     let first_notes = std::mem::take(&mut monitor.setup.first_notes);
@@ -149,6 +162,8 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         };
         send(above, &message);
     }
+    // The process ends next, and the kernel frees all of it in one go.
+    std::mem::forget(monitor);
     Ok(end)
 }
 
@@ -164,28 +179,34 @@ struct Monitor<'a> {
     /// The command, made ready while we wait for the lock.
     prepared: Option<Result<Prepared, spawn::Failure>>,
     watch: Option<Watch>,
+    lock_dirs: Option<Listed>,
     replaced_said: bool,
+    /// A look at the claims beside the lock.
+    look: Option<Look>,
     /// The command's process, until it is reaped.
     command: Option<i32>,
     /// Between fork and exec: comes to its end when the program runs.
-    progress: Option<OwnedFd>,
+    starting: Option<Spawned>,
     output: Option<Output>,
     asked: tree::Asked,
+    proc_fault_said: bool,
     end: Option<End>,
 }
 
 impl Monitor<'_> {
     /// Rests until something happens, and handles all that has happened.
     fn turn(&mut self) {
-        let [signal, order, exec, lock, dir, news, file] = poll::wait(
+        let [signal, order, exec, lock, dir, news, file, looked, signs] = poll::wait(
             [
                 Some(self.signals.as_fd()),
                 self.above().map(AsFd::as_fd),
-                self.progress.as_ref().map(AsFd::as_fd),
+                self.starting.as_ref().map(AsFd::as_fd),
                 self.waiter.as_ref().map(AsFd::as_fd),
                 self.claiming.waiter.as_ref().map(AsFd::as_fd),
                 self.output.as_ref().map(AsFd::as_fd),
                 self.watch.as_ref().map(AsFd::as_fd),
+                self.look.as_ref().map(AsFd::as_fd),
+                self.lock_dirs.as_ref().and_then(Listed::as_fd),
             ],
             self.run.next_deadline(),
         );
@@ -212,6 +233,12 @@ impl Monitor<'_> {
         }
         if file {
             self.file_changed();
+        }
+        if looked {
+            self.look_ended();
+        }
+        if signs {
+            self.read_signs();
         }
         if self
             .run
@@ -248,9 +275,10 @@ impl Monitor<'_> {
             Action::AwaitDir => return self.await_dir(),
             Action::Lock => return Some(self.take_lock()),
             Action::WatchLock => self.watch_lock(),
+            Action::LookAtLockDirs => self.look_at_lock_dirs(),
             Action::Spawn => return Some(self.spawn()),
             Action::Signal { to, signo } => self.signal(to, signo),
-            Action::TermDescendants => self.asked.ask_descendants(),
+            Action::TermDescendants => self.ask_descendants(),
             Action::KillChildren if self.setup.namespace => tree::kill_namespace(),
             Action::KillChildren => tree::kill_children(),
             Action::AskOutput => {
@@ -262,6 +290,10 @@ impl Monitor<'_> {
                     pids: tree::survivors(),
                 });
             }
+            Action::TouchClaim => self.touch_claim(),
+            Action::ReportSplit { run_id } => self.report_split(&run_id),
+            Action::Sweep => return Some(self.sweep()),
+            Action::EndWatch(watched) => self.end_watch(watched),
             Action::StopSelf => return self.stop_self(),
             Action::Note(note) => self.setup.journal.note(note),
             Action::StartOver => self.start_over(),
@@ -289,6 +321,7 @@ impl Monitor<'_> {
             });
         } else if outcome.status.is_some() {
             self.check_file();
+            self.name_git_lock();
         }
         if let Some(lock) = self.setup.lock.take()
             && self.locked
@@ -308,12 +341,14 @@ impl Monitor<'_> {
             plan,
             run_id,
             container,
+            unsure,
             ..
         } = self.setup;
         Owner {
             plan,
             run_id,
             container,
+            unsure,
         }
     }
 

@@ -6,17 +6,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::claims::{self, Claims, Owner, ancestor_with};
+use super::claims::{self, Claims, Owner};
 use super::dirs::Dirs;
 use super::guard::{self, Watched};
 use super::message::{Progress, send};
 use super::monitor::{self, End, Setup};
-use super::report;
+use super::{nested, report};
 use crate::config::plan::{Kind, LockPlan, RunPlan};
 use crate::core::note::Note;
 use crate::core::outcome::{Outcome, Reason};
 use crate::exit;
-use crate::journal::{Context, Journal, Verbosity};
+use crate::journal::{Context, Journal, Speaker, Verbosity};
 use crate::lock::placement::{self, Severity};
 use crate::lock::shared::SharedLock;
 use crate::sys::fd::Wire;
@@ -67,14 +67,17 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
     let queued_at = clock::now();
     // The log thread must not exist when the monitor is forked, so the monitor says these.
     let mut notes = Vec::new();
-    let needed = plan.kind.lock().filter(|lock| !nested_in(lock, &mut notes));
-    if let Some(lock) = needed {
-        place(lock, &mut notes)?;
-    }
+    let needed = plan.kind.lock();
+    let needed = needed.filter(|lock| !nested::passes(&lock.path, &mut notes));
+    let unsure = match needed {
+        Some(lock) => place(lock, &mut notes)?,
+        None => false,
+    };
     let owner = Owner {
         plan,
         run_id: &caller.run_id,
         container: caller.container(),
+        unsure,
     };
     let mut opened: Option<Arc<Dirs>> = None;
     loop {
@@ -95,6 +98,7 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                 container: caller.container(),
                 lock,
                 dirs,
+                unsure,
                 claims,
                 guard: Some(wire),
                 init: caller.init.as_ref(),
@@ -115,7 +119,10 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         });
         match watched {
             Ok(Watched::StartOver) => {}
-            Ok(Watched::Ended(outcome)) => return Ok(ended(plan, caller, outcome)),
+            Ok(Watched::Ended(outcome)) => {
+                std::mem::forget(held);
+                return Ok(ended(plan, caller, outcome));
+            }
             Ok(Watched::Died { reaped }) => {
                 if let Some(lock) = held {
                     let _ = lock.unlock();
@@ -124,7 +131,7 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                     dirs.release();
                 }
                 // The latches were the fork's, and are closed by now: what is left of our claims is dead.
-                claims::clear(plan, caller.runtime.as_deref());
+                claims::clear(owner, caller.runtime.as_deref());
                 let journal = caller.journal();
                 journal.note(Note::GuardCleaned { reaped });
                 journal.flush(FLUSH);
@@ -148,13 +155,22 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
 /// namespace ends with it.
 pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
     let namespace = process::own_pid() == 1;
+    let mut first_notes = Vec::new();
+    let owner = Owner {
+        plan,
+        run_id: &caller.run_id,
+        container: caller.container(),
+        unsure: false,
+    };
+    let claims = Claims::open(owner, None, &mut first_notes);
     let setup = Setup {
         plan,
         run_id: &caller.run_id,
         container: caller.container(),
         lock: None,
         dirs: Arc::default(),
-        claims: Claims::default(),
+        unsure: false,
+        claims,
         guard: None,
         init: None,
         session: session(plan, caller),
@@ -164,7 +180,7 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         started_in: caller.started_in.clone(),
         queued_at: clock::now(),
         journal: caller.journal(),
-        first_notes: Vec::new(),
+        first_notes,
     };
     match monitor::live(setup) {
         Ok(End::Ended(outcome)) => Ok(ended(plan, caller, outcome)),
@@ -181,6 +197,34 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
 }
 
 impl Caller {
+    /// Whoever typed the command or wrote the script: `plan` runs where we are, at the terminal of
+    /// standard input if there is one, and is not claimed among the container's runs.
+    pub fn person(
+        plan: &RunPlan,
+        container_name: Option<String>,
+        verbosity: Verbosity,
+        report: Option<OwnedFd>,
+    ) -> Self {
+        let run_id = process::random_hex::<8>();
+        Self {
+            context: Context {
+                container_name,
+                job: Some(plan.job.clone()),
+                class: Some(plan.class.clone()),
+                run_id: Some(run_id.clone()),
+                speaker: Speaker::Run,
+            },
+            run_id,
+            verbosity,
+            report,
+            init: None,
+            init_lost_within: Duration::ZERO,
+            terminal: true,
+            started_in: None,
+            runtime: None,
+        }
+    }
+
     fn container(&self) -> Option<&str> {
         self.context.container_name.as_deref()
     }
@@ -190,20 +234,8 @@ impl Caller {
     }
 }
 
-/// Whether a run that we are a part of holds `lock` for us.
-fn nested_in(lock: &LockPlan, notes: &mut Vec<Note>) -> bool {
-    let Some(holder) = ancestor_with(&lock.path) else {
-        return false;
-    };
-    notes.push(Note::Nested {
-        lock: lock.path.clone(),
-        holder,
-    });
-    true
-}
-
-/// Refuses a lock that would exclude nobody.
-fn place(lock: &LockPlan, notes: &mut Vec<Note>) -> Result<(), Refused> {
+/// Refuses a lock that would exclude nobody; whether nobody can know that of this one.
+fn place(lock: &LockPlan, notes: &mut Vec<Note>) -> Result<bool, Refused> {
     let verdict = placement::check(&lock.path, lock.shared_mount).map_err(|refusal| Refused {
         code: exit::CONFIG,
         text: refusal.to_string(),
@@ -215,7 +247,7 @@ fn place(lock: &LockPlan, notes: &mut Vec<Note>) -> Result<(), Refused> {
             warning: remark.severity == Severity::Warning,
         });
     }
-    Ok(())
+    Ok(verdict.is_unsure)
 }
 
 fn open_dirs(owner: Owner<'_>, caller: &Caller) -> Result<Dirs, Refused> {

@@ -6,11 +6,11 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
+use std::sync::{Arc, OnceLock};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
+
+use crate::sys::thread;
 
 /// Enough for a system call, a path and one message.
 const STACK: usize = 32 * 1024;
@@ -22,7 +22,7 @@ pub type Answer = Result<(), String>;
 #[derive(Debug)]
 pub struct Waiter {
     done: Arc<EventFd>,
-    answer: Receiver<Answer>,
+    answer: Arc<OnceLock<Answer>>,
 }
 
 impl Waiter {
@@ -31,21 +31,18 @@ impl Waiter {
         let done = Arc::new(EventFd::from_flags(
             EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK,
         )?);
-        let (send, answer) = channel();
-        let announce = Arc::clone(&done);
-        thread::Builder::new()
-            .name("lock".into())
-            .stack_size(STACK)
-            .spawn(move || {
-                let _ = send.send(wait());
-                let _ = announce.write(1);
-            })?;
+        let answer = Arc::new(OnceLock::new());
+        let (announce, tell) = (Arc::clone(&done), Arc::clone(&answer));
+        thread::start("lock", STACK, move || {
+            let _ = tell.set(wait());
+            let _ = announce.write(1);
+        })?;
         Ok(Self { done, answer })
     }
 
     /// The answer, once the descriptor can be read.
     pub fn answer(&self) -> Option<Answer> {
-        self.answer.try_recv().ok()
+        self.answer.get().cloned()
     }
 }
 

@@ -67,30 +67,27 @@ impl std::os::fd::AsFd for Wire {
     }
 }
 
-/// Numbers below this are asked about one by one; a process of ours has far fewer of its own.
+/// Numbers below this are asked about in one call; a process of ours has far fewer of its own.
 const FEW: RawFd = 64;
 
 /// Whether [`close_inherited`] would let go of anything with a usual number.
 pub fn has_inherited() -> bool {
-    (3..FEW).any(|fd| fcntl(fd, libc::F_GETFD).is_ok_and(|flags| flags & libc::FD_CLOEXEC == 0))
+    open_ones().any(is_inherited)
 }
 
 /// Lets go of what we inherited above standard error, so that a process of ours pins no pipe, lock
 /// or mount that the job was given. What was inherited came over an exec, so it is not
 /// close-on-exec; what is ours always is. Says what [`has_inherited`] would have said.
 pub fn close_inherited() -> bool {
-    let (mut free, mut any) = (0, false);
-    for fd in 3..FEW {
-        match fcntl(fd, libc::F_GETFD) {
-            Ok(flags) if flags & libc::FD_CLOEXEC != 0 => {}
-            Ok(_) => {
-                any = true;
-                close(fd);
-            }
-            Err(_) => free += 1,
+    let (mut used, mut any) = (0, false);
+    for fd in open_ones() {
+        used += 1;
+        if is_inherited(fd) {
+            any = true;
+            close(fd);
         }
     }
-    if free > FEW / 2 {
+    if used < FEW / 2 {
         // A new descriptor takes the lowest free number (open(2)), and so many are free that all of
         // ours, which are few, found one below.
         let above = libc::c_uint::try_from(FEW).unwrap_or(libc::c_uint::MAX);
@@ -105,6 +102,31 @@ pub fn close_inherited() -> bool {
     any
 }
 
+/// The open descriptors from 3 to [`FEW`], found by one call: poll(2) answers `POLLNVAL` for those
+/// that are not open.
+fn open_ones() -> impl Iterator<Item = RawFd> {
+    let mut number = 2;
+    let mut asked = [(); (FEW - 3) as usize].map(|()| {
+        number += 1;
+        libc::pollfd {
+            fd: number,
+            events: 0,
+            revents: 0,
+        }
+    });
+    // SAFETY: `asked` is valid for reading and writing its length. Where the call fails no answer is
+    // there, and all are taken for open, which is_inherited then sees to.
+    unsafe { libc::poll(asked.as_mut_ptr(), asked.len() as libc::nfds_t, 0) };
+    asked
+        .into_iter()
+        .filter(|one| one.revents & libc::POLLNVAL == 0)
+        .map(|one| one.fd)
+}
+
+fn is_inherited(fd: RawFd) -> bool {
+    fcntl(fd, libc::F_GETFD).is_ok_and(|flags| flags & libc::FD_CLOEXEC == 0)
+}
+
 /// For a caller with dozens of open files, and for kernels before 5.9 (`close_range(2)`).
 fn close_inherited_by_list() {
     let Ok(entries) = std::fs::read_dir("/proc/self/fd") else {
@@ -115,7 +137,7 @@ fn close_inherited_by_list() {
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .collect();
     for fd in numbers.into_iter().filter(|fd| *fd > 2) {
-        if fcntl(fd, libc::F_GETFD).is_ok_and(|flags| flags & libc::FD_CLOEXEC == 0) {
+        if is_inherited(fd) {
             close(fd);
         }
     }

@@ -19,10 +19,30 @@ pub struct Stat {
     pub start_time: u64,
 }
 
+/// Why the processes of a tree cannot all be read from /proc.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing of the kind is mounted there.
+    Missing,
+    /// It is that of another PID namespace: a number read from it would mean a stranger.
+    Foreign,
+    /// It does not show processes of other users (`hidepid`, proc(5)).
+    Hiding,
+}
+
 /// Whether /proc is that of our own PID namespace and shows us ourselves. A number read from
 /// another one would mean a stranger.
 pub fn is_ours() -> bool {
-    fs::read_link("/proc/self").is_ok_and(|link| link.as_os_str() == own_pid().to_string().as_str())
+    fault().is_none()
+}
+
+/// Why no number may be read from /proc; `None`: it is ours.
+pub fn fault() -> Option<Fault> {
+    match fs::read_link("/proc/self") {
+        Ok(link) if link.as_os_str() == own_pid().to_string().as_str() => None,
+        Ok(_) => Some(Fault::Foreign),
+        Err(_) => Some(Fault::Missing),
+    }
 }
 
 /// What /proc says of `pid`; `None`: it has gone, or is hidden.
@@ -61,6 +81,43 @@ pub fn is_dead_for_ever(pid: i32) -> bool {
                     .is_none_or(|stat| matches!(stat.state, b'Z' | b'X' | b't'))
             })
         })
+}
+
+/// Whether `pid` is our parent, or above it. `None`: /proc is not ours, or hides who is in between.
+///
+/// Who is in between may end while we look, and what was below him goes on below another: so "no" is
+/// the word of two walks that met the same processes.
+pub fn is_above_us(pid: i32) -> Option<bool> {
+    const WALKS: usize = 64;
+    const HIGHEST: usize = 10_000;
+    if !is_ours() {
+        return None;
+    }
+    let mut last = None;
+    for _ in 0..WALKS {
+        let mut met = Vec::new();
+        let mut above = nix::unistd::getppid().as_raw();
+        while above > 0 && met.len() < HIGHEST {
+            if above == pid {
+                return Some(true);
+            }
+            let stat = stat(above);
+            met.push((above, stat));
+            above = stat.map_or(-1, |stat| stat.parent);
+        }
+        let seen = (
+            above,
+            met.iter()
+                .map(|(pid, stat)| (*pid, stat.map(|stat| stat.start_time)))
+                .collect::<Vec<_>>(),
+        );
+        if last.as_ref() == Some(&seen) {
+            // The topmost of a PID namespace has the parent 0 (pid_namespaces(7)).
+            return (above == 0).then_some(false);
+        }
+        last = Some(seen);
+    }
+    None
 }
 
 /// The children of `pid`. A child that comes or goes while the list is read may be missing
@@ -134,6 +191,14 @@ mod tests {
                 start_time: 987_654
             })
         );
+    }
+
+    #[test]
+    fn our_parent_is_above_us_and_we_are_not_above_ourselves() {
+        let parent = stat(own_pid()).unwrap().parent;
+        assert_eq!(is_above_us(parent), Some(true));
+        assert_eq!(is_above_us(own_pid()), Some(false));
+        assert_eq!(is_above_us(0), Some(false));
     }
 
     #[test]

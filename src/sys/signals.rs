@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::errno::Errno;
 
+use super::kernel;
+
 #[cfg(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64"))]
 compile_error!("the signal numbers in core::run are those of all other architectures (signal(7))");
 
@@ -76,13 +78,44 @@ pub fn started_ignored() -> Vec<i32> {
 }
 
 /// Gives this process the mask and the dispositions that we were started with. For a child between
-/// fork and exec: it calls nothing but the kernel, and what is pending strikes here.
+/// fork and exec, in memory that it may share: it calls the kernel alone, and what is pending strikes
+/// here.
 pub(super) fn restore_started() {
     let ignored = STARTED_IGNORED.load(Ordering::Relaxed);
     for signo in CHANGED {
-        set_disposition(signo, ignored & bit(signo) != 0);
+        let ignore = ignored & bit(signo) != 0;
+        let action = KernelAction {
+            handler: if ignore { libc::SIG_IGN } else { libc::SIG_DFL },
+            rest: [0; 4],
+        };
+        let at = &raw const action as usize;
+        // SAFETY: `action` is valid for reading what the kernel reads, and neither disposition runs
+        // code of ours (rt_sigaction(2)).
+        let _ = unsafe {
+            let signo = usize::try_from(signo).unwrap_or_default();
+            kernel::call(
+                libc::SYS_rt_sigaction,
+                [signo, at, 0, size_of::<KernelSet>(), 0],
+            )
+        };
     }
-    set_mask(STARTED_MASK.load(Ordering::Relaxed));
+    let mask = STARTED_MASK.load(Ordering::Relaxed);
+    let (how, at) = (libc::SIG_SETMASK as usize, &raw const mask as usize);
+    // SAFETY: the set is valid for reading the eight bytes that the kernel is told of.
+    let _ = unsafe {
+        kernel::call(
+            libc::SYS_rt_sigprocmask,
+            [how, at, 0, size_of::<KernelSet>(), 0],
+        )
+    };
+}
+
+/// The kernel's own `struct sigaction`: the handler, then flags, perhaps a restorer, and a mask, in an
+/// order that differs between architectures and does not matter where all of them are zero.
+#[repr(C)]
+struct KernelAction {
+    handler: usize,
+    rest: [u64; 4],
 }
 
 /// Lets signals strike this process as they strike others: for what is no init and no run.

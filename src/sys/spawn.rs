@@ -1,21 +1,23 @@
 //! fork and exec of a job: it gets the mask and the dispositions that we were started with, and a
 //! failure between fork and exec comes back as a step and an error number.
 //!
-//! Everything that allocates is made before the fork; the child calls nothing but the kernel. The
-//! child's signals are blocked until the instant before execve, so none is lost on the way. Only the
-//! main thread may spawn: a parent-death signal follows the thread that forked (prctl(2)).
+//! Everything that allocates is made before the fork; the child ([`launch`]) calls nothing but the
+//! kernel. The child's signals are blocked until the instant before execve, so none is lost on the
+//! way. Only the main thread may spawn: a parent-death signal follows the thread that forked
+//! (prctl(2)).
 
-use std::ffi::{CStr, CString, OsStr, OsString};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+mod launch;
+
+use std::ffi::{CString, OsStr, OsString};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 
-use super::process::{Forked, exit_now, fork};
-use super::signals::restore_started;
+use self::launch::{Launch, Shared};
 use crate::core::outcome::SpawnStep;
 
 /// Where the command stands among sessions and terminals.
@@ -60,13 +62,25 @@ pub struct Command {
     stderr: Option<RawFd>,
 }
 
-/// A process between fork and exec, or already past it.
+/// Whose memory the child uses until it executes its program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// A copy of ours, as after fork(2).
+    Copied,
+    /// Ours, where the architecture and the user to become allow it. For a caller that keeps
+    /// [`Spawned`] until it is readable: dropped earlier, what the child reads stays for ever.
+    Shared,
+}
+
+/// A process between fork and exec, or already past it. Its descriptor becomes readable when the
+/// program runs, or could not be run, or the process died.
 #[derive(Debug)]
 pub struct Spawned {
     /// Its number.
     pub pid: i32,
-    /// Comes to its end when the program runs (or its process died); else it tells [`failure`].
-    pub progress: OwnedFd,
+    progress: OwnedFd,
+    /// What the child reads, while it may.
+    shared: ManuallyDrop<Option<Shared>>,
 }
 
 /// A step that failed, with its error number.
@@ -156,156 +170,57 @@ impl Command {
         self
     }
 
-    /// Forks; the child goes on to execve. Other threads may exist: the child calls only the kernel.
-    pub fn spawn(&self) -> Result<Spawned, Failure> {
-        let argv = pointers(&self.argv);
-        let envp = environment(&self.changes);
-        // The arguments for a script without a first line that names its interpreter (execvp(3)).
-        let mut script: Vec<*const libc::c_char> = vec![c"sh".as_ptr(), std::ptr::null()];
-        script.extend_from_slice(argv.get(1..).unwrap_or_default());
+    /// Starts it. Other threads may exist: the child calls only the kernel.
+    ///
+    /// With [`Memory::Shared`] nothing of this process is copied, which halves the time to the first
+    /// instruction of the program. Unlike after vfork(2) we go on at once, so that a program or a
+    /// folder on a file server that has gone holds up its own process alone.
+    pub fn spawn(self, memory: Memory) -> Result<Spawned, Failure> {
         let (progress, report) =
             pipe2(OFlag::O_CLOEXEC).map_err(|errno| (SpawnStep::Stdio, errno as i32))?;
-        match fork() {
-            Err(error) => Err((
-                SpawnStep::Fork,
-                error.raw_os_error().unwrap_or(libc::EAGAIN),
-            )),
-            Ok(Forked::Parent(pid)) => Ok(Spawned { pid, progress }),
-            Ok(Forked::Child) => {
-                let (step, errno) = self.become_command(&argv, &envp, &mut script);
-                tell(&report, step, errno);
-                exit_now(crate::exit::NOT_FOUND);
-            }
-        }
-    }
-
-    /// In the child: comes back only where a step failed.
-    fn become_command(
-        &self,
-        argv: &[*const libc::c_char],
-        envp: &[*const libc::c_char],
-        script: &mut [*const libc::c_char],
-    ) -> (SpawnStep, Errno) {
-        type Step = fn(&Command) -> Result<(), Errno>;
-        let steps: [(SpawnStep, Step); 4] = [
-            (SpawnStep::Stdio, Self::set_stdio),
-            (SpawnStep::Session, Self::set_session),
-            (SpawnStep::User, Self::set_user),
-            (SpawnStep::Dir, Self::set_dir),
-        ];
-        for (step, run) in steps {
-            if let Err(errno) = run(self) {
-                return (step, errno);
-            }
-        }
-        restore_started();
-        (SpawnStep::Exec, self.exec(argv, envp, script))
-    }
-
-    fn set_stdio(&self) -> Result<(), Errno> {
-        for (fd, target) in [(self.stdin, 0), (self.stdout, 1), (self.stderr, 2)] {
-            let Some(fd) = fd else { continue };
-            // SAFETY: takes numbers only; the new descriptor is not close-on-exec (dup(2)).
-            Errno::result(unsafe { libc::dup2(fd, target) })?;
-        }
-        for fd in &self.pass {
-            // SAFETY: takes numbers only; without flags it is not close-on-exec.
-            Errno::result(unsafe { libc::fcntl(*fd, libc::F_SETFD, 0) })?;
-        }
-        Ok(())
-    }
-
-    fn set_session(&self) -> Result<(), Errno> {
-        if self.session == Session::Shared {
-            return Ok(());
-        }
-        // SAFETY: takes nothing. It fails only for the leader of a group, which a fresh child is not.
-        Errno::result(unsafe { libc::setsid() })?;
-        if self.session == Session::OwnWithTerminal {
-            // SAFETY: takes numbers only; 0: do not steal it from another session (`ioctl_tty(2)`),
-            // which has it then, and the command runs without.
-            unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) };
-        }
-        Ok(())
-    }
-
-    /// The raw calls: libc's change every thread of a process, and this one has but itself.
-    fn set_user(&self) -> Result<(), Errno> {
-        let Some(user) = &self.user else {
-            return Ok(());
+        // Who changes its user is under that user's hands at once, and our memory with it. A terminal
+        // that is shared can send QUIT at any moment, and before Linux 5.17 whoever dumps core takes
+        // along all that use its memory (`zap_threads` in its source).
+        let is_alone = self.user.is_none() && self.session != Session::Shared;
+        let memory = if is_alone { memory } else { Memory::Copied };
+        let launch = Launch::new(self, report.as_raw_fd());
+        let made = match memory {
+            Memory::Copied => launch.copy().map(|pid| (pid, None)),
+            Memory::Shared => launch.share(),
         };
-        // SAFETY: `groups` is valid for reading its length; the other calls take numbers only.
-        unsafe {
-            Errno::result(libc::syscall(
-                libc::SYS_setgroups,
-                user.groups.len(),
-                user.groups.as_ptr(),
-            ))?;
-            Errno::result(libc::syscall(libc::SYS_setgid, user.gid))?;
-            Errno::result(libc::syscall(libc::SYS_setuid, user.uid))?;
-        }
-        Ok(())
-    }
-
-    fn set_dir(&self) -> Result<(), Errno> {
-        let Some(dir) = &self.dir else { return Ok(()) };
-        // SAFETY: `dir` is a valid C string.
-        Errno::result(unsafe { libc::chdir(dir.as_ptr()) }).map(drop)
-    }
-
-    /// Tries each candidate as execvp(3) does; a program that exists but may not run is told before
-    /// one that was not found.
-    fn exec(
-        &self,
-        argv: &[*const libc::c_char],
-        envp: &[*const libc::c_char],
-        script: &mut [*const libc::c_char],
-    ) -> Errno {
-        if let Some(program) = self.program {
-            let (empty, flags) = (c"".as_ptr(), libc::AT_EMPTY_PATH);
-            // SAFETY: valid C strings and null-terminated arrays of them (execveat(2)).
-            unsafe {
-                libc::syscall(
-                    libc::SYS_execveat,
-                    program,
-                    empty,
-                    argv.as_ptr(),
-                    envp.as_ptr(),
-                    flags,
-                )
-            };
-            return Errno::last();
-        }
-        let mut worst = Errno::ENOENT;
-        for candidate in &self.candidates {
-            // SAFETY: all three are valid C strings or null-terminated arrays of them.
-            unsafe { libc::execve(candidate.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
-            match Errno::last() {
-                Errno::ENOENT | Errno::ENOTDIR => {}
-                Errno::EACCES => worst = Errno::EACCES,
-                Errno::ENOEXEC => {
-                    if let Some(slot) = script.get_mut(1) {
-                        *slot = candidate.as_ptr();
-                    }
-                    let shell: &CStr = c"/bin/sh";
-                    // SAFETY: as above; `script` ends with the null that `argv` ends with.
-                    unsafe { libc::execve(shell.as_ptr(), script.as_ptr(), envp.as_ptr()) };
-                    return Errno::ENOEXEC;
-                }
-                errno => return errno,
-            }
-        }
-        worst
+        let (pid, shared) = made.map_err(|errno| (SpawnStep::Fork, errno as i32))?;
+        Ok(Spawned {
+            pid,
+            progress,
+            shared: ManuallyDrop::new(shared),
+        })
     }
 }
 
-/// What the child told through [`Spawned::progress`]; `None`: the program runs, or its process died
-/// before it could tell. Call it when the descriptor is readable.
-pub fn failure(progress: &OwnedFd) -> Option<Failure> {
-    let mut bytes = [0_u8; 8];
-    if nix::unistd::read(progress, &mut bytes) != Ok(bytes.len()) {
-        return None;
+impl Spawned {
+    /// What the child told; `None`: the program runs, or its process died before it could tell. Call
+    /// it when [`Spawned::as_fd`] is readable.
+    pub fn failure(mut self) -> Option<Failure> {
+        let mut bytes = [0_u8; 8];
+        match nix::unistd::read(&self.progress, &mut bytes) {
+            // The kernel closes what is close-on-exec, and what a dead process held, after it has let
+            // go of the memory (execve(2), `begin_new_exec` in its source).
+            // SAFETY: `self` ends here, so nobody uses the field again.
+            Ok(0) => drop(unsafe { ManuallyDrop::take(&mut self.shared) }),
+            Ok(8) => return Some(told(bytes)),
+            _ => {}
+        }
+        None
     }
+}
+
+impl AsFd for Spawned {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.progress.as_fd()
+    }
+}
+
+fn told(bytes: [u8; 8]) -> Failure {
     let message = u64::from_ne_bytes(bytes);
     let errno = i32::try_from(message & 0xffff_ffff).unwrap_or(libc::EINVAL);
     let step = match message >> 32 {
@@ -316,21 +231,7 @@ pub fn failure(progress: &OwnedFd) -> Option<Failure> {
         4 => SpawnStep::Dir,
         _ => SpawnStep::Exec,
     };
-    Some((step, errno))
-}
-
-fn tell(report: &OwnedFd, step: SpawnStep, errno: Errno) {
-    let message = (u64::from(step as u32) << 32) | u64::from(errno as u32);
-    // Eight bytes go into an empty pipe whole (pipe(7)).
-    let _ = nix::unistd::write(report, &message.to_ne_bytes());
-}
-
-fn pointers(texts: &[CString]) -> Vec<*const libc::c_char> {
-    texts
-        .iter()
-        .map(|text| text.as_ptr())
-        .chain([std::ptr::null()])
-        .collect()
+    (step, errno)
 }
 
 fn candidates(program: &OsStr, path: &[u8]) -> Result<Vec<CString>, std::ffi::NulError> {
@@ -345,40 +246,4 @@ fn candidates(program: &OsStr, path: &[u8]) -> Result<Vec<CString>, std::ffi::Nu
             CString::new([folder, b"/", program].concat())
         })
         .collect()
-}
-
-/// The environment that we were started with, as it lies in memory, then `changes` in place of the
-/// variables that they name. This program never changes its own environment, so it stays there.
-fn environment(changes: &[CString]) -> Vec<*const libc::c_char> {
-    unsafe extern "C" {
-        static environ: *const *const libc::c_char;
-    }
-    let name_of = |text: &CStr| -> Vec<u8> {
-        text.to_bytes()
-            .split_inclusive(|byte| *byte == b'=')
-            .next()
-            .unwrap_or_default()
-            .to_vec()
-    };
-    let names: Vec<Vec<u8>> = changes.iter().map(|change| name_of(change)).collect();
-    let mut envp = Vec::with_capacity(64);
-    // SAFETY: a null-terminated array of C strings (environ(7)), or null where there is none.
-    let mut next = unsafe { environ };
-    while !next.is_null() {
-        // SAFETY: `next` is within the array, as it has not come to its null yet.
-        let variable = unsafe { *next };
-        if variable.is_null() {
-            break;
-        }
-        // SAFETY: a C string that lives as long as the process.
-        let text = unsafe { CStr::from_ptr(variable) }.to_bytes();
-        if !names.iter().any(|name| text.starts_with(name)) {
-            envp.push(variable);
-        }
-        // SAFETY: the array goes on until its null.
-        next = unsafe { next.add(1) };
-    }
-    envp.extend(changes.iter().map(|change| change.as_ptr()));
-    envp.push(std::ptr::null());
-    envp
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use super::pidfd::PidFd;
+use super::proc::Fault;
 use super::{proc, process, wait};
 
 /// A process, named for ever: a number and when it started.
@@ -29,28 +30,34 @@ impl Asked {
 
     /// Sends TERM and CONT to every descendant that has not had them; processes that appear while
     /// the tree is read may be missed, so it is called again. Where /proc is not usable, only
-    /// children are reached.
-    pub fn ask_descendants(&mut self) {
+    /// children are reached; why that is so comes back.
+    pub fn ask_descendants(&mut self) -> Option<Fault> {
         let own = process::own_pid();
-        if !proc::is_ours() {
+        if let Some(fault) = proc::fault() {
             for child in children() {
                 if !self.spared.contains(&child) {
                     self.ask_child(child, 0);
                 }
             }
-            return;
+            return Some(fault);
         }
+        let mut fault = None;
         let mut level = vec![own];
         while !level.is_empty() {
             let mut next = Vec::new();
             for parent in level {
                 for pid in proc::children(parent) {
-                    let Some(stat) = proc::stat(pid) else {
-                        continue;
-                    };
                     if parent == own && self.spared.contains(&pid) {
                         continue;
                     }
+                    let Some(stat) = proc::stat(pid) else {
+                        // A child of ours is there until we reap it, whatever /proc shows.
+                        if parent == own && wait::is_child(pid) {
+                            fault = Some(Fault::Hiding);
+                            self.ask_child(pid, 0);
+                        }
+                        continue;
+                    };
                     if parent == own {
                         self.ask_child(pid, stat.start_time);
                     } else {
@@ -61,6 +68,7 @@ impl Asked {
             }
             level = next;
         }
+        fault
     }
 
     fn ask_child(&mut self, pid: i32, start_time: u64) {

@@ -57,6 +57,7 @@ fn value(shape: Shape) -> String {
         Shape::Name => "name".into(),
         Shape::Path => "absolute path".into(),
         Shape::DirLock => "`true`, `false`, absolute path, or a list of them".into(),
+        Shape::Paths => "list of absolute paths".into(),
         Shape::Identity => "absolute path, or `env:NAME`".into(),
         Shape::Time { forever: false, .. } => "time".into(),
         Shape::Time { forever: true, .. } => "time, or `\"forever\"`".into(),

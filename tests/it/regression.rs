@@ -209,6 +209,7 @@ fn a_run_of_another_pid_namespace_is_not_taken_for_one_of_ours() {
         state: State::Running,
         container: Some(plan.init.name.clone()),
         pid: Some(1),
+        monitor: None,
         start_time: None,
         boot_id: origin.boot_id,
         pid_ns: origin.pid_ns.map(|ns| ns + 1),

@@ -6,7 +6,7 @@ use std::process::Command;
 use nix::sys::signal::Signal::{SIGKILL, SIGSTOP, SIGTERM, SIGUSR1};
 
 use super::support::bin;
-use super::support::child::{self, Tied, bare, read, signal};
+use super::support::child::{self, Tied, bare, output, read, signal, text};
 use super::support::need::need;
 use super::support::ns::{Inside, Ns, children};
 use super::support::scene::{Scene, child_of, ended, state};
@@ -462,4 +462,56 @@ fn under_a_proc_of_another_namespace_a_killed_monitors_tree_is_emptied() {
     assert_eq!(shell.line().as_deref(), Some("code 125"));
     scene.assert_empty();
     assert!(scene.is_free());
+}
+
+/// What a run of `script` says of /proc, in a PID namespace where `setup` was done before. Its
+/// puppet is a file that nobody may read, and the run is nobody's: the kernel hides such a process
+/// from its own user.
+fn said_of_proc(setup: &str, script: &str) -> Vec<String> {
+    let scene = Scene::new();
+    let line = format!(
+        "{setup}; cd '{folder}'; cp '{lockkeeper}' lk; chmod 755 . lk; chmod 111 puppet
+        exec setpriv --reuid 65534 --regid 65534 --clear-groups ./lk run --grace 100ms -- ./puppet {script}",
+        folder = scene.folder().display(),
+        lockkeeper = bin::lockkeeper().display(),
+    );
+    let mut run = Command::new("unshare");
+    bare(&mut run).args([
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--",
+        "sh",
+        "-c",
+    ]);
+    let output = output(run.arg(line));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    scene.assert_empty();
+    let said = text(&output.stderr);
+    said.lines()
+        .filter(|line| line.contains("/proc"))
+        .map(String::from)
+        .collect()
+}
+
+#[test]
+fn a_proc_that_cannot_be_used_is_said_once_by_a_run_that_needs_it_and_never_by_another() {
+    need!("root", "setpriv");
+    // Deaf to TERM, so that descendants are looked for more than once.
+    let leaves = "child { ignore TERM , hang }";
+    for (setup, why) in [
+        (":", "it belongs to another PID namespace"),
+        ("umount -l /proc", "it is not mounted"),
+        (
+            "mount -t proc -o hidepid=2 proc /proc",
+            "it hides the processes of other users",
+        ),
+    ] {
+        let said = said_of_proc(setup, leaves);
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].contains(why), "{said:?}");
+    }
+    assert_eq!(said_of_proc("mount -t proc proc /proc", leaves), [""; 0]);
+    assert_eq!(said_of_proc(":", "exit 0"), [""; 0]);
 }

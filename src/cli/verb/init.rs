@@ -1,7 +1,7 @@
 //! `lockkeeper [init]`: the container's ENTRYPOINT.
 
 use std::env;
-use std::os::fd::RawFd;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use super::start::{adopt_report, class, config_path, host_name, job_name, load, refused};
@@ -16,7 +16,7 @@ use crate::journal::{Context, Journal, Speaker, Verbosity};
 use crate::lock::folders::runtime_folder;
 use crate::lock::listing::clear_dead;
 use crate::run::start::{Caller, Refused, alone};
-use crate::sys::{fd, process};
+use crate::sys::fd;
 use crate::trouble;
 
 /// What a main command's ladder leaves of `stop_within` for the last rungs.
@@ -24,10 +24,11 @@ const RESERVE: Duration = Duration::from_secs(2);
 
 /// Is init for what `args` ask for; says the exit code.
 pub fn init(args: InitArgs) -> Result<u8, Refused> {
+    let report = args.report.map(adopt_report).transpose()?;
     if args.command.is_empty() {
         let loaded = load(&config_path(args.config.as_deref()))?;
         let warnings = warnings(&loaded);
-        return table(loaded.plan, args.verbosity, false, warnings);
+        return table(loaded.plan, args.verbosity, false, warnings, None);
     }
     let loaded = args.config.as_deref().map(load).transpose()?;
     let class = class(
@@ -40,14 +41,16 @@ pub fn init(args: InitArgs) -> Result<u8, Refused> {
             let warnings = warnings(&loaded);
             let mut plan = loaded.plan;
             plan.jobs.push(main_job(main));
-            table(plan, args.verbosity, false, warnings)
+            table(plan, args.verbosity, false, warnings, report)
         }
         None if main.kind.lock().is_none() && !main.dirs.any() => {
             main.stop.grace = main
                 .stop
                 .grace
                 .min(DEFAULT_STOP_WITHIN.saturating_sub(RESERVE));
-            single(&main, args.verbosity, args.report)
+            let caller = Caller::person(&main, host_name(), args.verbosity, report);
+            // This very process is its monitor, and the container ends with it.
+            alone(&main, &caller)
         }
         None => {
             let init = InitPlan {
@@ -63,41 +66,19 @@ pub fn init(args: InitArgs) -> Result<u8, Refused> {
                 args.verbosity,
                 true,
                 Vec::new(),
+                report,
             )
         }
     }
 }
 
-/// A command without a lock: this very process is its monitor, and the container ends with it.
-fn single(plan: &RunPlan, verbosity: Verbosity, report: Option<RawFd>) -> Result<u8, Refused> {
-    let run_id = process::random_hex::<8>();
-    let report = report.map(adopt_report).transpose()?;
-    let caller = Caller {
-        context: Context {
-            container_name: host_name(),
-            job: Some(plan.job.clone()),
-            class: Some(plan.class.clone()),
-            run_id: Some(run_id.clone()),
-            speaker: Speaker::Run,
-        },
-        run_id,
-        verbosity,
-        report,
-        init: None,
-        init_lost_within: Duration::ZERO,
-        terminal: true,
-        started_in: None,
-        runtime: None,
-    };
-    alone(plan, &caller)
-}
-
-/// init with its job table.
+/// init with its job table; `report` is where the end of its main command is told.
 fn table(
     plan: Plan,
     verbosity: Verbosity,
     hup_passes: bool,
     first_notes: Vec<Note>,
+    report: Option<OwnedFd>,
 ) -> Result<u8, Refused> {
     fd::close_inherited();
     let runtime = runtime_folder();
@@ -133,6 +114,7 @@ fn table(
         journal,
         hup_passes,
         first_notes,
+        report,
     })
     .map_err(failed)
 }

@@ -1,7 +1,6 @@
 //! `lockkeeper run`: one run, in the foreground.
 
 use std::path::{Path, PathBuf, absolute};
-use std::time::Duration;
 
 use super::start::{adopt_report, class, config_path, host_name, job_name, load, refused};
 use crate::cli::RunArgs;
@@ -9,10 +8,8 @@ use crate::config::plan::{
     ClassPlan, DEFAULT_WAIT, Kind, LockPlan, OnConflict, RunPlan, SharedMount, Stdin, Wait,
 };
 use crate::exit;
-use crate::journal::{Context, Speaker};
 use crate::lock::folders::runtime_folder;
 use crate::run::start::{Caller, Refused, guarded};
-use crate::sys::process;
 use crate::trouble;
 
 /// Runs what `args` ask for; says the exit code.
@@ -20,24 +17,10 @@ pub fn run(args: RunArgs) -> Result<u8, Refused> {
     let report = args.report.map(adopt_report).transpose()?;
     let (verbosity, named) = (args.verbosity, args.job.is_some());
     let (plan, container) = plan(args)?;
-    let run_id = process::random_hex::<8>();
     let caller = Caller {
-        context: Context {
-            container_name: container,
-            job: Some(plan.job.clone()),
-            class: Some(plan.class.clone()),
-            run_id: Some(run_id.clone()),
-            speaker: Speaker::Run,
-        },
-        run_id,
-        verbosity,
-        report,
-        init: None,
-        init_lost_within: Duration::ZERO,
-        terminal: true,
-        started_in: None,
         // Only a run with a name is looked for among those of this container.
         runtime: if named { runtime_folder() } else { None },
+        ..Caller::person(&plan, container, verbosity, report)
     };
     guarded(&plan, &caller)
 }
@@ -115,6 +98,7 @@ fn without_file(args: &RunArgs) -> Result<ClassPlan, Refused> {
             path: absolute_path(path)?,
             shared_mount: SharedMount::Auto,
             wait: wait.unwrap_or(Wait::AtMost(DEFAULT_WAIT)),
+            sweep: None,
         })),
         (None, Some(_)) => Kind::batch(None),
         (None, None) => Kind::Interactive,

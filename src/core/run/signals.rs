@@ -57,6 +57,7 @@ impl Run {
             | State::Stopping
             | State::Leftovers
             | State::Killing
+            | State::Sweeping
             | State::Over => {}
         }
     }

@@ -71,6 +71,7 @@ fn locked(lock: &str, mut job: JobPlan) -> JobPlan {
         path: PathBuf::from(lock),
         shared_mount: SharedMount::Off,
         wait: Wait::Forever,
+        sweep: None,
     }));
     job
 }

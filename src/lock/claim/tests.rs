@@ -18,6 +18,7 @@ pub(in crate::lock) fn record(run_id: &str) -> Record {
         state: State::Waiting,
         container: None,
         pid: None,
+        monitor: None,
         start_time: None,
         boot_id: None,
         pid_ns: None,

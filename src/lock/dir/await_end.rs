@@ -26,6 +26,8 @@ pub enum Until {
     Record(Stamp, Option<PidFd>),
     /// The latch of another directory's lock is free.
     Other(OwnedFd),
+    /// One of these, at another directory's lock.
+    Elsewhere(Box<(Place, Until)>),
     /// Nothing that could be awaited: a person decides.
     Never,
 }
@@ -40,6 +42,7 @@ impl Until {
                 await_change(place, *stamp, process.as_ref()).map_err(failed(Doing::Watching))
             }
             Self::Other(latch) => latch::await_free(latch).map_err(failed(Doing::Locking)),
+            Self::Elsewhere(there) => there.1.wait(&there.0, latch),
             Self::Never => Ok(()),
         }
     }

@@ -32,7 +32,7 @@ use super::judge::{Here, Life, judge};
 use super::place::{Found, Place};
 use super::record::DirRecord;
 use super::sessions::Sessions;
-use super::step;
+use super::{step, subtree};
 use crate::lock::latch;
 use crate::sys::pidfd::PidFd;
 use crate::sys::process;
@@ -101,7 +101,7 @@ impl DirLock {
         record: &DirRecord,
         outer: &str,
     ) -> Result<Option<Box<DirRecord>>, Obstacle> {
-        match latch::try_lock(&self.latch) {
+        match latch::try_lock_beside_readers(&self.latch) {
             Ok(true) => {}
             Ok(false) => return Err(self.peer(outer)),
             Err(errno) => return Err(Obstacle::Failed(self.place.error(Doing::Locking, errno))),
@@ -111,7 +111,9 @@ impl DirLock {
             let _ = latch::unlock(&self.latch);
             return Err(Obstacle::Replaced);
         }
-        let taken = self.take_record(record);
+        let taken = self
+            .take_record(record)
+            .and_then(|former| self.look_around(record, outer).map(|()| former));
         let waits = matches!(&taken, Err(Obstacle::Conflict(conflict, _)) if conflict.may_end());
         if taken.is_err() && !waits {
             let _ = latch::unlock(&self.latch);
@@ -128,39 +130,37 @@ impl DirLock {
             }
             Err(error) => return Err(Obstacle::Failed(error)),
         };
-        let dead = match self.place.read() {
-            Found::Nothing => None,
-            Found::Record(former, _) if self.is_own(&former) => None,
-            Found::Record(former, stamp) => {
-                // Before it is judged: an end that comes after that is not missed.
-                let process = PidFd::open(former.pid).ok();
-                let verdict = judge(&former, Some(false), &Here::read(), &Sessions::new());
-                let kind = match verdict.life {
-                    Life::Dead => None,
-                    Life::Alive if former.is_manual() => Some(Kind::Manual),
-                    Life::Alive => Some(Kind::Foreign(verdict.why)),
-                    Life::CannotTell => Some(Kind::CannotTell(verdict.why)),
-                };
-                if let Some(kind) = kind {
-                    let process = process.filter(|_| kind != Kind::Manual);
-                    return Err(self.conflict(kind, Some(former), Until::Record(stamp, process)));
-                }
-                Some(former)
-            }
-            Found::Corrupt(corrupt) => {
-                return Err(self.conflict(Kind::Corrupt(corrupt), None, Until::Never));
-            }
-            Found::NoFile(what) => {
-                return Err(self.conflict(Kind::NoFile(what), None, Until::Never));
-            }
-            Found::Closed(errno) => {
-                return Err(self.conflict(Kind::Closed(errno), None, Until::Never));
-            }
+        let found = self.place.read();
+        let former = match &found {
+            Found::Record(former, _) if !self.is_own(former) => Some(former.clone()),
+            _ => None,
         };
+        let is_own = former.is_none() && matches!(found, Found::Record(..));
+        if !is_own && let Some((kind, record, until)) = in_the_way(found) {
+            return Err(self.conflict(kind, record, until));
+        }
         self.place.clear_temporaries();
         self.place.ignore(&self.token);
         self.write(record).map_err(Obstacle::Failed)?;
-        Ok(dead)
+        Ok(former)
+    }
+
+    /// Our record stands; now those above and below. Who meets a lock above gives way.
+    fn look_around(&self, record: &DirRecord, outer: &str) -> Result<(), Obstacle> {
+        let own = record.run_id.as_deref();
+        if let Some((conflict, until)) = subtree::above(self.dir(), own, outer) {
+            let _ = self.release();
+            return Err(Obstacle::Conflict(Box::new(conflict), until));
+        }
+        if record.subtree
+            && let Some((conflict, until)) = subtree::below(self.dir(), own, outer)
+        {
+            if !conflict.may_end() {
+                let _ = self.release();
+            }
+            return Err(Obstacle::Conflict(Box::new(conflict), until));
+        }
+        Ok(())
     }
 
     /// Says something new. `false`: the record is no longer ours, as another tool has replaced it.
@@ -230,9 +230,9 @@ impl DirLock {
             Found::Record(record, _) if record.is_ours() && !record.is_manual() => Some(record),
             _ => None,
         };
-        let run_id = record.as_ref().and_then(|record| record.run_id.as_deref());
-        let is_outer = run_id.is_some_and(|run| outer.split_whitespace().any(|id| id == run));
-        let kind = if is_outer { Kind::Outer } else { Kind::Run };
+        let kind = record
+            .as_ref()
+            .map_or(Kind::Run, |record| subtree::kind_of(record, outer));
         self.conflict(kind, record, Until::Latch)
     }
 
@@ -245,6 +245,31 @@ impl DirLock {
         };
         Obstacle::Conflict(Box::new(conflict), until)
     }
+}
+
+/// What is in the way of a taker who finds this, and holds the latch or knows that nobody does;
+/// `None`: nothing that lives.
+pub(super) fn in_the_way(found: Found) -> Option<(Kind, Option<Box<DirRecord>>, Until)> {
+    let kind = match found {
+        Found::Nothing => return None,
+        Found::Record(record, stamp) => {
+            // Before it is judged: an end that comes after that is not missed.
+            let process = PidFd::open(record.pid).ok();
+            let verdict = judge(&record, Some(false), &Here::read(), &Sessions::new());
+            let kind = match verdict.life {
+                Life::Dead => return None,
+                Life::Alive if record.is_manual() => Kind::Manual,
+                Life::Alive => Kind::Foreign(verdict.why),
+                Life::CannotTell => Kind::CannotTell(verdict.why),
+            };
+            let process = process.filter(|_| kind != Kind::Manual);
+            return Some((kind, Some(record), Until::Record(stamp, process)));
+        }
+        Found::Corrupt(corrupt) => Kind::Corrupt(corrupt),
+        Found::NoFile(what) => Kind::NoFile(what),
+        Found::Closed(errno) => Kind::Closed(errno),
+    };
+    Some((kind, None, Until::Never))
 }
 
 /// The latch: what guard and monitor share.

@@ -60,6 +60,11 @@ impl Conflict {
         )
     }
 
+    /// Whether it is a lock on a folder above, to which a lock below gives way.
+    pub fn is_above(&self) -> bool {
+        self.at != self.dir && self.dir.starts_with(&self.at)
+    }
+
     /// Who it is and how far, without the directory and the remedy.
     pub fn holder(&self) -> String {
         Holder(self).to_string()
@@ -71,8 +76,10 @@ impl Error for Conflict {}
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot lock the directory {}: ", Quoted(&self.dir))?;
-        if self.at != self.dir {
+        if self.is_above() {
             write!(f, "the lock on {} covers it, and ", Quoted(&self.at))?;
+        } else if self.at != self.dir {
+            write!(f, "its lock would cover {}, and ", Quoted(&self.at))?;
         }
         let at = Quoted(&self.at);
         match self.kind {

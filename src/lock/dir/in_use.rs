@@ -3,7 +3,8 @@
 //! Information for people, never a reason to take or to remove a lock. One pass over /proc: for each
 //! process its working directory, as a path and as device and inode. A process of another mount
 //! namespace may have another folder at the same path, and this one at another: there device and
-//! inode decide, also of the folders above. No file server is asked (`AT_STATX_DONT_SYNC`, statx(2)).
+//! inode decide, also of the folders above; a container that has but a part of it is not recognised.
+//! No file server is asked (`AT_STATX_DONT_SYNC`, statx(2)).
 
 use std::ffi::OsStr;
 use std::fmt;

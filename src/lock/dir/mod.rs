@@ -7,6 +7,7 @@
 //! | [`place`] | `.runtime` in the directory, and the files in it |
 //! | [`conflict`] | why a lock was not obtained: who has it, and what to do |
 //! | [`await_end`] | waiting for the end of another's claim |
+//! | [`subtree`] | locks that cover the folders below |
 //! | [`record`] | what `.runtime/agent.lock` says, ours and gastown's |
 //! | [`judge`] | whether the owner of a record lives, is dead, or cannot be judged from here |
 //! | [`sessions`] | which tmux sessions live |
@@ -23,5 +24,6 @@ pub mod manual;
 pub mod place;
 pub mod record;
 pub mod sessions;
+pub mod subtree;
 
 mod step;

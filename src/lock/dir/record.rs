@@ -54,6 +54,8 @@ pub struct DirRecord {
     pub cwd: Option<String>,
     /// How far the run is.
     pub state: Option<State>,
+    /// Whether it covers the folders below.
+    pub subtree: bool,
     /// Who holds it by hand.
     pub by: Option<String>,
     /// Why it is held by hand.
@@ -85,6 +87,7 @@ impl DirRecord {
             run_id: fields.text("run_id")?,
             cwd: fields.text("cwd")?,
             state: fields.text("state")?.as_deref().map(state_of),
+            subtree: fields.flag("subtree")?,
             by: fields.text("by")?,
             reason: fields.text("reason")?,
         };
@@ -123,6 +126,7 @@ impl DirRecord {
             ("run_id", some(&self.run_id)),
             ("cwd", some(&self.cwd)),
             ("state", self.state.and_then(word_of).map(Value::from)),
+            ("subtree", self.subtree.then_some(Value::Bool(true))),
             ("by", some(&self.by)),
             ("reason", some(&self.reason)),
         ];
@@ -164,10 +168,6 @@ pub fn now() -> String {
 
 /// A time as RFC 3339 has it, with an offset as Go writes it; `None`: it is none, or before 1970.
 pub fn time_of(text: &str) -> Option<SystemTime> {
-    // Only ASCII can be a time, and only so can it be cut at any byte.
-    if !text.is_ascii() {
-        return None;
-    }
     let (local, offset) = if let Some(local) = text.strip_suffix(['Z', 'z']) {
         (local, 0)
     } else {
@@ -236,6 +236,13 @@ impl Fields<'_> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => value.as_u64().map(Some).ok_or(Corrupt::Field(name)),
+        }
+    }
+
+    fn flag(&self, name: &'static str) -> Result<bool, Corrupt> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(false),
+            Some(value) => value.as_bool().ok_or(Corrupt::Field(name)),
         }
     }
 

@@ -31,7 +31,7 @@ use nix::unistd::{geteuid, pipe2, read};
 use crate::core::outcome::Status;
 use crate::core::time::Time;
 use crate::sys::pidfd::PidFd;
-use crate::sys::spawn::{self, Command, Session as Place};
+use crate::sys::spawn::{Command, Memory, Session as Place};
 use crate::sys::{clock, poll, proc, wait};
 
 /// How long all servers together may take.
@@ -198,7 +198,7 @@ impl Answer {
             Server::Silent => self.partial = true,
             // 0 is every process that our PID namespace does not know.
             Server::Process(pid) if !asked.insert(pid) && pid != 0 => {}
-            Server::Process(_) => match list(path, deadline) {
+            Server::Process(_) => match panes(path, deadline) {
                 Ok(text) => note(&text, &mut self.known),
                 // One that ended meanwhile has no sessions.
                 Err(_) => self.partial |= !matches!(server_at(path), Server::None),
@@ -284,13 +284,22 @@ fn tmux_is_here() -> bool {
 }
 
 /// What the server behind `socket` has, in [`FORMAT`].
-fn list(socket: &Path, deadline: Time) -> io::Result<String> {
+fn panes(socket: &Path, deadline: Time) -> io::Result<String> {
+    tell(socket, &["list-panes", "-a", "-F", FORMAT], deadline).or_else(|error| {
+        // "no current target" says a server that has no session at all.
+        match tell(socket, &["list-sessions"], deadline) {
+            Ok(none) if none.is_empty() => Ok(none),
+            _ => Err(error),
+        }
+    })
+}
+
+/// What a client of the server behind `socket` says to the command `words`, if it succeeds.
+fn tell(socket: &Path, words: &[&str], deadline: Time) -> io::Result<String> {
     // -u: a client that thinks its terminal knows no UTF-8 writes `_` for what is no ASCII.
-    let words = ["tmux", "-u", "-S"].map(OsString::from);
-    let rest = ["list-panes", "-a", "-F", FORMAT].map(OsString::from);
-    let mut command: Vec<OsString> = words.into();
+    let mut command: Vec<OsString> = ["tmux", "-u", "-S"].map(OsString::from).into();
     command.push(socket.into());
-    command.extend(rest);
+    command.extend(words.iter().map(OsString::from));
     if deadline.since(clock::now()).is_zero() {
         return Err(io::ErrorKind::TimedOut.into());
     }
@@ -301,7 +310,7 @@ fn list(socket: &Path, deadline: Time) -> io::Result<String> {
     let mut command = Command::new(&command, &[]).map_err(failed)?;
     command.session(Place::Own);
     command.stdio(Some(&null), Some(&stdout), Some(&null));
-    let spawned = command.spawn().map_err(failed)?;
+    let spawned = command.spawn(Memory::Copied).map_err(failed)?;
     drop(stdout);
 
     // Not yet reaped, the number is our child's still.
@@ -316,7 +325,7 @@ fn list(socket: &Path, deadline: Time) -> io::Result<String> {
         let _ = crate::sys::process::kill(spawned.pid, libc::SIGKILL);
     }
     let status = wait::reap_one(spawned.pid);
-    if let Some(failure) = spawn::failure(&spawned.progress) {
+    if let Some(failure) = spawned.failure() {
         return Err(failed(failure));
     }
     match (in_time, status) {

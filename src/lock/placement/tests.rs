@@ -276,3 +276,35 @@ fn a_missing_folder_is_left_to_the_opening_and_off_reads_nothing() {
         Ok(Verdict::default())
     );
 }
+
+#[test]
+fn a_mount_that_the_kernel_is_asked_about_is_the_one_in_the_table() {
+    let table = read_table().unwrap();
+    for path in ["/", "/proc", "/sys", "/dev/shm"].map(Path::new) {
+        let Some(id) = unique_mount_id(path, true).unwrap() else {
+            return;
+        };
+        let short = mount_id(path, true).unwrap().unwrap();
+        // Kernels before 6.13 do not tell everything.
+        let Some(asked) = Mount::ask(id) else { return };
+        let mut listed = mountinfo::by_id(&table, short).unwrap();
+        // The table begins with the options that every file system has.
+        let own = |options: &str| -> Vec<String> {
+            let common = |option: &&str| !["ro", "rw", ""].contains(option);
+            options
+                .split(',')
+                .filter(common)
+                .map(str::to_owned)
+                .collect()
+        };
+        assert_eq!(
+            own(&asked.options),
+            own(&listed.options),
+            "{}",
+            path.display()
+        );
+        listed.id = id;
+        listed.options.clone_from(&asked.options);
+        assert_eq!(asked, listed);
+    }
+}

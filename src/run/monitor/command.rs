@@ -1,6 +1,6 @@
 //! The command's process: made, its program run or not, signalled, reaped.
 //!
-//! Owns `Monitor::prepared`, `Monitor::command` and `Monitor::progress`. Invariant: `command` is
+//! Owns `Monitor::prepared`, `Monitor::command`, `Monitor::asked` and `Monitor::starting`. Invariant: `command` is
 //! our own unreaped child, or `None`; so its number is nobody else's.
 
 use std::io;
@@ -14,6 +14,7 @@ use crate::core::outcome::{SpawnStep, Status};
 use crate::run::command::{Prepared, prepare};
 use crate::run::message::Progress;
 use crate::run::output::Output;
+use crate::sys::proc::Fault;
 use crate::sys::wait::{self, Reaped};
 use crate::sys::{fd, process, spawn};
 
@@ -51,11 +52,12 @@ impl Monitor<'_> {
         self.output = output;
         let prepared = self.prepared.take().unwrap_or_else(|| self.prepare())?;
         let spawned = prepared.spawn(ends.as_ref())?;
-        self.progress = Some(spawned.progress);
+        let pid = spawned.pid;
+        self.starting = Some(spawned);
         if fd::close_inherited() {
             self.tell(Progress::Spawned);
         }
-        Ok(spawned.pid)
+        Ok(pid)
     }
 
     pub(super) fn prepare(&self) -> Result<Prepared, spawn::Failure> {
@@ -70,10 +72,10 @@ impl Monitor<'_> {
     }
 
     pub(super) fn exec_ended(&mut self) {
-        let Some(progress) = self.progress.take() else {
+        let Some(starting) = self.starting.take() else {
             return;
         };
-        let event = match spawn::failure(&progress) {
+        let event = match starting.failure() {
             None => Event::Executed,
             Some((step, errno)) => {
                 self.spawn_failed(step, errno);
@@ -150,5 +152,30 @@ impl Monitor<'_> {
             Target::Group => -pid,
         };
         let _ = process::kill(whom, signo);
+    }
+
+    /// The first to need /proc, and so the one to say what is wrong with it.
+    pub(super) fn ask_descendants(&mut self) {
+        let Some(fault) = self.asked.ask_descendants() else {
+            return;
+        };
+        if std::mem::replace(&mut self.proc_fault_said, true) {
+            return;
+        }
+        let (what, remedy) = match fault {
+            Fault::Missing => ("it is not mounted", "mount it (mount -t proc proc /proc)"),
+            Fault::Foreign => (
+                "it belongs to another PID namespace",
+                "mount that of this one (mount -t proc proc /proc)",
+            ),
+            Fault::Hiding => (
+                "it hides the processes of other users",
+                "mount it without hidepid",
+            ),
+        };
+        let text = format!(
+            "{what}, so that only our own children are asked to go before KILL, and not theirs; {remedy}"
+        );
+        self.setup.journal.note(Note::ProcUnusable { text });
     }
 }

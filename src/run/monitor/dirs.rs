@@ -68,12 +68,25 @@ impl Monitor<'_> {
                 Err(Obstacle::Failed(error)) => return self.dir_failed(&error),
                 Err(Obstacle::Conflict(conflict, until)) => (*conflict, until),
             };
+            // Who waits for a lock above holds nothing.
+            if note.0.is_above() {
+                self.give_way();
+            }
             // A run inside a run may not wait: the outer one perhaps holds what the other one wants.
             let may_end = note.0.may_end() && outer.is_empty();
             self.claiming.obstacle = Some(note);
             return Event::DirBusy { may_end };
         }
         Event::DirsGot
+    }
+
+    /// Lets go of what is ours, to take it again from the first on.
+    fn give_way(&mut self) {
+        let taken = std::mem::take(&mut self.claiming.taken);
+        let locks = self.setup.dirs.locks();
+        for lock in locks.get(..taken).unwrap_or_default().iter().rev() {
+            let _ = lock.release();
+        }
     }
 
     fn dir_record(&mut self) -> DirRecord {
@@ -179,6 +192,10 @@ impl Monitor<'_> {
     pub(super) fn release_dirs(&mut self) {
         let taken = std::mem::take(&mut self.claiming.taken);
         let locks = self.setup.dirs.locks();
+        // One that would cover others waits for them with its record in place.
+        if let Some(lock) = locks.get(taken).filter(|_| self.setup.plan.dirs.subtree) {
+            let _ = lock.release();
+        }
         for lock in locks.get(..taken).unwrap_or_default().iter().rev() {
             let dir = lock.dir().to_owned();
             if !lock.is_current() {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use lockkeeper::lock::dir::record::DirRecord;
 use lockkeeper::lock::dir::sessions::{LIMIT, Session, Sessions};
 use nix::sys::signal::Signal::SIGKILL;
 
@@ -27,7 +28,9 @@ impl Server {
         let folder = Dir::new();
         let mut command = Command::new("tmux");
         command.args(["-D", "-f", "/dev/null", "-L", "own"]);
-        let process = child::start(bare(&mut command).env("TMUX_TMPDIR", &*folder));
+        bare(&mut command).env("TMUX_TMPDIR", &*folder);
+        // The user's own may be one that lets nobody in.
+        let process = child::start(command.env("SHELL", "/bin/sh"));
         let server = Self { process, folder };
         until("the server listens", || {
             UnixStream::connect(server.socket()).is_ok()
@@ -178,6 +181,25 @@ fn the_socket_of_a_dead_server_says_that_its_sessions_are_gone() {
 }
 
 #[test]
+fn more_sockets_than_are_asked_leave_everything_open() {
+    need!("tmux");
+    let folder = Dir::new();
+    let paths = |count: usize| -> Vec<PathBuf> {
+        let names = (0..count).map(|number| folder.join(number.to_string()));
+        names.collect()
+    };
+    let state = |count| Sessions::ask(&paths(count), empty(), LIMIT).state("gt-toast");
+    assert_eq!(state(64), Session::Gone);
+    assert_eq!(state(65), Session::CannotTell);
+}
+
+#[test]
+fn a_server_without_a_session_has_none() {
+    need!("tmux");
+    assert_eq!(Server::start().ask().state("gt-toast"), Session::Gone);
+}
+
+#[test]
 fn the_servers_are_asked_once() {
     need!("tmux");
     let server = Server::with(&["gt-toast"]);
@@ -198,40 +220,53 @@ fn asking_starts_no_server() {
     assert!(!path.exists());
 }
 
+/// In a PID namespace of its own and with nothing in /tmp, where no other server of this machine is
+/// to be seen.
+fn alone(script: &str) -> Place {
+    let way = "unshare --pid --fork --kill-child --mount-proc";
+    let others =
+        r#"for dir in /tmp/tmux-*; do ! [ -d "$dir" ] || mount -t tmpfs none "$dir"; done"#;
+    Place::new(way, &format!("{others}; {script}"))
+}
+
+/// As gastown wrote it of a process that has ended.
+fn in_session(id: &str) -> DirRecord {
+    DirRecord {
+        session_id: id.to_owned(),
+        ..gastown(NOBODY)
+    }
+}
+
 #[test]
 fn without_tmux_nothing_is_known() {
-    need!("root", "unshare");
-    let mut record = gastown(NOBODY);
-    record.session_id = "%2".to_owned();
-    let place = Place::new("env", "PATH=/nowhere; judge");
-    assert_eq!(place.why(&record), "SessionUnknown");
+    need!("root", "unshare", "tmux");
+    assert_eq!(alone("judge").why(&in_session("%2")), "SessionGone");
+    let without = alone("PATH=/nowhere; judge");
+    assert_eq!(without.why(&in_session("%2")), "SessionUnknown");
 }
 
 #[test]
 fn the_session_decides_where_the_process_that_wrote_the_record_has_ended() {
     need!("root", "unshare", "tmux");
-    let server = Server::with(&["gt-toast"]);
-    // In a PID namespace of its own and with nothing in /tmp, where no other server of this machine
-    // is to be seen.
-    let way = "unshare --pid --fork --kill-child --mount-proc";
-    let why = |id: &str, tmux: &str| {
-        let mut record = gastown(NOBODY);
-        record.session_id = id.to_owned();
-        let others =
-            r#"for dir in /tmp/tmux-*; do ! [ -d "$dir" ] || mount -t tmpfs none "$dir"; done"#;
-        let place = Place::new(way, &format!("{others}; judge"));
-        let place = match tmux {
-            "TMUX" => place.env("TMUX", format!("{},1,0", server.socket().display())),
-            _ => place.env("TMUX_TMPDIR", &*server.folder),
-        };
-        place.why(&record)
+    let server = Server::with(&["gt-toast", "gt-tést"]);
+    let other = Server::with(&["gt-other"]);
+    let tmux = || format!("{},1,0", server.socket().display());
+    let by_tmux = |id| alone("judge").env("TMUX", tmux()).why(&in_session(id));
+    let by_folder = |id| {
+        let place = alone("judge").env("TMUX_TMPDIR", &*server.folder);
+        place.why(&in_session(id))
     };
-    for tmux in ["TMUX", "TMUX_TMPDIR"] {
-        for id in ["gt-toast", "%0", "$0"] {
-            assert_eq!(why(id, tmux), "SessionLives", "{id} {tmux}");
-        }
-        for id in ["gt-other", "%7", "$7"] {
-            assert_eq!(why(id, tmux), "SessionGone", "{id} {tmux}");
-        }
+    for id in ["gt-toast", "gt-tést", "%0", "$1"] {
+        assert_eq!(by_tmux(id), "SessionLives", "{id}");
+        assert_eq!(by_folder(id), "SessionLives", "{id}");
+    }
+    for id in ["gt-other", "gt-t__st", "%7", "$7"] {
+        assert_eq!(by_tmux(id), "SessionGone", "{id}");
+        assert_eq!(by_folder(id), "SessionGone", "{id}");
+    }
+    for id in ["gt-toast", "gt-other"] {
+        let both = alone("judge").env("TMUX", tmux());
+        let both = both.env("TMUX_TMPDIR", &*other.folder);
+        assert_eq!(both.why(&in_session(id)), "SessionLives", "{id}");
     }
 }

@@ -9,7 +9,7 @@
 //! | `file` | the file that was read; null: there is none |
 //! | `errors`, `warnings` | how many; with errors the exit code is 78 |
 //! | `checks` | each fact: `level` (`ok`, `warning`, `error`), `about` (`file`, `login`, `lock`, `job`, `journal`, `stop`, `here`), `text`; where it has them `subject` (a path or a name), `line`, `column`, `help` |
-//! | `locks` | each lock: `path`, `classes`, `shared_mount`, `placed` (false: refused), `exists`, `excludes` (null: not tried), `holders` and `waiting` (the records of living claims, the queue in its order) |
+//! | `locks` | each lock: `path`, `classes`, `shared_mount`, `placed` (false: refused), `exists`, `excludes` (null: not tried), `holders` and `waiting` (the records of living claims, the queue in its order), `lock_dirs` (the lock directories that are swept while it is held) |
 //! | `sketch` | without a file: the smallest one that fits |
 
 use std::fmt::Write as _;
@@ -107,6 +107,7 @@ pub(super) struct LockState {
     pub(super) excludes: Option<bool>,
     pub(super) holders: Vec<Record>,
     pub(super) waiting: Vec<Record>,
+    pub(super) lock_dirs: Vec<String>,
 }
 
 impl Report {

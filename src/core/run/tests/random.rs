@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 
-use super::world::{Climate, Dirs, Lock, Start, World};
+use super::world::{Climate, Dirs, Doubt, Lock, Start, World};
 use super::*;
 
 fn some_wait() -> impl Strategy<Value = Wait> {
@@ -30,13 +30,16 @@ prop_compose! {
         own_session in any::<bool>(),
         job_control in any::<bool>(),
         hup_stops in any::<bool>(),
+        unsure in any::<bool>(),
+        sweep in of(1..8_000_u64),
         ignored in prop_oneof![4 => Just(vec![]), 1 => Just(vec![SIGHUP]), 1 => Just(vec![SIGINT])],
     ) -> Facts {
         let mut limits = grace_of_final.map(with_final).unwrap_or_default();
         limits.timeout = timeout.map(ms);
         limits.idle_timeout = idle.map(ms);
         let stop = StopPlan { signal, grace: ms(grace), leftover_grace: ms(leftover_grace) };
-        Facts { wait, dirs, limits, stop, own_session, job_control, hup_stops, ignored }
+        let sweep = sweep.map(ms);
+        Facts { wait, dirs, limits, stop, own_session, job_control, hup_stops, unsure, ignored, sweep }
     }
 }
 
@@ -68,9 +71,10 @@ prop_compose! {
         traced in prop_oneof![3 => Just(0), 1 => 2..4_u64],
         descendants in 0..12_u64,
         late_ms in prop_oneof![3 => Just(0), 2 => 1..20_u64, 1 => 1_000..60_000_u64],
+        doubt in prop_oneof![Just(Doubt::None), Just(Doubt::Stays), (0..9_000_u64).prop_map(Doubt::EndsAfter)],
         seed in any::<u64>(),
     ) -> Climate {
-        Climate { busy, dirs, lock, start, ends_after, deaf, stuck, traced, descendants, late_ms, seed }
+        Climate { busy, dirs, lock, start, ends_after, deaf, stuck, traced, descendants, late_ms, doubt, seed }
     }
 }
 
@@ -136,6 +140,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         2 => (of(some_status()), any::<bool>()).prop_map(|(command, empty)| Event::Reaped { command, empty }),
         1 => (0..100_000_u64).prop_map(|at| Event::LastOutput { at: BOOT + ms(at) }),
         1 => pids.prop_map(|pids| Event::Survivors { pids }),
+        1 => (0..3_i64).prop_map(|stamp| Event::ClaimsSeen { stamps: vec![("r".to_owned(), stamp)] }),
+        2 => any::<bool>().prop_map(|doubtful| Event::Swept { doubtful }),
     ]
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Climate {
     pub(super) descendants: u64,
     /// Ticks come up to so many milliseconds late.
     pub(super) late_ms: u64,
+    /// What becomes of lock directories after the run.
+    pub(super) doubt: Doubt,
     /// Everything else that the world decides.
     pub(super) seed: u64,
 }
@@ -52,6 +54,15 @@ pub(super) enum Lock {
     Never,
     ReplacedAfter(u64),
     FailsAfter(u64),
+}
+
+/// Whether there are lock directories of which nobody knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    None,
+    /// Until each has given a sign of life, after so many milliseconds.
+    EndsAfter(u64),
+    Stays,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +130,12 @@ pub(super) struct World {
     started_at: Option<Time>,
     spawned: bool,
     watched: bool,
-    told_empty: bool,
+    split: bool,
+    empty_at: Option<Time>,
+    looked: bool,
+    /// Since when doubtful lock directories are watched.
+    swept_at: Option<Time>,
+    watch_ended: Option<Watched>,
     told_status: Option<Status>,
     stop_told: bool,
     first_reason: Option<Reason>,
@@ -155,7 +171,11 @@ impl World {
             started_at: None,
             spawned: false,
             watched: false,
-            told_empty: false,
+            split: false,
+            empty_at: None,
+            looked: false,
+            swept_at: None,
+            watch_ended: None,
             told_status: None,
             stop_told: false,
             first_reason: None,
@@ -280,16 +300,20 @@ impl World {
                 let (step, errno) = (*step, *errno);
                 self.first_reason
                     .get_or_insert(Reason::SpawnFailed { step, errno });
-                self.told_empty |= !forked;
+                if !forked {
+                    self.told_empty();
+                }
             }
             Event::Reaped { command, empty } => {
-                self.told_empty |= *empty && self.spawned;
+                if *empty && self.spawned {
+                    self.told_empty();
+                }
                 if let Some(status) = command {
                     self.told_status = Some(*status);
                     self.first_reason.get_or_insert(Reason::Ended);
                 }
             }
-            Event::Survivors { pids } => self.told_empty |= pids.is_empty(),
+            Event::Survivors { pids } if pids.is_empty() => self.told_empty(),
             Event::Signal { signo, kernel } => {
                 let passed_by = self.facts.ignored.contains(signo)
                     || (*kernel && !self.facts.own_session && *signo == SIGINT)
@@ -311,6 +335,11 @@ impl World {
             Event::GuardLost => self.stop_told = true,
             _ => {}
         }
+    }
+
+    fn told_empty(&mut self) {
+        self.empty_at.get_or_insert(self.now);
+        self.kill_by = None;
     }
 
     /// KILL is due within `time`, plus what two wake-ups may be late; at once needs none.
@@ -351,6 +380,7 @@ impl World {
                 assert!(!self.stop_told, "spawned after a stop");
                 assert!(self.facts.wait.is_none() || self.locked_at.is_some());
                 assert_eq!(self.facts.dirs.is_some(), self.dirs_got);
+                assert_eq!(self.looked, self.facts.sweep.is_some());
                 self.spawned = true;
                 return Some(self.spawn());
             }
@@ -390,6 +420,30 @@ impl World {
                     pids: self.survivors(),
                 });
             }
+            Action::TouchClaim => {
+                assert!(self.facts.unsure && self.locked_at.is_some());
+                let stamp = i64::try_from(self.roll(3)).unwrap();
+                let stamps = vec![("rival".to_owned(), stamp)];
+                return Some(Event::ClaimsSeen { stamps });
+            }
+            Action::ReportSplit { run_id } => {
+                assert_eq!(run_id, "rival");
+                assert!(!std::mem::replace(&mut self.split, true), "reported twice");
+            }
+            Action::LookAtLockDirs => {
+                assert!(!self.spawned && !std::mem::replace(&mut self.looked, true));
+            }
+            Action::Sweep => {
+                assert!(self.looked && self.empty_at == Some(self.now));
+                assert_eq!(self.swept_at.replace(self.now), None, "swept twice");
+                if let Doubt::EndsAfter(after) = self.climate.doubt {
+                    let end = Event::Swept { doubtful: false };
+                    self.file(self.now + ms(after), Happening::Told(end));
+                }
+                let doubtful = self.climate.doubt != Doubt::None;
+                return Some(Event::Swept { doubtful });
+            }
+            Action::EndWatch(watched) => self.judge_watch(*watched),
             Action::StopSelf => assert!(self.facts.job_control),
             Action::Note(note) => self.hear(note, event),
             Action::StartOver => {
@@ -460,7 +514,17 @@ impl World {
     fn judge_finish(&self, outcome: &Outcome, event: &Event) {
         assert_eq!(outcome.code, code(outcome.reason, outcome.status));
         if self.spawned {
-            assert!(self.told_empty, "the end of a tree that is not empty");
+            assert!(
+                self.empty_at.is_some(),
+                "the end of a tree that is not empty"
+            );
+            assert_eq!(
+                self.swept_at.is_some(),
+                self.looked && self.started_at.is_some()
+            );
+            if self.climate.doubt == Doubt::Stays {
+                assert_eq!(self.swept_at.is_some(), self.watch_ended.is_some());
+            }
             assert_eq!(Some(outcome.reason), self.first_reason);
             assert_eq!(self.named, self.named_gone);
         } else {
@@ -489,7 +553,9 @@ impl World {
         assert_eq!(outcome.status, status);
         let since = |from: Option<Time>| from.map_or(ms(0), |from| self.now.since(from));
         assert_eq!(outcome.held, since(self.locked_at));
-        assert_eq!(outcome.ran, since(self.started_at));
+        let empty_at = self.empty_at.unwrap_or(self.now);
+        let ran = self.started_at.map_or(ms(0), |at| empty_at.since(at));
+        assert_eq!(outcome.ran, ran);
         let waited = self.locked_at.unwrap_or(self.now).since(BOOT);
         let queues = self.facts.wait.is_some() || self.facts.dirs.is_some();
         assert_eq!(outcome.waited, if queues { waited } else { ms(0) });
@@ -507,6 +573,30 @@ impl World {
             Dirs::Held => Event::DirBusy { may_end: false },
             Dirs::Replaced => Event::DirReplaced,
             Dirs::Fail => Event::DirFailed,
+        }
+    }
+
+    /// A watch that removes anything was as long as the plan says, and not much longer.
+    fn judge_watch(&mut self, watched: Watched) {
+        assert_eq!(
+            self.watch_ended.replace(watched),
+            None,
+            "two ends of a watch"
+        );
+        let (began, refresh) = (self.swept_at.unwrap(), self.facts.sweep.unwrap());
+        match watched {
+            Watched::ToTheEnd => {
+                assert!(self.now >= began + refresh);
+                let again = self.now >= began + refresh + refresh;
+                assert!(
+                    again || self.now.since(began + refresh) <= ms(500),
+                    "proves nothing"
+                );
+            }
+            Watched::CutShort => assert!(self.stop_told),
+            Watched::Late => {
+                assert!(self.climate.late_ms > 500 && self.now >= began + refresh + refresh);
+            }
         }
     }
 

@@ -45,13 +45,13 @@ type Lay = fn(&Path);
 /// What is no file.
 const NO_FILES: [(&str, Lay); 4] = [
     ("a symbolic link", |path| {
-        symlink("/etc/passwd", path).unwrap()
+        symlink("/etc/passwd", path).unwrap();
     }),
     ("a symbolic link", |path| {
-        symlink("/no/such/target", path).unwrap()
+        symlink("/no/such/target", path).unwrap();
     }),
     ("a FIFO", |path| {
-        nix::unistd::mkfifo(path, Mode::S_IRWXU).unwrap()
+        nix::unistd::mkfifo(path, Mode::S_IRWXU).unwrap();
     }),
     ("a folder", |path| fs::create_dir(path).unwrap()),
 ];

@@ -7,6 +7,7 @@ use std::os::unix::net::UnixListener;
 use std::process::Command;
 
 use lockkeeper::lock::dir::record::DirRecord;
+use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use serde_json::Value;
@@ -16,7 +17,8 @@ use crate::support::child::{self, bare, output, text};
 use crate::support::copies::{Copies, NOBODY, gastown, json};
 use crate::support::need::need;
 use crate::support::pty::Pty;
-use crate::support::scene::Scene;
+use crate::support::scene::{Scene, waits_in};
+use crate::support::wait::until;
 
 #[test]
 fn a_tree_without_locks_is_clean() {
@@ -478,7 +480,7 @@ fn show_tells_of_a_shared_lock_who_holds_it_and_who_waits() {
     let scene = Scene::new();
     let _holder = scene.begun("", "out begun , hang");
     let waiter = scene.run("", "hang");
-    crate::support::wait::until("somebody waits", || scene.waiting() == 1);
+    until("somebody waits", || scene.waiting() == 1);
     let show = |args: &[&str]| {
         let mut command = Command::new(lockkeeper());
         output(
@@ -516,16 +518,13 @@ fn a_list_ends_as_others_do_when_it_is_interrupted_or_its_reader_has_gone() {
         output.status.success() && output.stderr.is_empty(),
         "{output:?}"
     );
-    // Stopped before it begins, interrupted, continued: the interrupt ends it.
-    let script = "kill -STOP $$; exec \"$0\" lock list /";
-    let mut command = Command::new("sh");
-    bare(&mut command).args(["-c", script]).arg(lockkeeper());
-    let mut list = child::start(&mut command);
-    crate::support::wait::until("it stopped", || {
-        fs::read_to_string(format!("/proc/{}/stat", list.pid()))
-            .is_ok_and(|stat| stat.contains(") T "))
-    });
-    child::signal(list.pid(), nix::sys::signal::Signal::SIGINT);
-    child::signal(list.pid(), nix::sys::signal::Signal::SIGCONT);
+    // More than a pipe holds, and nobody reads it.
+    for name in 0..600 {
+        copies.write(&format!("{name}"), "{");
+    }
+    let mut list = child::start(&mut copies.command("list --json ROOT"));
+    let pid = list.pid();
+    until("it waits for its reader", || waits_in(pid, libc::SYS_write));
+    child::signal(pid, Signal::SIGINT);
     assert_eq!(list.wait().signal(), Some(2));
 }

@@ -70,6 +70,15 @@ pub struct Found<'a> {
 /// # Errors
 /// `root` itself cannot be opened as a directory.
 pub fn walk(root: &Path, skip: &Skip, found: &(dyn Fn(&Found<'_>) + Sync)) -> io::Result<Seen> {
+    walk_by(threads(), root, skip, found)
+}
+
+fn walk_by(
+    threads: usize,
+    root: &Path,
+    skip: &Skip,
+    found: &(dyn Fn(&Found<'_>) + Sync),
+) -> io::Result<Seen> {
     let flags = OFlag::O_DIRECTORY | OFlag::O_NONBLOCK;
     let dir = File::options()
         .read(true)
@@ -88,7 +97,7 @@ pub fn walk(root: &Path, skip: &Skip, found: &(dyn Fn(&Found<'_>) + Sync)) -> io
         seen: Mutex::default(),
     };
     thread::scope(|scope| {
-        for _ in 1..threads() {
+        for _ in 1..threads {
             // Where no further thread is allowed, fewer do it.
             let _ = thread::Builder::new()
                 .stack_size(256 * 1024)

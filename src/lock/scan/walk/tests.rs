@@ -12,8 +12,12 @@ use super::*;
 
 /// The directories with a `.runtime`, below `root` and without it.
 fn found(root: &Path, skip: &Skip) -> (BTreeSet<PathBuf>, Seen) {
+    found_by(threads(), root, skip)
+}
+
+fn found_by(threads: usize, root: &Path, skip: &Skip) -> (BTreeSet<PathBuf>, Seen) {
     let all = Mutex::new(BTreeSet::new());
-    let seen = walk(root, skip, &|found| {
+    let seen = walk_by(threads, root, skip, &|found| {
         let path = found.path.strip_prefix(root).unwrap();
         assert!(lock(&all).insert(path.to_owned()), "twice: {path:?}");
     })
@@ -89,11 +93,13 @@ fn every_directory_of_a_wide_and_deep_tree_is_read_exactly_once() {
         fs::create_dir_all(dir.join(&name).join(".runtime")).unwrap();
         expected.insert(name);
     }
-    let (got, seen) = found(&dir, &Skip::new(true, &[]));
-    assert_eq!(got.len(), expected.len());
-    assert_eq!(got, expected);
-    assert_eq!(seen.directories, expected.len() + 120 + 2);
-    assert!(seen.unread.is_empty(), "{seen:?}");
+    for threads in [1, 2, 5] {
+        let (got, seen) = found_by(threads, &dir, &Skip::new(true, &[]));
+        assert_eq!(got.len(), expected.len());
+        assert_eq!(got, expected);
+        assert_eq!(seen.directories, expected.len() + 120 + 2);
+        assert!(seen.unread.is_empty(), "{seen:?}");
+    }
 }
 
 #[test]

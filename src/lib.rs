@@ -13,7 +13,7 @@
 //! | [`core`] | pure: the state machines of a run and of the job table, timers, notes |
 //! | [`run`] | guard and monitor: the shell round one run |
 //! | [`init`] | the shell round the job table |
-//! | [`lock`] | the shared lock, claims, placement |
+//! | [`lock`] | the shared lock, claims, lock directories, placement |
 //! | [`journal`] | notes → journald or standard error |
 //! | [`trouble`] | error numbers in words: why, and what to do |
 //! | [`sys`] | the only unsafe code: signals, wait, spawn, /proc, poll, clock |
@@ -39,13 +39,15 @@
 //!    process is killed at whatever moment, also beside plain flock(1) users.
 //! 2. `interactive_never_locks`: by type; an interactive class has no lock field.
 //! 3. `held_until_tree_empty`: the lock is held until the last process of the job's tree is gone.
-//! 4. `released_after_end`: a run that is over, by whatever path, holds nothing.
+//! 4. `released_after_end`: a run that is over, by whatever path, holds nothing; within its stop's graces
+//!    and 3 s, and `refresh` more where it left a lock directory that is watched.
 //! 5. `no_survivors`: no process of a run's tree outlives the run.
 //! 6. `pid1_never_blocks`: not on a log, a lock, a pipe, a child or a file system; idle, no process
 //!    makes a system call.
 //! 7. `exit_status_kept`: the command's own status is the caller's, unchanged.
 //! 8. `nothing_removed_on_doubt`: absent on purpose is any code that removes or unlocks what it
-//!    cannot judge. (The sweep of lock directories, to which this applies most, is still to come.)
+//!    cannot judge. The sweep of lock directories, to which this applies most, moves nothing but what
+//!    is dead ([`lock::sweep`]).
 //! 9. `deterministic_core`: recorded event logs replay to the same actions ([`run::event_log`]).
 //!
 //! The residue, by design: guard and monitor of one run killed in the same instant. When a PID 1 is
@@ -66,10 +68,26 @@
 //! - **A claim's latch is taken before the fork, its record written after the command has started:**
 //!   information is off the command's path. A nested run asks the latch, as who started us has the
 //!   lock, and where the record can tell it, whether it is below that run's monitor ([`run::nested`]).
+//! - **Lock directories are swept by the monitor alone.** A guard that has lost its monitor does not know
+//!   what was there before the run. What is left goes at the start of a later one: at once if the login
+//!   is `exclusive`, else when it is stale.
+//! - **An interactive run claims its login, beside the lock that it never opens:** so the sweep of an
+//!   `exclusive` login knows that it is not alone.
 //! - **The lock's file is watched from the second second on.** The kernel takes milliseconds to end an
 //!   inotify watch; a shorter run compares the file once, at its end.
+//! - **Where a file system cannot be judged, two holders are found out, not prevented**
+//!   ([`core::run`]): each touches its claim once a second and looks at the others', in a thread of its
+//!   own, as such a file system may hang. Nothing beside such a lock is cleared away: what looks free
+//!   there may be held through another mount.
 //! - **The monitor prepares the command while it waits,** so that nothing but a fork stands between
 //!   the lock and the command.
+//! - **A command starts in its monitor's memory** (`CLONE_VM`, and not `CLONE_VFORK`): nothing is copied
+//!   between the lock and the program, and a monitor never waits for a program that lies on a dead file
+//!   server. The child calls the kernel without libc, whose `errno` is the monitor's. Who becomes another
+//!   user, or shares a terminal, gets a copy ([`sys::spawn`]).
+//! - **The end of a process is left to the kernel,** which frees all of it in one go.
+//! - **Two mounts are asked about, by statmount(2),** where the kernel knows it (6.13): it prints the whole
+//!   table at a microsecond a line.
 //! - **Not built for NFS:** the waiter is a thread, not a process of its own; a wait that hangs in the
 //!   kernel ends only with its process.
 

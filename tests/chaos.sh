@@ -5,10 +5,12 @@
 #   tests/chaos.sh chain [--seed N] …                    `flock -w … timeout …` in its place
 #   tests/chaos.sh red [--seed N] …                      each broken variant in tests/chaos/ in its
 #                                                        place; fails if one is not caught
+#   tests/chaos.sh sweep [--rounds N]                    200 living lock directories of the real
+#                                                        proper-lockfile beside as many runs
 set -eu
 cd "$(dirname "$0")/.."
 what=lockkeeper
-case ${1-} in chain | red) what=$1 && shift ;; esac
+case ${1-} in chain | red | sweep) what=$1 && shift ;; esac
 while [ $# -ge 2 ]; do
     case $1 in
         --seed) export LOCKKEEPER_CHAOS_SEED="$2" ;;
@@ -18,12 +20,12 @@ while [ $# -ge 2 ]; do
     esac
     shift 2
 done
-[ $# = 0 ] || { sed -n 's/^# *//; 2,7p' "$0" >&2; exit 64; }
+[ $# = 0 ] || { sed -n 's/^# *//; 2,9p' "$0" >&2; exit 64; }
 target=$(cargo metadata --locked --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 
 # play TEST: with what stands in LOCKKEEPER_CHAOS_PROGRAM.
 play() {
-    cargo test --locked --quiet --test it "chaos::$1" -- --nocapture
+    cargo test --locked --quiet --test it "$1" -- --nocapture
 }
 
 # The tests' own programs; Cargo builds no example for one test.
@@ -34,9 +36,12 @@ case $what in
         export LOCKKEEPER_CHAOS_PROGRAM="$target/release/lockkeeper"
         : "${LOCKKEEPER_CHAOS_ROUNDS:=10000}"
         export LOCKKEEPER_CHAOS_ROUNDS
-        play no_kill
+        play chaos::no_kill
         ;;
-    chain) play the_chain ;;
+    chain) play chaos::the_chain ;;
+    sweep)
+        LOCKKEEPER_SWEEP_ROUNDS=${LOCKKEEPER_CHAOS_ROUNDS:-200} play sweep::peers::no_living_owner
+        ;;
     red)
         : "${LOCKKEEPER_CHAOS_ROUNDS:=600}"
         export LOCKKEEPER_CHAOS_ROUNDS LOCKKEEPER_CHAOS_RED
@@ -54,7 +59,7 @@ case $what in
             (cd "$copy" && CARGO_TARGET_DIR=../build cargo build --locked --quiet --bin lockkeeper)
             cp "$target/chaos/build/debug/lockkeeper" "$target/chaos/$name"
             export LOCKKEEPER_CHAOS_PROGRAM="$target/chaos/$name"
-            play no_kill
+            play chaos::no_kill
         done
         ;;
 esac

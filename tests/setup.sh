@@ -25,6 +25,7 @@ tini tini comparison
 /lib/systemd/systemd-journald systemd journal
 logger bsdutils journal
 strace strace system-call
+bindfs bindfs split
 unshare util-linux namespace
 timeout coreutils comparison
 tmux tmux terminal
@@ -33,7 +34,8 @@ hyperfine hyperfine cost
 cc gcc all
 patch patch chaos
 npm npm agent
-go golang-go directory-lock'
+go golang-go directory-lock
+node nodejs peer'
 
 have() {
     case $1 in
@@ -87,6 +89,21 @@ if ! grep -qs "\"version\": \"$agent\"" "$real/node_modules/@anthropic-ai/claude
     mkdir -p "$real"
     { have npm && npm install --prefix "$real" --no-audit --no-fund --loglevel=error \
         "@anthropic-ai/claude-code@$agent" >&2; } || lacks "claude-code $agent from npm" agent
+fi
+
+# Who else makes lock directories: the library by which the agent makes its own.
+peer=4.1.2
+real=$target/real/peer
+if ! grep -qs "\"version\": \"$peer\"" "$real/node_modules/proper-lockfile/package.json"; then
+    mkdir -p "$real"
+    { have npm && npm install --prefix "$real" --no-audit --no-fund --loglevel=error \
+        "proper-lockfile@$peer" >&2; } || lacks "proper-lockfile $peer from npm" peer
+fi
+
+# For one line of the benchmarks alone; nothing else misses it.
+if ! have go && [ "${LOCKKEEPER_BENCH:-0}" = 1 ] && have apt-get; then
+    $sudo apt-get -q -o DPkg::Lock::Timeout=600 install -y --no-install-recommends golang-go >&2 ||
+        echo "note: no go: the benchmark leaves out filepath.Walk" >&2
 fi
 
 have cargo-nextest || echo "note: cargo-nextest is not here: cargo test runs the tests, one process for all" >&2

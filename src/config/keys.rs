@@ -56,6 +56,10 @@ pub enum Shape {
     Name,
     /// An absolute path.
     Path,
+    /// `true` or `false`, an absolute path, or a list of them.
+    DirLock,
+    /// A list of absolute paths.
+    Paths,
     /// An absolute path of a folder, or `env:NAME`.
     Identity,
     /// A time of at least this length.
@@ -157,6 +161,15 @@ pub const KEYS: &[Key] = keys! {
     "lock" in Class: Shape::Name, "session.lock in the identity's folder",
         "the [locks.NAME] on which the jobs take turns", also "locks" "mutex";
 
+    "lock_dirs" in Class: Shape::Paths, "those that Claude Code makes for the identity's folder",
+        "lock directories that a killed agent leaves: cleared when their owner is dead", also "lock_directories" "sweep" "sweep_dirs";
+    "refresh" in Class: at_least(MILLISECOND), "6s",
+        "how long a new lock directory is watched after a run: longer than an owner takes to refresh his own", also "heartbeat_interval" "update";
+    "stale_after" in Class: at_least(SECOND), "60s",
+        "the owner of a lock directory that was not refreshed for so long is dead", also "stale";
+    "exclusive" in Class: Shape::Flag, "false",
+        "whether all who use the identity run under lockkeeper: a new lock directory need not be watched then";
+
     // [classes.NAME] and [jobs.NAME]
     "timeout" in Class Job: or_forever(MILLISECOND), "forever",
         "the longest a command may run", also "max_runtime" "time_limit" "runtime";
@@ -170,6 +183,12 @@ pub const KEYS: &[Key] = keys! {
         "variables that are added to the environment; those of a job are added to its class's", also "environment" "variables";
     "dir" in Class Job: Shape::Path, "the one that lockkeeper was started in",
         "the working directory", also "cwd" "workdir" "working_dir" "working_directory" "chdir";
+    "dir_lock" in Class Job: Shape::DirLock, "false",
+        "one agent at a time in the working directory, or in the directories that are named", also "directory_lock" "workdir_lock";
+    "on_conflict" in Class Job: Shape::Word(&["wait", "fail"]), "wait for batch; interactive only fails",
+        "what is done where a directory is locked: wait, at most for `wait`, or fail at once", also "if_locked";
+    "subtree" in Class Job: Shape::Flag, "false",
+        "whether a directory lock covers the folders below it", also "recursive";
     "user" in Class Job: Shape::Text, "lockkeeper's own",
         "the user to run as, by name or number", also "uid" "run_as";
     "group" in Class Job: Shape::Text, "the user's own",
@@ -208,13 +227,6 @@ pub const KEYS: &[Key] = keys! {
         "how long processes that outlive the command have after TERM, before KILL", also "leftover";
 
     // Later versions.
-    "dir_lock" in Class Job: Shape::NotBuilt, "", "a lock on the working directory: one agent per working copy";
-    "on_conflict" in Class Job: Shape::NotBuilt, "", "waiting or failing where a directory is locked";
-    "subtree" in Class Job: Shape::NotBuilt, "", "a directory lock that covers the folders below";
-    "lock_dirs" in Class: Shape::NotBuilt, "", "clearing the lock directories that a killed agent leaves";
-    "exclusive" in Class: Shape::NotBuilt, "", "clearing lock directories at once";
-    "refresh" in Class: Shape::NotBuilt, "", "watching lock directories for a sign of life";
-    "stale_after" in Class: Shape::NotBuilt, "", "the age at which a lock directory is dead";
     "heartbeat" in Class Job: Shape::NotBuilt, "", "a watchdog that the command feeds";
     "ready_timeout" in Class Job: Shape::NotBuilt, "", "the time to READY=1";
     "restart" in Class Job: Shape::NotBuilt, "", "starting a job again when it fails";
@@ -271,6 +283,8 @@ mod tests {
         for (scope, name, used) in [
             (Scope::Init, "stop_within", plan::DEFAULT_STOP_WITHIN),
             (Scope::Class, "wait", plan::DEFAULT_WAIT),
+            (Scope::Class, "refresh", plan::DEFAULT_REFRESH),
+            (Scope::Class, "stale_after", plan::DEFAULT_STALE_AFTER),
             (Scope::Final, "grace", plan::DEFAULT_FINAL_GRACE),
             (Scope::Stop, "grace", plan::DEFAULT_GRACE),
             (Scope::Stop, "leftover_grace", plan::DEFAULT_LEFTOVER_GRACE),

@@ -5,7 +5,7 @@
 //! it to the guard as JSON, so that a running run keeps its plan whatever happens to the file.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,13 @@ pub const DEFAULT_FINAL_GRACE: Duration = Duration::from_secs(30);
 pub const DEFAULT_WAIT: Duration = Duration::from_mins(10);
 /// The time for an orderly stop of everything; below the 10 s after which Docker and podman kill.
 pub const DEFAULT_STOP_WITHIN: Duration = Duration::from_secs(9);
+
+/// How long a new lock directory is watched: longer than its owner takes to refresh it.
+pub const DEFAULT_REFRESH: Duration = Duration::from_secs(6);
+/// After how long without a sign of life the owner of a lock directory is dead.
+pub const DEFAULT_STALE_AFTER: Duration = Duration::from_mins(1);
+/// The lock's name in the folder of an identity.
+pub const LOCK_NAME: &str = "session.lock";
 
 /// A whole configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +102,8 @@ pub struct ClassPlan {
     pub stop: StopPlan,
     /// As in [`RunPlan`].
     pub identity: Option<Identity>,
+    /// As in [`RunPlan`].
+    pub dirs: DirPlan,
 }
 
 impl ClassPlan {
@@ -115,6 +124,7 @@ impl ClassPlan {
             limits: Limits::default(),
             stop: StopPlan::default(),
             identity: None,
+            dirs: DirPlan::default(),
         }
     }
 
@@ -133,6 +143,7 @@ impl ClassPlan {
             limits: self.limits,
             stop: self.stop,
             identity: self.identity,
+            dirs: self.dirs,
         }
     }
 }
@@ -164,6 +175,36 @@ pub struct RunPlan {
     pub stop: StopPlan,
     /// The folder whose tokens rotate, or the variable that holds a login of its own.
     pub identity: Option<Identity>,
+    /// The directories that it locks.
+    pub dirs: DirPlan,
+}
+
+/// Which directories a run locks: each for one agent at a time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirPlan {
+    /// Whether its own working directory is one of them.
+    pub own: bool,
+    /// Others, or the only ones.
+    pub also: Vec<PathBuf>,
+    /// Whether a lock covers the folders below its directory.
+    pub subtree: bool,
+}
+
+impl DirPlan {
+    /// Whether it locks any directory.
+    pub const fn any(&self) -> bool {
+        self.own || !self.also.is_empty()
+    }
+}
+
+/// What a run does where a directory that it wants is somebody else's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnConflict {
+    /// It ends at once.
+    Fail,
+    /// It waits; the time is that for the shared lock, and both waits together have no more.
+    Wait(Wait),
 }
 
 /// The two kinds of classes. Only one of them can name a lock.
@@ -176,10 +217,29 @@ pub enum Kind {
     Batch {
         /// The shared lock; `None` where the identity needs none (nothing rotates).
         lock: Option<LockPlan>,
+        /// What it does where a directory is locked. An interactive kind can only fail.
+        on_conflict: OnConflict,
     },
 }
 
 impl Kind {
+    /// A batch kind that waits for directories as long as for its lock.
+    pub fn batch(lock: Option<LockPlan>) -> Self {
+        let wait = lock
+            .as_ref()
+            .map_or(Wait::AtMost(DEFAULT_WAIT), |lock| lock.wait);
+        let on_conflict = OnConflict::Wait(wait);
+        Self::Batch { lock, on_conflict }
+    }
+
+    /// What a run of this kind does where a directory is locked.
+    pub const fn on_conflict(&self) -> OnConflict {
+        match self {
+            Self::Interactive => OnConflict::Fail,
+            Self::Batch { on_conflict, .. } => *on_conflict,
+        }
+    }
+
     /// The word for it in files and in the journal.
     pub const fn name(&self) -> &'static str {
         match self {
@@ -192,8 +252,13 @@ impl Kind {
     pub const fn lock(&self) -> Option<&LockPlan> {
         match self {
             Self::Interactive => None,
-            Self::Batch { lock } => lock.as_ref(),
+            Self::Batch { lock, .. } => lock.as_ref(),
         }
+    }
+
+    /// The lock directories to sweep, which only a run with a shared lock can have.
+    pub fn sweep(&self) -> Option<&SweepPlan> {
+        self.lock()?.sweep.as_ref()
     }
 }
 
@@ -206,6 +271,41 @@ pub struct LockPlan {
     pub shared_mount: SharedMount,
     /// The time in the queue.
     pub wait: Wait,
+    /// What is swept before and after each run, while the lock is held; `None`: nothing.
+    pub sweep: Option<SweepPlan>,
+}
+
+/// Lock directories, which a killed agent leaves and the next one waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweepPlan {
+    /// The directories; never empty.
+    pub dirs: Vec<PathBuf>,
+    /// How long a new one is watched for a sign of life after the run.
+    pub refresh: Duration,
+    /// One without a sign of life for so long is dead; longer than `refresh`.
+    pub stale_after: Duration,
+    /// Whether all who use the login run under lockkeeper.
+    pub exclusive: bool,
+}
+
+impl SweepPlan {
+    /// The lock directories that Claude Code makes for the login in `identity`, as strace(1) shows
+    /// (2.1.197): `.oauth_refresh.lock` in it, and an older one beside it; that of `.claude.json`,
+    /// which lies in `$CLAUDE_CONFIG_DIR`, and without that variable beside `~/.claude`.
+    pub fn dirs_of(identity: &Path) -> Vec<PathBuf> {
+        let mut beside = identity.as_os_str().to_owned();
+        beside.push(".lock");
+        let mut dirs = vec![
+            identity.join(".oauth_refresh.lock"),
+            beside.into(),
+            identity.join(".claude.json.lock"),
+        ];
+        // Beside a login of another name it is that of another login.
+        if identity.ends_with(".claude") {
+            dirs.push(identity.with_file_name(".claude.json.lock"));
+        }
+        dirs
+    }
 }
 
 /// How much is asked of the mount that a lock lies on (crate documentation, placement).

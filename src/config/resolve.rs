@@ -11,14 +11,15 @@ use std::path::Path;
 use super::findings::Findings;
 use super::nearest::nearest;
 use super::plan::{
-    ClassPlan, DEFAULT_FINAL_GRACE, DEFAULT_STOP_WITHIN, DEFAULT_WAIT, Every, FinalLine, Identity,
-    InitPlan, JobPlan, Kind, LockPlan, SharedMount, Start, Stdin, Wait,
+    ClassPlan, DEFAULT_FINAL_GRACE, DEFAULT_REFRESH, DEFAULT_STALE_AFTER, DEFAULT_STOP_WITHIN,
+    DEFAULT_WAIT, Every, FinalLine, Identity, InitPlan, JobPlan, Kind, LOCK_NAME, LockPlan,
+    OnConflict, SharedMount, Start, Stdin, SweepPlan, Wait,
 };
 use super::report::shown;
 use super::sheet::{File, Sheet};
 
-/// The lock's name in the folder of an identity.
-const LOCK_NAME: &str = "session.lock";
+/// The keys about lock directories.
+const SWEEP_KEYS: [&str; 4] = ["lock_dirs", "refresh", "stale_after", "exclusive"];
 /// The classes that need no table.
 const BUILT_IN: [&str; 2] = ["batch", "interactive"];
 
@@ -80,7 +81,7 @@ pub(crate) fn resolve<'f>(
 pub(crate) fn built_in_class(name: &str) -> ClassPlan {
     let kind = match name {
         "interactive" => Kind::Interactive,
-        _ => Kind::Batch { lock: None },
+        _ => Kind::batch(None),
     };
     ClassPlan::new(name, kind)
 }
@@ -118,8 +119,16 @@ fn class<'f>(sheet: &'f Sheet, file: &'f File, findings: &mut Findings) -> Class
     match kind {
         Kind::Interactive => refuse_lock_keys(sheet, findings),
         Kind::Batch { .. } => {
-            let lock = lock_of(sheet, plan.identity.as_ref(), file, findings);
-            plan.kind = Kind::Batch { lock };
+            let mut lock = lock_of(sheet, plan.identity.as_ref(), file, findings);
+            match &mut lock {
+                Some(lock) => sweep_under(lock, sheet, plan.identity.as_ref(), findings),
+                // A lock that is named and not there has been told.
+                None if sheet.has("lock") => {}
+                None => refuse_sweep_keys(sheet, findings),
+            }
+            plan.kind = Kind::batch(lock);
+            let wait = sheet.limit("wait");
+            conflicts(sheet, &mut plan.kind, wait);
         }
     }
     Class {
@@ -148,12 +157,16 @@ fn kind(sheet: &Sheet, findings: &mut Findings) -> Kind {
     }
     match built_in.or(said) {
         Some("interactive") => Kind::Interactive,
-        _ => Kind::Batch { lock: None },
+        _ => Kind::batch(None),
     }
 }
 
 fn refuse_lock_keys(sheet: &Sheet, findings: &mut Findings) {
-    for key in ["lock", "wait", "shared_mount"] {
+    refuse_to_wait(sheet, findings);
+    for key in ["lock", "wait", "shared_mount"]
+        .into_iter()
+        .chain(SWEEP_KEYS)
+    {
         if let Some(span) = sheet.key_span(key) {
             let message = format!(
                 "`{key}` in {}: an interactive class never takes a lock",
@@ -166,6 +179,33 @@ fn refuse_lock_keys(sheet: &Sheet, findings: &mut Findings) {
             };
             findings.error(span, message, help);
         }
+    }
+}
+
+/// By type an interactive run fails where a directory is locked: somebody waits at it.
+fn refuse_to_wait(sheet: &Sheet, findings: &mut Findings) {
+    if sheet.text("on_conflict") == Some("wait") {
+        let message = format!(
+            "`on_conflict` in {}: an interactive run never waits for a directory",
+            sheet.title
+        );
+        let help = "take it out: it fails at once and says who has the directory";
+        findings.error(sheet.value_span("on_conflict"), message, help);
+    }
+}
+
+/// What a batch kind does where a directory is locked; `wait`: what this table or the one above it
+/// says of the time, where no lock does.
+fn conflicts(sheet: &Sheet, kind: &mut Kind, wait: Option<Wait>) {
+    let Kind::Batch { lock, on_conflict } = kind else {
+        return;
+    };
+    let wait = lock.as_ref().map(|lock| lock.wait).or(wait);
+    let wait = wait.unwrap_or(Wait::AtMost(DEFAULT_WAIT));
+    match (sheet.text("on_conflict"), &on_conflict) {
+        (Some("fail"), _) => *on_conflict = OnConflict::Fail,
+        (Some(_), _) | (None, OnConflict::Wait(_)) => *on_conflict = OnConflict::Wait(wait),
+        (None, OnConflict::Fail) => {}
     }
 }
 
@@ -185,6 +225,7 @@ fn lock_of(
             path: folder.join(LOCK_NAME),
             shared_mount: shared_mount(sheet),
             wait: wait(sheet).unwrap_or(Wait::AtMost(DEFAULT_WAIT)),
+            sweep: None,
         });
     };
     if let Some(span) = sheet.key_span("shared_mount") {
@@ -203,7 +244,67 @@ fn lock_of(
         wait: wait(sheet)
             .or_else(|| wait(lock))
             .unwrap_or(Wait::AtMost(DEFAULT_WAIT)),
+        sweep: None,
     })
+}
+
+/// What is swept while `lock` is held: the directories that are listed, else the identity's own.
+fn sweep_under(
+    lock: &mut LockPlan,
+    sheet: &Sheet,
+    identity: Option<&Identity>,
+    findings: &mut Findings,
+) {
+    let dirs = match (sheet.paths("lock_dirs"), identity) {
+        (Some(listed), _) => listed.to_vec(),
+        (None, Some(Identity::Folder(folder))) => SweepPlan::dirs_of(folder),
+        (None, _) => Vec::new(),
+    };
+    if dirs.is_empty() {
+        for key in ["refresh", "stale_after", "exclusive"] {
+            if let Some(span) = sheet.key_span(key).filter(|_| !sheet.has("lock_dirs")) {
+                let message = format!("`{key}` in {}, which has no lock directories", sheet.title);
+                let help = "they follow from identity = \"/…\", or write lock_dirs = [\"/…\"]; \
+                            else take it out";
+                findings.missing(span, message, help);
+            }
+        }
+        return;
+    }
+    if dirs.contains(&lock.path) {
+        let message = "`lock_dirs` names the lock itself, which is a file and stays for ever";
+        findings.error(sheet.value_span("lock_dirs"), message, "take it out");
+    }
+    let refresh = sheet.time("refresh").unwrap_or(DEFAULT_REFRESH);
+    let stale_after = sheet.time("stale_after").unwrap_or(DEFAULT_STALE_AFTER);
+    if stale_after <= refresh {
+        let key = if sheet.has("stale_after") {
+            "stale_after"
+        } else {
+            "refresh"
+        };
+        let message = "`stale_after` must be longer than `refresh`";
+        let help = "an owner who is silent for `refresh` may still live; \
+                    after `stale_after` all who use the library take him for dead";
+        findings.error(sheet.value_span(key), message, help);
+    }
+    lock.sweep = Some(SweepPlan {
+        dirs,
+        refresh,
+        stale_after,
+        exclusive: sheet.flag("exclusive").unwrap_or(false),
+    });
+}
+
+fn refuse_sweep_keys(sheet: &Sheet, findings: &mut Findings) {
+    for key in SWEEP_KEYS {
+        if let Some(span) = sheet.key_span(key) {
+            let message = format!("`{key}` in {}, whose jobs take no turns", sheet.title);
+            let help = "lock directories are cleared while the lock is held: \
+                        write identity = \"/…\" or lock = \"NAME\", or take it out";
+            findings.missing(span, message, help);
+        }
+    }
 }
 
 fn shared_mount(sheet: &Sheet) -> SharedMount {
@@ -270,6 +371,13 @@ fn apply(sheet: &Sheet, plan: &mut ClassPlan, findings: &mut Findings) {
     }
     if let Some(group) = sheet.text("group") {
         plan.group = Some(group.to_owned());
+    }
+    if let Some((own, also)) = sheet.dir_lock("dir_lock") {
+        plan.dirs.own = own;
+        plan.dirs.also = also.to_vec();
+    }
+    if let Some(subtree) = sheet.flag("subtree") {
+        plan.dirs.subtree = subtree;
     }
     match sheet.text("stdin") {
         Some("inherit") => plan.stdin = Stdin::Inherit,
@@ -338,8 +446,29 @@ fn job<'f>(sheet: &'f Sheet, classes: &[Class<'f>], findings: &mut Findings) -> 
             let message = format!("`wait` in {}: an interactive job never waits", sheet.title);
             findings.error(span, message, "take it out, or give the job a batch class");
         }
-        (Kind::Batch { lock: Some(lock) }, Some(limit), _) => lock.wait = limit,
+        (
+            Kind::Batch {
+                lock: Some(lock), ..
+            },
+            Some(limit),
+            _,
+        ) => lock.wait = limit,
         _ => {}
+    }
+    if plan.kind == Kind::Interactive {
+        refuse_to_wait(sheet, findings);
+    }
+    let of_class = class.sheet.and_then(|class| class.limit("wait"));
+    conflicts(sheet, &mut plan.kind, sheet.limit("wait").or(of_class));
+    let refused = sheet.has("dir_lock") && sheet.dir_lock("dir_lock").is_none();
+    if !plan.dirs.any() && !refused {
+        for key in ["on_conflict", "subtree"] {
+            if let Some(span) = sheet.key_span(key) {
+                let message = format!("`{key}` in {}, which locks no directory", sheet.title);
+                let help = "write dir_lock = true for the job's own, or take it out";
+                findings.error(span, message, help);
+            }
+        }
     }
     let command = sheet.command("command").unwrap_or_default().to_vec();
     Some(Job {

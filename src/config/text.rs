@@ -121,7 +121,7 @@ fn no_time(key: &Key, raw: &str, text: &str, error: &humantime::DurationError) -
 /// A time that suits the key.
 pub(crate) fn example(key: &Key) -> &'static str {
     match key.default {
-        "10m" | "9s" | "30s" | "15s" | "1s" => key.default,
+        "10m" | "9s" | "30s" | "15s" | "1s" | "6s" | "60s" => key.default,
         "0s" => "30s",
         _ => "15m",
     }

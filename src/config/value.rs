@@ -24,6 +24,7 @@ pub(crate) enum Value {
     /// The name, and how the file writes it.
     Name(String, String),
     Path(PathBuf),
+    Paths(Vec<PathBuf>),
     Identity(Identity),
     Time(Wait),
     Flag(bool),
@@ -45,14 +46,16 @@ impl Reader<'_> {
     pub(crate) fn value(&mut self, key: &Key, value: &Spanned<DeValue<'_>>) -> Option<Value> {
         let span = value.span();
         match (key.shape, value.get_ref()) {
-            (Shape::Flag, DeValue::Boolean(flag)) => Some(Value::Flag(*flag)),
+            (Shape::Flag | Shape::DirLock, DeValue::Boolean(flag)) => Some(Value::Flag(*flag)),
             (Shape::Command, DeValue::Array(_)) => self.command(value),
+            (Shape::Paths | Shape::DirLock, DeValue::Array(items)) => self.paths(key, items),
             (Shape::Env, DeValue::Table(table)) => Some(self.variables(table)),
             (
                 Shape::Literal
                 | Shape::Text
                 | Shape::Name
                 | Shape::Path
+                | Shape::DirLock
                 | Shape::Identity
                 | Shape::Time { .. }
                 | Shape::Word(_)
@@ -121,7 +124,7 @@ impl Reader<'_> {
                 Shape::Time { least, forever } => time(key, raw, text, least, forever),
                 Shape::Word(words) => word(key, raw, text, words),
                 Shape::Signal => signal(raw, text),
-                Shape::Path => path(key, raw, text).map(Value::Path),
+                Shape::Path | Shape::DirLock => path(key, raw, text).map(Value::Path),
                 Shape::Identity => identity(key, raw, text),
                 Shape::Name => Ok(Value::Name(text.to_owned(), raw.to_owned())),
                 _ => Ok(Value::Text(text.to_owned())),
@@ -161,6 +164,37 @@ impl Reader<'_> {
         (words.len() == items.len() && !words.is_empty()).then_some(Value::Command(words))
     }
 
+    /// All of them, or none where one is wrong.
+    fn paths(&mut self, key: &Key, items: &[Spanned<DeValue<'_>>]) -> Option<Value> {
+        let mut paths = Vec::with_capacity(items.len());
+        for item in items {
+            let span = item.span();
+            let Some(raw) = item.get_ref().as_str() else {
+                let message = format!(
+                    "`{}` must be a list of texts, and this is {}",
+                    key.name,
+                    found(item.get_ref())
+                );
+                self.findings.error(&span, message, "write \"/…\"");
+                continue;
+            };
+            let Some(text) = self.expanded(raw, &span, false) else {
+                continue;
+            };
+            match path(key, raw, &text) {
+                Ok(path) if path.file_name().is_none() && key.shape == Shape::Paths => {
+                    let message = format!("`{}` has a path without a name at its end", key.name);
+                    let help = "name the lock directory itself";
+                    self.findings.error(&span, message, help);
+                }
+                // Without a slash at its end, which would follow a symbolic link.
+                Ok(path) => paths.push(path.components().collect()),
+                Err((message, help)) => self.findings.error(&span, message, help),
+            }
+        }
+        (paths.len() == items.len()).then_some(Value::Paths(paths))
+    }
+
     fn variables(&mut self, table: &DeTable<'_>) -> Value {
         let mut variables = Vec::new();
         for (name, value) in table {
@@ -193,12 +227,14 @@ fn wanted(shape: Shape) -> String {
     match shape {
         Shape::Literal | Shape::Text | Shape::Name => "a text in quotes".to_owned(),
         Shape::Path => "an absolute path in quotes".to_owned(),
+        Shape::DirLock => "true, an absolute path in quotes, or a list of them".to_owned(),
         Shape::Identity => "an absolute path or env:NAME, in quotes".to_owned(),
         Shape::Time { .. } => "a time in quotes, such as \"90s\" or \"2h\"".to_owned(),
         Shape::Flag => "true or false".to_owned(),
         Shape::Word(words) => format!("one of {}", quoted(words)),
         Shape::Signal => "the name of a signal in quotes, such as \"TERM\"".to_owned(),
         Shape::Command => "a list of texts".to_owned(),
+        Shape::Paths => "a list of absolute paths".to_owned(),
         Shape::Env => "a table of variables".to_owned(),
         Shape::Table(_) => "a table".to_owned(),
         Shape::NotBuilt => "left out".to_owned(),
@@ -240,11 +276,14 @@ fn mend(key: &Key, value: &DeValue<'_>) -> String {
         (Shape::Signal, _) => format!("write {name} = \"TERM\""),
         (Shape::Command, DeValue::String(text)) => format!("write command = {}", as_list(text)),
         (Shape::Command, _) => "write command = [\"claude\", \"-p\", \"…\"]".to_owned(),
+        (Shape::Paths, DeValue::String(text)) => format!("write {name} = [\"{}\"]", shown(text)),
+        (Shape::Paths, _) => format!("write {name} = [\"/…\"]"),
         (Shape::Env, _) => format!("write {name} = {{ NAME = \"value\" }}"),
         (Shape::Table(Scope::Final), _) => {
             "write final = { line = '\"type\":\"result\"', grace = \"30s\" }".to_owned()
         }
         (Shape::Table(_), _) => "write stop = { signal = \"TERM\", grace = \"15s\" }".to_owned(),
+        (Shape::DirLock, _) => format!("write {name} = true for the working directory"),
         (_, DeValue::Integer(number)) => format!("write {name} = \"{}\"", shown(number.as_str())),
         (Shape::Word(words), _) => {
             format!(

@@ -11,6 +11,59 @@ use serde::{Deserialize, Serialize};
 
 use super::outcome::{Outcome, Reason, SpawnStep};
 
+/// Why the owner of a lock directory is dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dead {
+    /// He has not refreshed it for so long.
+    Stale(Duration),
+    /// Its time lies so far in the future.
+    Ahead(Duration),
+    /// Nobody else uses this login, and the run has not begun or is over.
+    Alone,
+    /// It is new, the run is over, and he has given no sign of life for so long since.
+    Silent(Duration),
+}
+
+/// What has become of a lock directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// Removed.
+    Removed(Dead),
+    /// Removed: a sweep that was killed had left it under our name.
+    Remains,
+    /// A sweep that was killed had left it under our name, and its owner may live: it is back.
+    BroughtBack,
+    /// Left: it was there before the run.
+    Owned,
+    /// Left: its owner has refreshed it.
+    Refreshed,
+    /// Left: there was no time to watch it.
+    CutShort,
+    /// Left: we woke too late ourselves to hold silence against its owner.
+    Late,
+    /// Left: there is something in it.
+    NotEmpty,
+    /// Left: it is no directory.
+    NotAFolder,
+    /// Left: it can be neither judged nor moved.
+    Denied {
+        /// The error number.
+        errno: i32,
+    },
+    /// No inotify was to be had: it is compared once, when the watch is over.
+    Unwatched {
+        /// The error number.
+        errno: i32,
+    },
+    /// It was refreshed in the instant in which it was moved.
+    Disturbed {
+        /// Whether it is back in its place; else somebody has made another there.
+        back: bool,
+    },
+}
+
 /// One fact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -62,6 +115,13 @@ pub enum Note {
         /// The lock file.
         lock: PathBuf,
     },
+    /// Two runs hold the lock, as its file system does not keep them apart.
+    Split {
+        /// The lock file, as this one of them names it.
+        lock: PathBuf,
+        /// This run and the other one, in words.
+        holders: [String; 2],
+    },
     /// No inotify instance was to be had: the lock file is compared once, at the end.
     LockUnwatched {
         /// The lock file.
@@ -73,6 +133,41 @@ pub enum Note {
     LockFailed {
         /// What failed, and why.
         text: String,
+    },
+    /// A directory that this run locks is somebody else's: it waits for the end of that.
+    DirWaiting {
+        /// The directory.
+        dir: PathBuf,
+        /// Who has it.
+        holder: String,
+    },
+    /// A directory is ours.
+    DirObtained {
+        /// The directory.
+        dir: PathBuf,
+        /// Time since the run began to wait.
+        waited: Duration,
+        /// Whose dead claim was taken over.
+        former: Option<String>,
+    },
+    /// A directory was not obtained.
+    DirRefused {
+        /// The directory.
+        dir: PathBuf,
+        /// Who has it, or what failed, and what to do.
+        text: String,
+    },
+    /// Something is wrong with the lock of a directory that we hold.
+    DirTrouble {
+        /// The directory.
+        dir: PathBuf,
+        /// What, and what to do.
+        text: String,
+    },
+    /// A directory is free again.
+    DirReleased {
+        /// The directory.
+        dir: PathBuf,
     },
     /// Something about the place of the lock that the user should know.
     Placement {
@@ -147,6 +242,18 @@ pub enum Note {
     ProcUnusable {
         /// What follows from that.
         text: String,
+    },
+    /// Something has become of a lock directory.
+    LockDir {
+        /// The directory.
+        path: PathBuf,
+        /// What.
+        fate: Fate,
+    },
+    /// The run is over, and a lock file of git is still there.
+    GitLockLeft {
+        /// The file.
+        path: PathBuf,
     },
     /// The run is over: its tree is empty.
     Ended(Outcome),

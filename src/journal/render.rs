@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use super::kind::{Level, MessageId, kind};
 use super::route::Context;
 use super::words::{Short, cause, held_by, plural, signal_name, step_verb, step_word};
-use crate::core::note::Note;
+use crate::core::note::{Dead, Fate, Note};
 use crate::core::outcome::{Outcome, Reason, Status};
 use crate::trouble;
 
@@ -52,13 +52,13 @@ pub struct Fields<'a> {
     pub run_id: Option<&'a str>,
     /// `JOB_PID`: the command's process id, in the PID namespace of the writer.
     pub job_pid: Option<i32>,
-    /// `LOCK`: the path of the lock file.
+    /// `LOCK`: the path of the lock file, or of the lock directory.
     pub lock: Option<Cow<'a, str>>,
     /// `HOLDER`: who holds the lock.
     pub holder: Option<&'a str>,
     /// `WAITED_MS`: time in the queue.
     pub waited_ms: Option<u64>,
-    /// `HELD_MS`: time from the lock obtained to the tree empty.
+    /// `HELD_MS`: time from the lock obtained to its release.
     pub held_ms: Option<u64>,
     /// `GRACE_MS`: the time that somebody has from now on.
     pub grace_ms: Option<u64>,
@@ -76,6 +76,8 @@ pub struct Fields<'a> {
     pub command: Option<&'a str>,
     /// `STEP`: at which step a start failed.
     pub step: Option<&'static str>,
+    /// `DIRECTORY`: the path of a directory that is locked.
+    pub directory: Option<Cow<'a, str>>,
     /// `CLAIM`: the path of a claim.
     pub claim: Option<Cow<'a, str>>,
     /// `PIDS`: process ids, with blanks between them.
@@ -161,6 +163,18 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
                  new file; find out who removes it, a lock file must stay"
             )
         }
+        Note::Split {
+            lock,
+            holders: [us, rival],
+        } => {
+            to.lock = Some(lock.to_string_lossy());
+            to.holder = Some(rival);
+            format!(
+                "lock {lock:?} is held twice, by us, {us}, and by {rival}: its file system does not \
+                 keep them apart; end one of the two, and put the lock into a folder or named \
+                 volume of a local file system that all of them mount"
+            )
+        }
         Note::LockUnwatched { lock, errno } => {
             to.lock = Some(lock.to_string_lossy());
             to.errno = Some(*errno);
@@ -170,6 +184,38 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
             )
         }
         Note::LockFailed { text } => text.clone(),
+        Note::DirWaiting { dir, holder } => {
+            to.directory = Some(dir.to_string_lossy());
+            to.holder = Some(holder);
+            format!("waiting for directory {dir:?}, held by {holder}")
+        }
+        Note::DirObtained {
+            dir,
+            waited,
+            former,
+        } => {
+            to.directory = Some(dir.to_string_lossy());
+            to.waited_ms = Some(ms(*waited));
+            let after = Short(*waited);
+            match former {
+                Some(former) => format!(
+                    "directory {dir:?} locked after {after}, in place of one that has died: {former}"
+                ),
+                None => format!("directory {dir:?} locked after {after}"),
+            }
+        }
+        Note::DirRefused { dir, text } => {
+            to.directory = Some(dir.to_string_lossy());
+            text.clone()
+        }
+        Note::DirTrouble { dir, text } => {
+            to.directory = Some(dir.to_string_lossy());
+            format!("lock on directory {dir:?}: {text}")
+        }
+        Note::DirReleased { dir } => {
+            to.directory = Some(dir.to_string_lossy());
+            format!("directory {dir:?} released")
+        }
         Note::Placement { lock, text, .. } => {
             to.lock = Some(lock.to_string_lossy());
             format!("lock {lock:?}: {text}")
@@ -254,6 +300,17 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
         }
         Note::UnkillableGone => "what could not be killed has gone".into(),
         Note::ProcUnusable { text } => format!("processes cannot be read from /proc: {text}"),
+        Note::LockDir { path, fate } => {
+            to.lock = Some(path.to_string_lossy());
+            format!("lock directory {path:?} {}", fate_of(*fate, to))
+        }
+        Note::GitLockLeft { path } => {
+            to.lock = Some(path.to_string_lossy());
+            format!(
+                "git's lock {path:?} is still there, and git refuses to work: remove it, if no git \
+                 of somebody else's is at work there"
+            )
+        }
         Note::Ended(outcome) => ended(outcome, to),
         Note::Released { lock, held } => {
             to.lock = Some(lock.to_string_lossy());
@@ -339,6 +396,84 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
     }
 }
 
+/// The words behind the name of a lock directory.
+fn fate_of(fate: Fate, to: &mut Fields<'_>) -> Cow<'static, str> {
+    let (reason, text): (_, Cow<'static, str>) = match fate {
+        Fate::Removed(Dead::Stale(silent)) => {
+            let silent = Short(silent);
+            ("stale", format!("removed: not refreshed for {silent}").into())
+        }
+        Fate::Removed(Dead::Ahead(ahead)) => {
+            let ahead = Short(ahead);
+            ("ahead", format!("removed: its time lies {ahead} in the future").into())
+        }
+        Fate::Removed(Dead::Alone) => (
+            "alone",
+            "removed: nobody else uses the login".into(),
+        ),
+        Fate::Removed(Dead::Silent(watched)) => {
+            let watched = Short(watched);
+            let text = format!("removed: the run left it, no sign of life for {watched}");
+            ("silent", text.into())
+        }
+        Fate::Remains => (
+            "remains",
+            "removed for good: a sweep that was killed had put it aside".into(),
+        ),
+        Fate::BroughtBack => (
+            "brought_back",
+            "is back in its place: a sweep that was killed had put it aside".into(),
+        ),
+        Fate::Owned => ("owned", "left alone: it was there before the run".into()),
+        Fate::Refreshed => ("refreshed", "left alone: its owner lives".into()),
+        Fate::CutShort => (
+            "cut_short",
+            "left alone: no time to watch it; the start of a run removes it when it is stale".into(),
+        ),
+        Fate::Late => (
+            "late",
+            "left alone: we were not running all the time, and its owner perhaps was not either; \
+             the start of a run removes it when it is stale"
+                .into(),
+        ),
+        Fate::NotEmpty => (
+            "not_empty",
+            "left alone: it is not empty, and no lock; remove it by hand, or take it out of lock_dirs"
+                .into(),
+        ),
+        Fate::NotAFolder => (
+            "not_a_folder",
+            "left alone: it is no directory; remove it by hand, or take it out of lock_dirs".into(),
+        ),
+        Fate::Denied { errno } => {
+            to.errno = Some(errno);
+            let why = trouble::why(Errno::from_raw(errno));
+            let text = format!("left alone, it can be neither judged nor moved: {why}");
+            ("denied", text.into())
+        }
+        Fate::Unwatched { errno } => {
+            to.errno = Some(errno);
+            let why = Errno::from_raw(errno).desc();
+            let text = format!("cannot be watched ({why}): compared once, at the end");
+            ("unwatched", text.into())
+        }
+        Fate::Disturbed { back: true } => (
+            "disturbed",
+            "was refreshed in the instant in which it was moved, and is back: its owner may have \
+             missed it, and have to log in again"
+                .into(),
+        ),
+        Fate::Disturbed { back: false } => (
+            "lost",
+            "was refreshed in the instant in which it was moved, and somebody has made another: \
+             two may have used the login at once; see whether both are still logged in"
+                .into(),
+        ),
+    };
+    to.reason = Some(reason);
+    text
+}
+
 fn ended(outcome: &Outcome, to: &mut Fields<'_>) -> String {
     let Outcome {
         code,
@@ -368,7 +503,7 @@ fn ended(outcome: &Outcome, to: &mut Fields<'_>) -> String {
         | Reason::Signal(_)
         | Reason::GuardLost
         | Reason::InitStop => format!("ended by {} after {after} (exit {code})", cause(reason)),
-        Reason::WaitExpired | Reason::SpawnFailed { .. } => {
+        Reason::WaitExpired | Reason::DirNotLocked | Reason::SpawnFailed { .. } => {
             format!("not run, {} (exit {code})", cause(reason))
         }
         Reason::Failed => format!("lockkeeper failed after {after} (exit {code})"),

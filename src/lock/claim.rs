@@ -107,6 +107,11 @@ impl Claim {
         }
     }
 
+    /// The folder that it lies in.
+    pub fn folder(&self) -> &Path {
+        &self.place
+    }
+
     /// Says something new: the record replaces the former one as a whole.
     ///
     /// # Errors
@@ -219,7 +224,7 @@ impl Names {
     }
 }
 
-const NO_FOLLOW: AtFlags = AtFlags::AT_SYMLINK_NOFOLLOW;
+pub(super) const NO_FOLLOW: AtFlags = AtFlags::AT_SYMLINK_NOFOLLOW;
 
 /// Opens and locks a run's latch, and makes sure that it is the one that others find by its name.
 ///
@@ -328,6 +333,13 @@ impl ClaimError {
     fn new(folder: &Path, trouble: Trouble) -> Self {
         let folder = folder.to_owned();
         Self { folder, trouble }
+    }
+}
+
+impl ClaimError {
+    /// Whether the folder, and the one that it would be made in, do not exist.
+    pub fn is_missing(&self) -> bool {
+        self.trouble == Trouble::Kernel(Step::Folder, Errno::ENOENT)
     }
 }
 

@@ -16,7 +16,7 @@ use nix::sys::stat::Mode;
 use super::claim::{FLAGS, MAX_RECORD, Names, remove, take_latch};
 use super::folders::open_existing;
 use super::latch;
-use super::record::Record;
+use super::record::{Record, State};
 
 /// How many entries of a claims folder are looked at.
 pub const MAX_ENTRIES: usize = 4096;
@@ -79,6 +79,30 @@ pub fn lives(folder: &Path, run_id: &str) -> bool {
         return false;
     };
     open_existing(folder).is_ok_and(|dir| owner_lives(&dir, &names) == Some(true))
+}
+
+/// Whether any run but `run_id` is at work on what `folder` is about: alive, and not waiting in the
+/// queue. A run that has not said yet what it is counts, too. `None`: it cannot be known.
+pub fn has_other_user(folder: &Path, run_id: &str) -> Option<bool> {
+    let dir = open_existing(folder).ok()?;
+    for (number, entry) in std::fs::read_dir(folder).ok()?.enumerate() {
+        let name = entry.ok()?.file_name();
+        if number >= MAX_ENTRIES {
+            return None;
+        }
+        // The latch is there before the command, and the record after it.
+        let other = name.to_str().and_then(|name| name.strip_suffix(".latch"));
+        let Some(names) = other.filter(|other| *other != run_id).and_then(Names::of) else {
+            continue;
+        };
+        if owner_lives(&dir, &names)? {
+            let waits = |(record, _): &(Record, bool)| record.state == State::Waiting;
+            if !read(&dir, &names).as_ref().is_some_and(waits) {
+                return Some(true);
+            }
+        }
+    }
+    Some(false)
 }
 
 /// Waits in the kernel until the owner of this run's claim has gone, without a time limit: for a

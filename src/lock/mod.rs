@@ -9,7 +9,9 @@
 //! | [`record`] | what a claim says, and how an error message puts it |
 //! | [`listing`] | reading the claims of others, and clearing away the dead |
 //! | [`dir`] | directory locks: one agent per working copy |
+//! | [`rivals`] | touching our claim and looking at others', where no kernel lock says who lives |
 //! | [`folders`] | where claims lie |
+//! | [`sweep`] | lock directories: what a killed agent leaves, and the next one waits for |
 //! | [`placement`] | whether a lock lies where other containers see it |
 //! | [`mountinfo`] | the kernel's table of mounts |
 //! | [`probe`] | whether a folder's file system excludes anybody at all |
@@ -19,7 +21,7 @@
 //!   of theirs may fail a run;
 //! - nobody is asked by taking his lock: who holds it is read from claims;
 //! - what cannot be read or judged is left alone;
-//! - absent on purpose: polling, heartbeats, ages, guesses from process ids.
+//! - absent on purpose: polling, heartbeats (but for [`rivals`]), ages, guesses from process ids.
 
 pub mod claim;
 pub mod dir;
@@ -30,9 +32,12 @@ pub mod listing;
 pub mod mountinfo;
 pub mod placement;
 pub mod probe;
+pub mod scan;
 
 pub mod record;
+pub mod rivals;
 pub mod shared;
+pub mod sweep;
 
 #[cfg(test)]
 mod scratch;

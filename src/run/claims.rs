@@ -1,18 +1,21 @@
 //! What a run tells others of itself, and what it asks of them: the claim beside its lock (who
-//! holds it, who waits) and the one among the runs of this container.
+//! holds it, who waits, and who uses the login without waiting) and the one among the runs of this
+//! container.
 //!
 //! The guard takes the latches before the fork, so that a claim is true as long as one of guard and
 //! monitor lives; the monitor writes the records, off the path of the command. Claims are
 //! information. One that cannot be written is a note, never a failed run.
 
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use crate::config::plan::{Kind, RunPlan};
+use super::look::Look;
+use crate::config::plan::{Identity, Kind, LOCK_NAME, RunPlan};
 use crate::core::note::Note;
 use crate::lock::claim::{Claim, ClaimError};
 use crate::lock::folders::claims_folder;
-use crate::lock::listing::{clear_dead, list};
-use crate::lock::record::{self, Origin, Record, State};
+use crate::lock::listing::{clear_dead, has_other_user, list};
+use crate::lock::record::{self, Named, Origin, Record, State};
 use crate::sys::{clock, process};
 
 /// The claims of one run.
@@ -21,6 +24,11 @@ pub struct Claims {
     held: Vec<Claim>,
     /// The claims folder of the lock, if one is named.
     beside: Option<PathBuf>,
+    /// Whether a latch beside the lock tells only of those who use the same mount: then nobody is
+    /// taken for dead there.
+    unsure: bool,
+    /// Those of the lock and of the login.
+    of_login: Vec<PathBuf>,
 }
 
 /// Whose claims these are.
@@ -32,25 +40,61 @@ pub struct Owner<'a> {
     pub run_id: &'a str,
     /// `CONTAINER_NAME`.
     pub container: Option<&'a str>,
+    /// Whether its lock lies where nobody can know if it keeps two holders apart.
+    pub unsure: bool,
 }
 
 impl Claims {
-    /// Takes a latch in each place: beside the lock, and among the runs of this container.
+    /// Takes a latch in each place: beside the lock, beside that of the login, where that is another
+    /// or none is named, and among the runs of this container.
     pub fn open(owner: Owner<'_>, runtime: Option<&Path>, notes: &mut Vec<Note>) -> Self {
         let beside = owner.plan.kind.lock().map(|lock| claims_folder(&lock.path));
+        let of_login = folders(owner.plan);
         let mut held = Vec::new();
-        for folder in beside.as_deref().into_iter().chain(runtime) {
+        for folder in of_login.iter().map(PathBuf::as_path).chain(runtime) {
             match Claim::open(folder, owner.run_id) {
                 Ok(claim) => held.push(claim),
+                // A login that does not exist yet has no other user either.
+                Err(error) if error.is_missing() && beside.is_none() => {}
                 Err(error) => notes.push(failed(&error)),
             }
         }
-        Self { held, beside }
+        Self {
+            held,
+            beside,
+            unsure: owner.unsure,
+            of_login,
+        }
+    }
+
+    /// Touches the claim beside the lock, and looks at the others there; `None`: there is none.
+    pub fn look(&self, run_id: &str) -> Option<Look> {
+        let folder = self.beside.as_deref()?;
+        let claim = self.held.iter().find(|claim| claim.folder() == folder)?;
+        let latch = claim.as_fd().try_clone_to_owned().ok()?;
+        Look::start(latch, folder.to_owned(), run_id.to_owned()).ok()
+    }
+
+    /// Whose claim beside the lock this is, in words.
+    pub fn named(&self, run_id: &str) -> String {
+        let claims = self.beside.as_deref().map(list).unwrap_or_default().claims;
+        let found = claims.iter().find(|(record, _)| record.run_id == run_id);
+        found.map_or_else(
+            || format!("run {run_id}"),
+            |(record, _)| Named(record).to_string(),
+        )
+    }
+
+    /// Whether no other run uses our login, as far as they run under lockkeeper; `false` also where
+    /// that cannot be known.
+    pub fn nobody_else(&self, run_id: &str) -> bool {
+        let mut folders = self.of_login.iter();
+        !self.unsure && folders.all(|folder| has_other_user(folder, run_id) == Some(false))
     }
 
     /// The run waits for its lock. Says who holds it, in words, where somebody says so.
     pub fn waiting(&self, owner: Owner<'_>) -> (Option<String>, Option<Note>) {
-        if let Some(folder) = &self.beside {
+        if let Some(folder) = self.beside.as_deref().filter(|_| !self.unsure) {
             clear_dead(folder);
         }
         let note = self.write(owner, State::Waiting, None);
@@ -86,12 +130,27 @@ impl Claims {
     }
 }
 
-/// Removes what the dead left where a run of `plan` claims.
-pub fn clear(plan: &RunPlan, runtime: Option<&Path>) {
-    let beside = plan.kind.lock().map(|lock| claims_folder(&lock.path));
-    for folder in beside.as_deref().into_iter().chain(runtime) {
+/// Removes what the dead left where `owner` claims; beside a lock that nobody can judge, nothing.
+pub fn clear(owner: Owner<'_>, runtime: Option<&Path>) {
+    let of_login = if owner.unsure {
+        Vec::new()
+    } else {
+        folders(owner.plan)
+    };
+    for folder in of_login.iter().map(PathBuf::as_path).chain(runtime) {
         clear_dead(folder);
     }
+}
+
+/// The claims folders of the lock and of the login of `plan`.
+fn folders(plan: &RunPlan) -> Vec<PathBuf> {
+    let lock = plan.kind.lock().map(|lock| claims_folder(&lock.path));
+    let login = match &plan.identity {
+        Some(Identity::Folder(folder)) => Some(claims_folder(&folder.join(LOCK_NAME))),
+        Some(Identity::Env(_)) | None => None,
+    };
+    let login = login.filter(|login| lock.as_ref() != Some(login));
+    lock.into_iter().chain(login).collect()
 }
 
 /// The variable that names the run a command belongs to.

@@ -45,13 +45,17 @@ pub fn ticks_per_second() -> u64 {
 /// Milliseconds since 1970, for people and for other machines; it jumps when somebody sets it, so
 /// nothing is measured with it.
 pub fn unix_ms() -> u64 {
+    u64::try_from(unix_nanos() / 1_000_000).unwrap_or(0)
+}
+
+/// Nanoseconds since 1970, to compare with what others wrote by the same clock.
+pub fn unix_nanos() -> i64 {
     let mut spec = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
     // SAFETY: `spec` is valid for writing for the duration of the call.
     unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut spec) };
-    let secs = u64::try_from(spec.tv_sec).unwrap_or(0);
-    let millis = u64::try_from(spec.tv_nsec / 1_000_000).unwrap_or(0);
-    secs.saturating_mul(1000).saturating_add(millis)
+    let nanos = spec.tv_sec.saturating_mul(1_000_000_000);
+    nanos.saturating_add(spec.tv_nsec)
 }

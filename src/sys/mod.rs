@@ -8,6 +8,7 @@
 
 pub mod clock;
 pub mod crash;
+pub mod dents;
 pub mod fd;
 mod kernel;
 pub mod memfd;
@@ -16,10 +17,12 @@ pub mod poll;
 pub mod proc;
 pub mod process;
 pub mod program;
+pub mod rename;
 pub mod signals;
 pub mod spawn;
 pub mod statmount;
 pub mod statx;
+pub mod thread;
 pub mod tree;
 pub mod tty;
 pub mod wait;

@@ -1,6 +1,8 @@
-//! What a path is and which mount it lies on, without asking a file server.
+//! What a path is, which version of which file, and which mount it lies on, without asking a file
+//! server.
 
 use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::path::Path;
 
 use nix::NixPath;
@@ -61,9 +63,82 @@ fn statx(path: &Path, flags: i32, mask: u32) -> Result<libc::statx, Errno> {
     Ok(unsafe { stat.assume_init() })
 }
 
+/// What the kernel says of a file or folder without opening it; two that are equal in all are one
+/// and the same, and nothing has happened to it in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Device (major, minor) and inode.
+    pub place: (u32, u32, u64),
+    /// When it was made; 0 where the file system does not say, as on NFS. Only good for comparing:
+    /// an inode's number is given away again.
+    pub born: i64,
+    /// When its content was last changed, or the time that somebody has set (utimensat(2)).
+    pub modified: i64,
+    /// When anything of it was last changed; nobody can set it.
+    pub changed: i64,
+    /// Whether it is a folder.
+    pub is_folder: bool,
+}
+
+impl Stamp {
+    /// Whether both are of the same file or folder, whatever has happened to it in between.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (self.place, self.born) == (other.place, other.born)
+    }
+}
+
+/// The stamp of `path`, from the folder `at` on; a symbolic link at its end is not followed. Times are
+/// nanoseconds since 1970, of the wall clock of whoever has set them.
+///
+/// # Errors
+/// What statx(2) says.
+pub fn stamp(at: BorrowedFd<'_>, path: &Path) -> Result<Stamp, Errno> {
+    let mask = libc::STATX_TYPE | libc::STATX_INO | libc::STATX_MTIME | libc::STATX_CTIME;
+    let mut stat = MaybeUninit::<libc::statx>::zeroed();
+    let answer = path.with_nix_path(|path| {
+        // SAFETY: `path` ends in a NUL, `at` is open and `stat` valid for writing, during the call.
+        unsafe {
+            libc::statx(
+                at.as_raw_fd(),
+                path.as_ptr(),
+                libc::AT_SYMLINK_NOFOLLOW,
+                mask | libc::STATX_BTIME,
+                stat.as_mut_ptr(),
+            )
+        }
+    })?;
+    Errno::result(answer)?;
+    // SAFETY: it was all zero, which is valid for a struct of integers, and the kernel filled it.
+    let stat = unsafe { stat.assume_init() };
+    let nanos = |time: libc::statx_timestamp| {
+        let nanos = time.tv_sec.saturating_mul(1_000_000_000);
+        nanos.saturating_add(i64::from(time.tv_nsec))
+    };
+    let has_born = stat.stx_mask & libc::STATX_BTIME != 0;
+    Ok(Stamp {
+        place: (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino),
+        born: if has_born { nanos(stat.stx_btime) } else { 0 },
+        modified: nanos(stat.stx_mtime),
+        changed: nanos(stat.stx_ctime),
+        is_folder: libc::mode_t::from(stat.stx_mode) & libc::S_IFMT == libc::S_IFDIR,
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use nix::fcntl::AT_FDCWD;
+
     use super::*;
+
+    #[test]
+    fn a_stamp_tells_folders_from_the_rest_and_one_from_another() {
+        let of = |path: &str| stamp(AT_FDCWD, Path::new(path));
+        let (root, proc) = (of("/").unwrap(), of("/proc").unwrap());
+        assert!(root.is_folder && !root.is_same(&proc));
+        // A link to a folder is none.
+        assert!(!of("/proc/self").unwrap().is_folder);
+        assert_eq!(of("/no/such"), Err(Errno::ENOENT));
+    }
 
     #[test]
     fn proc_is_another_mount_than_the_root_and_a_missing_path_is_an_error() {

@@ -77,6 +77,8 @@ fn a_file_without_faults_is_told_fact_by_fact_and_exits_0() {
         "can be read: jobs dev (batch)",
         "the login ",
         "session.lock\" does not exist yet: the first run makes it",
+        "is removed after 6s without a sign of life: \"",
+        "login/.oauth_refresh.lock\", \"",
         "ok: the commands, folders and users of 1 job are here",
         "ok: stop_within = \"9s\" is below the 10s",
     ] {
@@ -507,7 +509,7 @@ fn the_json_has_its_documented_shape() {
     assert_eq!(keys(&report), set("v file errors warnings checks locks"));
     assert_eq!(
         keys(&report["locks"][0]),
-        set("path classes shared_mount placed exists excludes holders waiting")
+        set("path classes shared_mount placed exists excludes holders waiting lock_dirs")
     );
     assert_eq!(report["locks"][0]["excludes"], true);
     assert_eq!(report["locks"][0]["exists"], false);

@@ -33,7 +33,7 @@ impl Run {
                 self.stop_asked_at = Some(now);
                 self.stop(now, reason, out);
             }
-            Some(first) if now.since(first) >= SECOND_STOP => self.kill(now, out),
+            Some(first) if now.since(first) >= SECOND_STOP => self.hurry(now, out),
             Some(_) => {}
         }
     }
@@ -47,9 +47,10 @@ impl Run {
         self.stop(now, Reason::InitStop, out);
         let Some(within) = within else { return };
         if within.is_zero() {
-            self.kill(now, out);
+            self.hurry(now, out);
             return;
         }
+        self.over_by(now + within);
         let leftover = (within / 4).min(self.facts.stop.leftover_grace);
         let cap = self.leftover_cap.map_or(leftover, |cap| cap.min(leftover));
         self.leftover_cap = Some(cap);
@@ -59,19 +60,39 @@ impl Run {
                     .arm_by(Timer::StopGrace, now + within.saturating_sub(leftover));
             }
             State::Leftovers => self.timers.arm_by(Timer::LeftoverGrace, now + leftover),
-            State::New | State::Queued | State::Running | State::Killing | State::Over => {}
+            State::Sweeping => self.keep_to_time(now, out),
+            State::New
+            | State::Claiming
+            | State::Queued
+            | State::Running
+            | State::Killing
+            | State::Over => {}
         }
+    }
+
+    /// Whoever asks has no time left for graces.
+    fn hurry(&mut self, now: Time, out: &mut Vec<Action>) {
+        self.over_by(now);
+        if self.state == State::Sweeping {
+            self.keep_to_time(now, out);
+        } else {
+            self.kill(now, out);
+        }
+    }
+
+    fn over_by(&mut self, by: Time) {
+        self.over_by = Some(self.over_by.map_or(by, |earlier| earlier.min(by)));
     }
 
     /// The first rung: the stop signal, and CONT.
     pub(super) fn stop(&mut self, now: Time, reason: Reason, out: &mut Vec<Action>) {
         match self.state {
-            State::New | State::Queued => self.finish(now, reason, out),
+            State::New | State::Claiming | State::Queued => self.finish(now, reason, out),
             State::Running => {
                 let StopPlan { signal, grace, .. } = self.facts.stop;
                 self.state = State::Stopping;
                 self.reason.get_or_insert(reason);
-                self.timers.clear();
+                self.timers.clear_but(Timer::Touch);
                 self.timers.arm(Timer::StopGrace, now + grace);
                 let to = self.target();
                 out.push(Action::Note(Note::Stopping {
@@ -82,7 +103,8 @@ impl Run {
                 out.push(Action::Signal { to, signo: signal });
                 out.push(Action::Signal { to, signo: SIGCONT });
             }
-            State::Stopping | State::Leftovers | State::Killing | State::Over => {}
+            State::Stopping | State::Leftovers | State::Killing | State::Sweeping | State::Over => {
+            }
         }
     }
 
@@ -90,7 +112,7 @@ impl Run {
     pub(super) fn leftovers(&mut self, now: Time, command_alive: bool, out: &mut Vec<Action>) {
         let grace = self.leftover_cap.unwrap_or(self.facts.stop.leftover_grace);
         self.state = State::Leftovers;
-        self.timers.clear();
+        self.timers.clear_but(Timer::Touch);
         self.timers.arm(Timer::Rescan, now + RESCAN);
         self.timers.arm(Timer::LeftoverGrace, now + grace);
         out.push(Action::Note(Note::Leftovers {
@@ -102,11 +124,11 @@ impl Run {
 
     /// The third rung.
     pub(super) fn kill(&mut self, now: Time, out: &mut Vec<Action>) {
-        if matches!(self.state, State::Killing | State::Over) {
+        if matches!(self.state, State::Killing | State::Sweeping | State::Over) {
             return;
         }
         self.state = State::Killing;
-        self.timers.clear();
+        self.timers.clear_but(Timer::Touch);
         self.timers.arm(Timer::KillRetry, now + KILL_RETRY);
         out.push(Action::Note(Note::Killing));
         out.push(Action::KillChildren);
@@ -130,6 +152,11 @@ impl Run {
         if self.named {
             out.push(Action::Note(Note::UnkillableGone));
         }
-        self.finish(now, Reason::Failed, out);
+        self.empty_at = Some(now);
+        if self.facts.sweep.is_some() {
+            self.sweep(out);
+        } else {
+            self.finish(now, Reason::Failed, out);
+        }
     }
 }

@@ -88,12 +88,60 @@ fn table() -> Vec<(Note, &'static str)> {
             r#"lock "/x" not obtained within 10m, held by dev"#,
         ),
         (
+            Note::DirWaiting {
+                dir: "/w".into(),
+                holder: "job \"dev\"".into(),
+            },
+            r#"waiting for directory "/w", held by job "dev""#,
+        ),
+        (
+            Note::DirObtained {
+                dir: "/w".into(),
+                waited: secs(2),
+                former: None,
+            },
+            r#"directory "/w" locked after 2s"#,
+        ),
+        (
+            Note::DirObtained {
+                dir: "/w".into(),
+                waited: secs(2),
+                former: Some("process 7".into()),
+            },
+            r#"directory "/w" locked after 2s, in place of one that has died: process 7"#,
+        ),
+        (
+            Note::DirRefused {
+                dir: "/w".into(),
+                text: text(),
+            },
+            "why",
+        ),
+        (
+            Note::DirTrouble {
+                dir: "/w".into(),
+                text: text(),
+            },
+            r#"lock on directory "/w": why"#,
+        ),
+        (
+            Note::DirReleased { dir: "/w".into() },
+            r#"directory "/w" released"#,
+        ),
+        (
             Note::LockReplacedWaiting { lock: lock() },
             r#"lock "/x" was replaced while we waited: queueing for the new file"#,
         ),
         (
             Note::LockReplacedHeld { lock: lock() },
             r#"lock "/x" was removed or replaced while we held it: others may hold the new file; find out who removes it, a lock file must stay"#,
+        ),
+        (
+            Note::Split {
+                lock: lock(),
+                holders: ["job \"a\" (run r1)".into(), "job \"b\" (run r2)".into()],
+            },
+            r#"lock "/x" is held twice, by us, job "a" (run r1), and by job "b" (run r2): its file system does not keep them apart; end one of the two, and put the lock into a folder or named volume of a local file system that all of them mount"#,
         ),
         (
             Note::LockUnwatched {
@@ -171,6 +219,126 @@ fn table() -> Vec<(Note, &'static str)> {
         (
             Note::Unkillable { pids: vec![7, 8] },
             "killed, but still there: 7 8; the lock stays held until they go",
+        ),
+        (
+            Note::LockDir {
+                path: lock(),
+                fate: Fate::Removed(Dead::Stale(secs(90))),
+            },
+            r#"lock directory "/x" removed: not refreshed for 1m 30s"#,
+        ),
+        (
+            Note::LockDir {
+                path: lock(),
+                fate: Fate::Removed(Dead::Ahead(secs(14_400))),
+            },
+            r#"lock directory "/x" removed: its time lies 4h in the future"#,
+        ),
+        (
+            Note::LockDir {
+                path: lock(),
+                fate: Fate::Removed(Dead::Alone),
+            },
+            r#"lock directory "/x" removed: nobody else uses the login"#,
+        ),
+        (
+            Note::LockDir {
+                path: lock(),
+                fate: Fate::Removed(Dead::Silent(secs(6))),
+            },
+            r#"lock directory "/x" removed: the run left it, no sign of life for 6s"#,
+        ),
+        (
+            Note::LockDir {
+                path: lock(),
+                fate: Fate::Remains,
+            },
+            r#"lock directory "/x" removed for good: a sweep that was killed had put it aside"#,
+        ),
+        (
+            Note::LockDir {
+                path: lock(),
+                fate: Fate::BroughtBack,
+            },
+            r#"lock directory "/x" is back in its place: a sweep that was killed had put it aside"#,
+        ),
+        (
+            Note::LockDir {
+                path: lock(),
+                fate: Fate::Owned,
+            },
+            r#"lock directory "/x" left alone: it was there before the run"#,
+        ),
+        (
+            Note::LockDir {
+                path: lock(),
+                fate: Fate::Refreshed,
+            },
+            r#"lock directory "/x" left alone: its owner lives"#,
+        ),
+        (
+            Note::LockDir {
+                path: lock(),
+                fate: Fate::CutShort,
+            },
+            r#"lock directory "/x" left alone: no time to watch it; the start of a run removes it when it is stale"#,
+        ),
+        (
+            Note::LockDir {
+                path: lock(),
+                fate: Fate::Late,
+            },
+            r#"lock directory "/x" left alone: we were not running all the time, and its owner perhaps was not either; the start of a run removes it when it is stale"#,
+        ),
+        (
+            Note::LockDir {
+                path: lock(),
+                fate: Fate::NotEmpty,
+            },
+            r#"lock directory "/x" left alone: it is not empty, and no lock; remove it by hand, or take it out of lock_dirs"#,
+        ),
+        (
+            Note::LockDir {
+                path: lock(),
+                fate: Fate::NotAFolder,
+            },
+            r#"lock directory "/x" left alone: it is no directory; remove it by hand, or take it out of lock_dirs"#,
+        ),
+        (
+            Note::LockDir {
+                path: lock(),
+                fate: Fate::Denied {
+                    errno: libc::EACCES,
+                },
+            },
+            r#"lock directory "/x" left alone, it can be neither judged nor moved: permission denied"#,
+        ),
+        (
+            Note::LockDir {
+                path: lock(),
+                fate: Fate::Unwatched {
+                    errno: libc::EMFILE,
+                },
+            },
+            r#"lock directory "/x" cannot be watched (Too many open files): compared once, at the end"#,
+        ),
+        (
+            Note::LockDir {
+                path: lock(),
+                fate: Fate::Disturbed { back: true },
+            },
+            r#"lock directory "/x" was refreshed in the instant in which it was moved, and is back: its owner may have missed it, and have to log in again"#,
+        ),
+        (
+            Note::LockDir {
+                path: lock(),
+                fate: Fate::Disturbed { back: false },
+            },
+            r#"lock directory "/x" was refreshed in the instant in which it was moved, and somebody has made another: two may have used the login at once; see whether both are still logged in"#,
+        ),
+        (
+            Note::GitLockLeft { path: lock() },
+            r#"git's lock "/x" is still there, and git refuses to work: remove it, if no git of somebody else's is at work there"#,
         ),
         (Note::UnkillableGone, "what could not be killed has gone"),
         (

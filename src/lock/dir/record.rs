@@ -54,6 +54,8 @@ pub struct DirRecord {
     pub cwd: Option<String>,
     /// How far the run is.
     pub state: Option<State>,
+    /// Whether it covers the folders below.
+    pub subtree: bool,
     /// Who holds it by hand.
     pub by: Option<String>,
     /// Why it is held by hand.
@@ -85,6 +87,7 @@ impl DirRecord {
             run_id: fields.text("run_id")?,
             cwd: fields.text("cwd")?,
             state: fields.text("state")?.as_deref().map(state_of),
+            subtree: fields.flag("subtree")?,
             by: fields.text("by")?,
             reason: fields.text("reason")?,
         };
@@ -123,6 +126,7 @@ impl DirRecord {
             ("run_id", some(&self.run_id)),
             ("cwd", some(&self.cwd)),
             ("state", self.state.and_then(word_of).map(Value::from)),
+            ("subtree", self.subtree.then_some(Value::Bool(true))),
             ("by", some(&self.by)),
             ("reason", some(&self.reason)),
         ];
@@ -232,6 +236,13 @@ impl Fields<'_> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => value.as_u64().map(Some).ok_or(Corrupt::Field(name)),
+        }
+    }
+
+    fn flag(&self, name: &'static str) -> Result<bool, Corrupt> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(false),
+            Some(value) => value.as_bool().ok_or(Corrupt::Field(name)),
         }
     }
 

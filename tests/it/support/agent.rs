@@ -9,42 +9,12 @@ use super::api::Api;
 use super::bin;
 use super::child::bare;
 use super::net::Net;
+pub(crate) use super::prompt::{ARGS, env, expire};
 
 /// The agent's program. `need!("agent")` comes before any use of it.
 pub(crate) fn program() -> PathBuf {
     bin::target().join("real/agent/node_modules/@anthropic-ai/claude-code/bin/claude.exe")
 }
-
-/// The environment in which the agent asks `api` as `key`, and nobody else, with its folder in
-/// `home`.
-pub(crate) fn env(api: &Api, key: &str, home: &Path) -> Vec<(String, String)> {
-    let pairs = [
-        ("ANTHROPIC_BASE_URL", &*api.url()),
-        ("ANTHROPIC_API_KEY", key),
-        ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
-        ("DISABLE_TELEMETRY", "1"),
-        ("DISABLE_AUTOUPDATER", "1"),
-        // The tests run as root, and a container is the sandbox that this asks for.
-        ("IS_SANDBOX", "1"),
-        // Else it keeps a folder in the machine's /tmp.
-        ("CLAUDE_CODE_TMPDIR", &home.display().to_string()),
-        ("HOME", &home.display().to_string()),
-    ];
-    pairs
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .to_vec()
-}
-
-/// What follows the agent's name to have one prompt answered as a stream of JSON lines, the last of
-/// which is the result.
-pub(crate) const ARGS: [&str; 6] = [
-    "-p",
-    "is the lock free?",
-    "--output-format",
-    "stream-json",
-    "--verbose",
-    "--no-session-persistence",
-];
 
 /// The agent at work on one prompt, in `net`.
 pub(crate) fn command(net: &Net, api: &Api, key: &str, home: &Path) -> Command {

@@ -5,6 +5,7 @@ pub(crate) mod api;
 pub(crate) mod bin;
 pub(crate) mod chance;
 pub(crate) mod child;
+pub(crate) mod copies;
 pub(crate) mod dir;
 pub(crate) mod inherited;
 pub(crate) mod journald;
@@ -14,7 +15,9 @@ pub(crate) mod net;
 pub(crate) mod ns;
 #[expect(dead_code, reason = "marking is the puppet's half of this file")]
 pub(crate) mod page;
+pub(crate) mod peer;
 pub(crate) mod podman;
+pub(crate) mod prompt;
 pub(crate) mod pty;
 pub(crate) mod scene;
 pub(crate) mod stat;

@@ -1,5 +1,5 @@
 //! The shared locks: where they lie, whether they can be opened, whether locks there exclude anybody,
-//! who holds them and who waits.
+//! who holds them and who waits; and the lock directories that are swept while one is held.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -33,8 +33,42 @@ pub(super) fn check(classes: &[ClassPlan], told: &[PathBuf], report: &mut Report
             .filter(|class| class.kind.lock().is_some_and(|other| is_same(&other)));
         let users = users.map(|class| class.name.clone()).collect();
         let is_told = told.contains(&folder_of(&lock.path));
-        let state = one(lock, users, is_told, report);
+        let mut state = one(lock, users, is_told, report);
+        let sweeps = classes
+            .iter()
+            .filter(|class| class.kind.lock().is_some_and(|other| is_same(&other)));
+        for class in sweeps {
+            swept(class, &mut state, report);
+        }
         report.locks.push(state);
+    }
+}
+
+/// What the runs of `class` sweep.
+fn swept(class: &ClassPlan, state: &mut LockState, report: &mut Report) {
+    let Some(sweep) = class.kind.sweep() else {
+        return;
+    };
+    let names: Vec<String> = sweep.dirs.iter().map(quoted).collect();
+    let refresh = humantime::format_duration(sweep.refresh);
+    let when = if sweep.exclusive {
+        format!(
+            "at once if nobody else uses the login, else after {refresh} without a sign of life"
+        )
+    } else {
+        format!("after {refresh} without a sign of life")
+    };
+    let text = format!(
+        "what a killed job of class `{}` leaves of these lock directories is removed {when}: {}",
+        class.name,
+        names.join(", ")
+    );
+    report.say(Level::Ok, About::Lock, &class.name, text);
+    for dir in &sweep.dirs {
+        let dir = dir.display().to_string();
+        if !state.lock_dirs.contains(&dir) {
+            state.lock_dirs.push(dir);
+        }
     }
 }
 
@@ -49,6 +83,7 @@ fn one(lock: &LockPlan, classes: Vec<String>, is_told: bool, report: &mut Report
         excludes: None,
         holders: Vec::new(),
         waiting: Vec::new(),
+        lock_dirs: Vec::new(),
     };
     if is_told {
         return state;

@@ -12,7 +12,7 @@ use super::mounts::{Mounts, Place};
 use super::report::{About, Level, Report};
 use super::{folder_of, inode, no_folder, quoted};
 use crate::config::load::Loaded;
-use crate::config::plan::{ClassPlan, Identity, Kind};
+use crate::config::plan::{ClassPlan, Identity, Kind, LOCK_NAME};
 
 /// Checks the identities of all classes; says which folders are missing.
 pub(super) fn check(loaded: &Loaded, mounts: &Mounts, report: &mut Report) -> Vec<PathBuf> {
@@ -197,9 +197,6 @@ fn pair((one, path, _): User<'_>, (other, second, _): User<'_>, loaded: &Loaded)
 const WAYS_OUT: &str = "if both refresh its token at once, both are logged out; give the interactive \
      one a login of its own, or identity = \"env:CLAUDE_CODE_OAUTH_TOKEN\" or \
      \"env:ANTHROPIC_API_KEY\"";
-
-/// The lock that a batch class of any container makes in the folder of its login.
-const LOCK_NAME: &str = "session.lock";
 
 /// Interactive classes whose login batch jobs of another container take turns on.
 fn shared_elsewhere(classes: &[ClassPlan], report: &mut Report) {

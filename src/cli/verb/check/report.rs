@@ -9,7 +9,7 @@
 //! | `file` | the file that was read; null: there is none |
 //! | `errors`, `warnings` | how many; with errors the exit code is 78 |
 //! | `checks` | each fact: `level` (`ok`, `warning`, `error`), `about` (`file`, `login`, `lock`, `job`, `journal`, `stop`, `here`), `text`; where it has them `subject` (a path or a name), `line`, `column`, `help` |
-//! | `locks` | each lock: `path`, `classes`, `shared_mount`, `placed` (false: refused), `exists`, `excludes` (null: not tried), `holders` and `waiting` (the records of living claims, the queue in its order) |
+//! | `locks` | each lock: `path`, `classes`, `shared_mount`, `placed` (false: refused), `exists`, `excludes` (null: not tried), `holders` and `waiting` (the records of living claims, the queue in its order), `lock_dirs` (the lock directories that are swept while it is held) |
 //! | `sketch` | without a file: the smallest one that fits |
 
 use std::fmt::Write as _;
@@ -23,7 +23,7 @@ use crate::lock::record::Record;
 /// The version of the JSON object.
 const VERSION: u32 = 1;
 /// The widest line of text, in characters.
-const WIDTH: usize = 80;
+pub(in crate::cli::verb) const WIDTH: usize = 80;
 
 /// All that was found.
 #[derive(Debug, Serialize)]
@@ -107,6 +107,7 @@ pub(super) struct LockState {
     pub(super) excludes: Option<bool>,
     pub(super) holders: Vec<Record>,
     pub(super) waiting: Vec<Record>,
+    pub(super) lock_dirs: Vec<String>,
 }
 
 impl Report {
@@ -215,13 +216,13 @@ impl Fact {
 }
 
 /// `1 error`, `2 errors`.
-pub(super) fn count(number: usize, word: &str) -> String {
+pub(in crate::cli::verb) fn count(number: usize, word: &str) -> String {
     let s = if number == 1 { "" } else { "s" };
     format!("{number} {word}{s}")
 }
 
 /// Breaks `line` between words, so that none is wider than [`WIDTH`] that has a blank in it.
-fn wrap(text: &mut String, line: &str, indent: &str) {
+pub(in crate::cli::verb) fn wrap(text: &mut String, line: &str, indent: &str) {
     let mut width = 0;
     // The blanks at the front are the first line's own.
     let (front, line) = line.split_at(line.len() - line.trim_start().len());

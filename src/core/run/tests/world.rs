@@ -11,6 +11,10 @@ use super::*;
 /// How the world treats the run.
 #[derive(Clone, Debug)]
 pub(super) struct Climate {
+    /// Each directory that is somebody else's: milliseconds until it may be free.
+    pub(super) busy: Vec<u64>,
+    /// What becomes of the wish for the directories after that.
+    pub(super) dirs: Dirs,
     /// What becomes of the wish for the lock.
     pub(super) lock: Lock,
     /// What becomes of the command's start.
@@ -27,8 +31,20 @@ pub(super) struct Climate {
     pub(super) descendants: u64,
     /// Ticks come up to so many milliseconds late.
     pub(super) late_ms: u64,
+    /// What becomes of lock directories after the run.
+    pub(super) doubt: Doubt,
     /// Everything else that the world decides.
     pub(super) seed: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dirs {
+    Free,
+    Never,
+    /// Of somebody for whom nobody may wait.
+    Held,
+    Replaced,
+    Fail,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +54,15 @@ pub(super) enum Lock {
     Never,
     ReplacedAfter(u64),
     FailsAfter(u64),
+}
+
+/// Whether there are lock directories of which nobody knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    None,
+    /// Until each has given a sign of life, after so many milliseconds.
+    EndsAfter(u64),
+    Stays,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,12 +123,19 @@ pub(super) struct World {
     last_output: Time,
     last_result: Option<(Time, bool)>,
     // What the run has been told, and did.
+    tried: usize,
+    dirs_got: bool,
     queued: bool,
     locked_at: Option<Time>,
     started_at: Option<Time>,
     spawned: bool,
     watched: bool,
-    told_empty: bool,
+    split: bool,
+    empty_at: Option<Time>,
+    looked: bool,
+    /// Since when doubtful lock directories are watched.
+    swept_at: Option<Time>,
+    watch_ended: Option<Watched>,
     told_status: Option<Status>,
     stop_told: bool,
     first_reason: Option<Reason>,
@@ -132,12 +164,18 @@ impl World {
             exec_told: false,
             last_output: BOOT,
             last_result: None,
+            tried: 0,
+            dirs_got: false,
             queued: false,
             locked_at: None,
             started_at: None,
             spawned: false,
             watched: false,
-            told_empty: false,
+            split: false,
+            empty_at: None,
+            looked: false,
+            swept_at: None,
+            watch_ended: None,
             told_status: None,
             stop_told: false,
             first_reason: None,
@@ -244,6 +282,12 @@ impl World {
     /// What the world itself knows of an event, before the run sees it.
     fn witness(&mut self, event: &Event) {
         match event {
+            Event::DirsGot if self.end.is_none() => {
+                self.dirs_got = true;
+                if self.facts.wait.is_none() {
+                    self.locked_at.get_or_insert(self.now);
+                }
+            }
             Event::LockGot if self.queued && self.end.is_none() => {
                 self.locked_at.get_or_insert(self.now);
             }
@@ -256,16 +300,20 @@ impl World {
                 let (step, errno) = (*step, *errno);
                 self.first_reason
                     .get_or_insert(Reason::SpawnFailed { step, errno });
-                self.told_empty |= !forked;
+                if !forked {
+                    self.told_empty();
+                }
             }
             Event::Reaped { command, empty } => {
-                self.told_empty |= *empty && self.spawned;
+                if *empty && self.spawned {
+                    self.told_empty();
+                }
                 if let Some(status) = command {
                     self.told_status = Some(*status);
                     self.first_reason.get_or_insert(Reason::Ended);
                 }
             }
-            Event::Survivors { pids } => self.told_empty |= pids.is_empty(),
+            Event::Survivors { pids } if pids.is_empty() => self.told_empty(),
             Event::Signal { signo, kernel } => {
                 let passed_by = self.facts.ignored.contains(signo)
                     || (*kernel && !self.facts.own_session && *signo == SIGINT)
@@ -289,6 +337,11 @@ impl World {
         }
     }
 
+    fn told_empty(&mut self) {
+        self.empty_at.get_or_insert(self.now);
+        self.kill_by = None;
+    }
+
     /// KILL is due within `time`, plus what two wake-ups may be late; at once needs none.
     fn kill_within(&mut self, time: Duration) {
         let slack = ms(2 * self.climate.late_ms);
@@ -299,8 +352,22 @@ impl World {
     /// Checks an action and lets the world answer it.
     fn perform(&mut self, action: &Action, event: &Event) -> Option<Event> {
         match action {
+            Action::LockDirs => {
+                assert!(self.facts.dirs.is_some() && !self.dirs_got);
+                assert!(!self.queued, "a directory wanted in the queue of the lock");
+                assert!(!self.stop_told, "directories wanted after a stop");
+                return Some(self.lock_dirs());
+            }
+            Action::AwaitDir => {
+                assert!(matches!(self.facts.dirs, Some(OnConflict::Wait(_))));
+                assert!(matches!(event, Event::DirBusy { may_end: true }));
+                if let Some(after) = self.climate.busy.get(self.tried - 1) {
+                    self.file(self.now + ms(*after), Happening::Told(Event::DirFreed));
+                }
+            }
             Action::Lock => {
                 assert!(self.facts.wait.is_some() && !self.queued);
+                assert_eq!(self.facts.dirs.is_some(), self.dirs_got);
                 self.queued = true;
                 return Some(self.queue());
             }
@@ -312,6 +379,8 @@ impl World {
                 assert!(!self.spawned, "spawned twice");
                 assert!(!self.stop_told, "spawned after a stop");
                 assert!(self.facts.wait.is_none() || self.locked_at.is_some());
+                assert_eq!(self.facts.dirs.is_some(), self.dirs_got);
+                assert_eq!(self.looked, self.facts.sweep.is_some());
                 self.spawned = true;
                 return Some(self.spawn());
             }
@@ -351,10 +420,34 @@ impl World {
                     pids: self.survivors(),
                 });
             }
+            Action::TouchClaim => {
+                assert!(self.facts.unsure && self.locked_at.is_some());
+                let stamp = i64::try_from(self.roll(3)).unwrap();
+                let stamps = vec![("rival".to_owned(), stamp)];
+                return Some(Event::ClaimsSeen { stamps });
+            }
+            Action::ReportSplit { run_id } => {
+                assert_eq!(run_id, "rival");
+                assert!(!std::mem::replace(&mut self.split, true), "reported twice");
+            }
+            Action::LookAtLockDirs => {
+                assert!(!self.spawned && !std::mem::replace(&mut self.looked, true));
+            }
+            Action::Sweep => {
+                assert!(self.looked && self.empty_at == Some(self.now));
+                assert_eq!(self.swept_at.replace(self.now), None, "swept twice");
+                if let Doubt::EndsAfter(after) = self.climate.doubt {
+                    let end = Event::Swept { doubtful: false };
+                    self.file(self.now + ms(after), Happening::Told(end));
+                }
+                let doubtful = self.climate.doubt != Doubt::None;
+                return Some(Event::Swept { doubtful });
+            }
+            Action::EndWatch(watched) => self.judge_watch(*watched),
             Action::StopSelf => assert!(self.facts.job_control),
             Action::Note(note) => self.hear(note, event),
             Action::StartOver => {
-                assert!(self.queued && !self.spawned);
+                assert!((self.queued || self.facts.dirs.is_some()) && !self.spawned);
                 self.end = Some(action.clone());
             }
             Action::Finish(outcome) => {
@@ -421,16 +514,33 @@ impl World {
     fn judge_finish(&self, outcome: &Outcome, event: &Event) {
         assert_eq!(outcome.code, code(outcome.reason, outcome.status));
         if self.spawned {
-            assert!(self.told_empty, "the end of a tree that is not empty");
+            assert!(
+                self.empty_at.is_some(),
+                "the end of a tree that is not empty"
+            );
+            assert_eq!(
+                self.swept_at.is_some(),
+                self.looked && self.started_at.is_some()
+            );
+            if self.climate.doubt == Doubt::Stays {
+                assert_eq!(self.swept_at.is_some(), self.watch_ended.is_some());
+            }
             assert_eq!(Some(outcome.reason), self.first_reason);
             assert_eq!(self.named, self.named_gone);
         } else {
             let fits = match (outcome.reason, event) {
-                (Reason::WaitExpired, Event::Tick) => match self.facts.wait {
-                    Some(Wait::AtMost(wait)) => self.now >= BOOT + wait,
-                    _ => false,
-                },
-                (Reason::Failed, Event::LockFailed)
+                (Reason::WaitExpired, Event::Tick) => {
+                    let wait = match (self.facts.dirs, self.dirs_got) {
+                        (Some(OnConflict::Wait(wait)), false) => Some(wait),
+                        _ => self.facts.wait,
+                    };
+                    matches!(wait, Some(Wait::AtMost(wait)) if self.now >= BOOT + wait)
+                }
+                (Reason::DirNotLocked, Event::DirBusy { may_end }) => {
+                    !may_end || self.facts.dirs == Some(OnConflict::Fail)
+                }
+                (Reason::DirNotLocked, Event::DirFailed)
+                | (Reason::Failed, Event::LockFailed)
                 | (Reason::GuardLost, Event::GuardLost)
                 | (Reason::InitStop, Event::StopWithin { .. }) => true,
                 (Reason::Signal(signo), Event::Signal { signo: told, .. }) => signo == *told,
@@ -443,10 +553,51 @@ impl World {
         assert_eq!(outcome.status, status);
         let since = |from: Option<Time>| from.map_or(ms(0), |from| self.now.since(from));
         assert_eq!(outcome.held, since(self.locked_at));
-        assert_eq!(outcome.ran, since(self.started_at));
+        let empty_at = self.empty_at.unwrap_or(self.now);
+        let ran = self.started_at.map_or(ms(0), |at| empty_at.since(at));
+        assert_eq!(outcome.ran, ran);
         let waited = self.locked_at.unwrap_or(self.now).since(BOOT);
-        let queues = self.facts.wait.is_some();
+        let queues = self.facts.wait.is_some() || self.facts.dirs.is_some();
         assert_eq!(outcome.waited, if queues { waited } else { ms(0) });
+    }
+
+    fn lock_dirs(&mut self) -> Event {
+        let busy = self.tried < self.climate.busy.len();
+        self.tried += 1;
+        if busy {
+            return Event::DirBusy { may_end: true };
+        }
+        match self.climate.dirs {
+            Dirs::Free => Event::DirsGot,
+            Dirs::Never => Event::DirBusy { may_end: true },
+            Dirs::Held => Event::DirBusy { may_end: false },
+            Dirs::Replaced => Event::DirReplaced,
+            Dirs::Fail => Event::DirFailed,
+        }
+    }
+
+    /// A watch that removes anything was as long as the plan says, and not much longer.
+    fn judge_watch(&mut self, watched: Watched) {
+        assert_eq!(
+            self.watch_ended.replace(watched),
+            None,
+            "two ends of a watch"
+        );
+        let (began, refresh) = (self.swept_at.unwrap(), self.facts.sweep.unwrap());
+        match watched {
+            Watched::ToTheEnd => {
+                assert!(self.now >= began + refresh);
+                let again = self.now >= began + refresh + refresh;
+                assert!(
+                    again || self.now.since(began + refresh) <= ms(500),
+                    "proves nothing"
+                );
+            }
+            Watched::CutShort => assert!(self.stop_told),
+            Watched::Late => {
+                assert!(self.climate.late_ms > 500 && self.now >= began + refresh + refresh);
+            }
+        }
     }
 
     fn queue(&mut self) -> Event {

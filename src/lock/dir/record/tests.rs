@@ -32,6 +32,7 @@ fn ours() -> DirRecord {
         run_id: Some("r1".to_owned()),
         cwd: Some("/srv/\"quoted\"\n".to_owned()),
         state: Some(State::Running),
+        subtree: true,
         by: None,
         reason: None,
     }
@@ -216,13 +217,14 @@ prop_compose! {
         (class, run_id, cwd) in (of(text()), of(text()), of(text())),
         (by, reason) in (of(text()), of(text())),
         (start_time, pid_ns) in (of(any::<u64>()), of(any::<u64>())),
+        subtree in any::<bool>(),
         state in of(select(&[State::Waiting, State::Holding, State::Running])),
     ) -> DirRecord {
         let time = UNIX_EPOCH + Duration::from_secs(seconds);
         let acquired_at = humantime::format_rfc3339_seconds(time).to_string();
         DirRecord {
             pid, acquired_at, session_id, hostname, token, start_time, boot_id, pid_ns, container,
-            job, class, run_id, cwd, state, by, reason,
+            job, class, run_id, cwd, state, subtree, by, reason,
         }
     }
 }

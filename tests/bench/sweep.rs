@@ -38,10 +38,8 @@ enum Under {
 
 /// Measures all, interleaved.
 pub fn measure(binary: &Path, table: &mut Table) {
-    let target = binary.ancestors().find(|path| path.ends_with("target"));
-    let agent = target
-        .expect("a target folder")
-        .join("real/agent/node_modules/@anthropic-ai/claude-code/bin/claude.exe");
+    let agent =
+        crate::target().join("real/agent/node_modules/@anthropic-ai/claude-code/bin/claude.exe");
     if !agent.exists() {
         println!("sweep: no agent at {}: run tests/setup.sh", agent.display());
         return;

@@ -114,6 +114,8 @@ impl Desk<'_> {
         let _ = fs::remove_dir_all(&self.home);
         fs::create_dir_all(self.login()).expect("room for a folder");
         expire(&self.login());
+        // A first run settles in.
+        self.prompt(Under::Nothing);
         self
     }
 
@@ -161,16 +163,21 @@ impl Desk<'_> {
             .expect("it starts")
     }
 
-    /// Seconds of one `claude -p`, which must end well.
+    /// Seconds of the next prompt; the home goes with it.
     fn next(&self, under: Under) -> f64 {
+        let took = self.prompt(under);
+        let _ = fs::remove_dir_all(&self.home);
+        took
+    }
+
+    /// Seconds of one `claude -p`, which must end well.
+    fn prompt(&self, under: Under) -> f64 {
         let agent = self.agent.to_str().expect("a path");
         let words: Vec<&str> = [agent].into_iter().chain(ARGS).collect();
         let begin = Instant::now();
         let status = self.command(under, &words).wait().expect("a child");
         assert!(status.success(), "{status}");
-        let took = begin.elapsed().as_secs_f64();
-        let _ = fs::remove_dir_all(&self.home);
-        took
+        begin.elapsed().as_secs_f64()
     }
 
     /// Has an agent killed while it holds both locks; seconds from there to the end of its run.

@@ -7,6 +7,8 @@
 pub const OK: u8 = 0;
 /// The command reached its result and was ended by `final`; the result was a failure.
 pub const FINAL_FAILED: u8 = 1;
+/// `lock list`, `show` or `clean`: something needs a person.
+pub const NEEDS_A_PERSON: u8 = 1;
 /// The command line could not be understood (`EX_USAGE`, sysexits.h).
 pub const USAGE: u8 = 64;
 /// The lock or the directory was not obtained within `wait` (`EX_TEMPFAIL`, sysexits.h).
@@ -39,6 +41,7 @@ pub const TABLE: &[(&str, &str)] = &[
         "0 or 1",
         "ended by `final` after its result: success or failure",
     ),
+    ("1", "of `lock`: something that was found needs a person"),
     ("64", "the command line could not be understood"),
     ("75", "the lock or the directory was not obtained in time"),
     (

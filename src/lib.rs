@@ -75,6 +75,10 @@
 //!   `exclusive` login knows that it is not alone.
 //! - **The lock's file is watched from the second second on.** The kernel takes milliseconds to end an
 //!   inotify watch; a shorter run compares the file once, at its end.
+//! - **Where a file system cannot be judged, two holders are found out, not prevented**
+//!   ([`core::run`]): each touches its claim once a second and looks at the others', in a thread of its
+//!   own, as such a file system may hang. Nothing beside such a lock is cleared away: what looks free
+//!   there may be held through another mount.
 //! - **The monitor prepares the command while it waits,** so that nothing but a fork stands between
 //!   the lock and the command.
 //! - **Not built for NFS:** the waiter is a thread, not a process of its own; a wait that hangs in the

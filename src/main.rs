@@ -6,7 +6,7 @@ mod first;
 use std::env;
 use std::process::ExitCode;
 
-use lockkeeper::cli::verb::{check, init, run, start};
+use lockkeeper::cli::verb::{check, init, lock, run, start};
 use lockkeeper::cli::{Command, UsageError, help, parse, print};
 use lockkeeper::exit;
 use lockkeeper::init::guards;
@@ -21,6 +21,7 @@ fn main() -> ExitCode {
             Ok(Command::Init(args)) => init::init(args),
             Ok(Command::Run(args)) => run::run(args),
             Ok(Command::Check(args)) => check::check(&args),
+            Ok(Command::Lock(args)) => lock::lock(&args),
             Ok(Command::Help(verb)) => return printed(&help::help(verb)),
             Ok(Command::Version) => {
                 return printed(concat!("lockkeeper ", env!("CARGO_PKG_VERSION"), "\n"));

@@ -2,7 +2,8 @@
 //! here makes anything pass or fail, the table says which targets are met and which are missed.
 //!
 //! `cargo build --release --target x86_64-unknown-linux-musl && cargo run --release --example bench`
-//! (as root: PID namespaces). `bench start hand-off` runs only those parts.
+//! (as root: PID namespaces). `bench start hand-off` runs only those parts; `scan` compares with a Go
+//! program where go is (`LOCKKEEPER_BENCH=1 sh tests/setup.sh` installs it).
 #![allow(
     unsafe_code,
     clippy::disallowed_methods,
@@ -20,6 +21,7 @@
 mod bench {
     pub mod handoff;
     pub mod idle;
+    pub mod scan;
     pub mod start;
     pub mod sweep;
     pub mod table;
@@ -86,6 +88,9 @@ fn main() {
     }
     if is_wanted("idle") {
         bench::idle::measure(&binary, &mut table);
+    }
+    if is_wanted("scan") {
+        bench::scan::measure(&binary, &mut table);
     }
     if is_wanted("sweep") {
         bench::sweep::measure(&binary, &mut table);

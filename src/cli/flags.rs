@@ -21,8 +21,18 @@ pub enum Verb {
     Reload,
     /// Ask init whether all is well.
     Health,
-    /// Directory locks.
+    /// Directory locks: one of the five below.
     Lock,
+    /// All directory locks below some roots.
+    LockList,
+    /// One lock.
+    LockShow,
+    /// Remove what dead owners left.
+    LockClean,
+    /// Hold a directory by hand.
+    LockHold,
+    /// Give back what was held by hand.
+    LockRelease,
     /// Read the journal.
     Logs,
     /// Draw the journal.
@@ -57,6 +67,7 @@ pub const VERBS: &[VerbInfo] = &[
             "run [-c FILE] JOB",
             "run [-c FILE] --class CLASS [--dir DIR] -- COMMAND...",
             "run [--lock PATH] [--wait TIME] [--timeout TIME] -- COMMAND...",
+            "run [--dir-lock DIR]... [--wait TIME] -- COMMAND...",
         ],
         doc: "one run of a job or a command, in the foreground",
     },
@@ -88,13 +99,54 @@ pub const VERBS: &[VerbInfo] = &[
         "health",
         "ask the running init whether all is well",
     ),
-    unbuilt(
-        Verb::Lock,
-        "lock",
-        "list, show, clean, hold and release directory locks",
-    ),
+    VerbInfo {
+        verb: Verb::Lock,
+        name: "lock",
+        synopsis: &[LIST, SHOW, CLEAN, HOLD, RELEASE],
+        doc: "list, show, clean, hold and release directory locks",
+    },
     unbuilt(Verb::Logs, "logs", "read the journal"),
     unbuilt(Verb::Timeline, "timeline", "draw the journal"),
+];
+
+const LIST: &str = "lock list [ROOT...] [--json] [--skip NAME] [--no-skip]";
+const SHOW: &str = "lock show PATH [--json]";
+const CLEAN: &str = "lock clean [ROOT...] [--dry-run] [--json]";
+const HOLD: &str = "lock hold DIR --reason TEXT [--by NAME]";
+const RELEASE: &str = "lock release DIR [--force]";
+
+/// What follows the verb `lock`, each as both words are typed.
+pub const LOCK_VERBS: &[VerbInfo] = &[
+    VerbInfo {
+        verb: Verb::LockList,
+        name: "lock list",
+        synopsis: &[LIST],
+        doc: "all directory locks below the roots, and how they stand",
+    },
+    VerbInfo {
+        verb: Verb::LockShow,
+        name: "lock show",
+        synopsis: &[SHOW],
+        doc: "one directory's lock, or holder and queue of a shared lock",
+    },
+    VerbInfo {
+        verb: Verb::LockClean,
+        name: "lock clean",
+        synopsis: &[CLEAN],
+        doc: "remove the records of dead owners, and nothing else",
+    },
+    VerbInfo {
+        verb: Verb::LockHold,
+        name: "lock hold",
+        synopsis: &[HOLD],
+        doc: "keep agents out of a directory until it is released",
+    },
+    VerbInfo {
+        verb: Verb::LockRelease,
+        name: "lock release",
+        synopsis: &[RELEASE],
+        doc: "give back a directory that was held by hand",
+    },
 ];
 
 const fn unbuilt(verb: Verb, name: &'static str, doc: &'static str) -> VerbInfo {
@@ -109,7 +161,8 @@ const fn unbuilt(verb: Verb, name: &'static str, doc: &'static str) -> VerbInfo 
 impl Verb {
     /// The verb's row.
     pub fn info(self) -> Option<&'static VerbInfo> {
-        VERBS.iter().find(|info| info.verb == self)
+        let mut all = VERBS.iter().chain(LOCK_VERBS);
+        all.find(|info| info.verb == self)
     }
 
     /// As it is typed.
@@ -148,6 +201,20 @@ pub enum Id {
     DirLock,
     /// `--json`.
     Json,
+    /// `--skip`; can be given again.
+    Skip,
+    /// `--no-skip`.
+    NoSkip,
+    /// `--agentctl`.
+    Agentctl,
+    /// `--dry-run`.
+    DryRun,
+    /// `--by`.
+    By,
+    /// `--reason`.
+    Reason,
+    /// `--force`.
+    Force,
     /// `--verbose`.
     Verbose,
     /// `--quiet`.
@@ -223,7 +290,7 @@ pub const FLAGS: &[Flag] = &[
         Id::Wait,
         "wait",
         "TIME",
-        "time in the queue of the lock, or forever (10m)",
+        "time to wait for the locks, or forever (10m)",
         &[Verb::Run],
     ),
     of_command(
@@ -251,7 +318,7 @@ pub const FLAGS: &[Flag] = &[
         Id::DirLock,
         "dir-lock",
         "DIR",
-        "one agent in this directory (not built yet)",
+        "one agent in this directory; can be repeated",
         &[Verb::Run],
     ),
     plain(
@@ -259,7 +326,56 @@ pub const FLAGS: &[Flag] = &[
         "json",
         None,
         "one JSON object in place of text",
-        &[Verb::Check],
+        &[Verb::Check, Verb::LockList, Verb::LockShow, Verb::LockClean],
+    ),
+    with_value(
+        Id::Skip,
+        "skip",
+        "NAME",
+        "look into no folder of this name; can be given again",
+        &[Verb::LockList, Verb::LockClean],
+    ),
+    plain(
+        Id::NoSkip,
+        "no-skip",
+        None,
+        "look into .git, node_modules, target and such, too",
+        &[Verb::LockList, Verb::LockClean],
+    ),
+    with_value(
+        Id::Agentctl,
+        "agentctl",
+        "FILE",
+        "agentctl's list (~/.agentctl/locks.json)",
+        &[Verb::LockList, Verb::LockClean],
+    ),
+    plain(
+        Id::DryRun,
+        "dry-run",
+        None,
+        "say what would be removed, and remove nothing",
+        &[Verb::LockClean],
+    ),
+    with_value(
+        Id::By,
+        "by",
+        "NAME",
+        "who holds it (the user's name)",
+        &[Verb::LockHold],
+    ),
+    with_value(
+        Id::Reason,
+        "reason",
+        "TEXT",
+        "why, for those who find it held",
+        &[Verb::LockHold],
+    ),
+    plain(
+        Id::Force,
+        "force",
+        None,
+        "whatever the record says, unless its owner lives",
+        &[Verb::LockRelease],
     ),
     plain(
         Id::Verbose,

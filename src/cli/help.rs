@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::flags::{FLAGS, Flag, VERBS, Verb, VerbInfo};
+use super::flags::{FLAGS, Flag, LOCK_VERBS, VERBS, Verb, VerbInfo};
 use crate::exit;
 
 /// The help of one verb, or of the whole program.
@@ -53,6 +53,14 @@ fn of_verb(text: &mut String, info: &VerbInfo) {
     }
     section(text, "Usage:");
     synopsis(text, info);
+    if info.verb == Verb::Lock {
+        section(text, "Verbs:");
+        for info in LOCK_VERBS {
+            row(text, 12, info.name, info.doc);
+        }
+        options(text, "Everywhere:", |flag| flag.verbs.is_empty());
+        return;
+    }
     options(text, "Options:", |flag| {
         !flag.verbs.is_empty() && flag.belongs_to(info.verb)
     });
@@ -102,7 +110,8 @@ mod tests {
     use super::*;
 
     fn every_help() -> Vec<String> {
-        let verbs = VERBS.iter().map(|info| help(Some(info.verb)));
+        let verbs = VERBS.iter().chain(LOCK_VERBS);
+        let verbs = verbs.map(|info| help(Some(info.verb)));
         verbs.chain([help(None)]).collect()
     }
 

@@ -30,6 +30,8 @@ pub enum Command {
     Run(RunArgs),
     /// `lockkeeper check …`.
     Check(CheckArgs),
+    /// `lockkeeper lock …`.
+    Lock(LockArgs),
     /// `--help`, of the verb before it.
     Help(Option<Verb>),
     /// `--version`.
@@ -66,7 +68,9 @@ pub struct RunArgs {
     pub dir: Option<PathBuf>,
     /// `--lock`.
     pub lock: Option<PathBuf>,
-    /// `--wait`; only with a lock or a class.
+    /// `--dir-lock`, each of them.
+    pub dir_locks: Vec<PathBuf>,
+    /// `--wait`; only with a lock, a directory or a class.
     pub wait: Option<Wait>,
     /// `--timeout`; more than zero.
     pub timeout: Option<Duration>,
@@ -87,6 +91,40 @@ pub struct CheckArgs {
     pub config: Option<PathBuf>,
     /// `--json`.
     pub json: bool,
+    /// `-v`, `-q`.
+    pub verbosity: Verbosity,
+    /// `--report`: the number of a descriptor, open or not.
+    pub report: Option<RawFd>,
+}
+
+/// `lockkeeper lock list | show | clean | hold | release …`. Each verb has its own of these, the
+/// others are off or empty.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag as it was typed"
+)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockArgs {
+    /// Which of the five.
+    pub verb: Verb,
+    /// ROOTs, possibly none; exactly one PATH or DIR.
+    pub paths: Vec<PathBuf>,
+    /// `--json`.
+    pub json: bool,
+    /// `--skip`, as often as given.
+    pub skip: Vec<OsString>,
+    /// `--no-skip`.
+    pub no_skip: bool,
+    /// `--agentctl`.
+    pub agentctl: Option<PathBuf>,
+    /// `--dry-run`.
+    pub dry_run: bool,
+    /// `--by`.
+    pub by: Option<String>,
+    /// `--reason`; always there with `lock hold`.
+    pub reason: Option<String>,
+    /// `--force`.
+    pub force: bool,
     /// `-v`, `-q`.
     pub verbosity: Verbosity,
     /// `--report`: the number of a descriptor, open or not.
@@ -120,13 +158,20 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
         Verb::Init => init(&mut typed).map(Command::Init),
         Verb::Run => run(&mut typed).map(Command::Run),
         Verb::Check => check(&mut typed).map(Command::Check),
+        Verb::Lock => Err(usage(
+            "\"lock\" needs one of list, show, clean, hold and release: see \"lockkeeper lock --help\"",
+        )),
+        verb @ (Verb::LockList
+        | Verb::LockShow
+        | Verb::LockClean
+        | Verb::LockHold
+        | Verb::LockRelease) => lock(&mut typed, verb).map(Command::Lock),
         verb @ (Verb::Status
         | Verb::Start
         | Verb::Stop
         | Verb::Restart
         | Verb::Reload
         | Verb::Health
-        | Verb::Lock
         | Verb::Logs
         | Verb::Timeline) => Err(not_built(verb)),
     }
@@ -163,13 +208,62 @@ fn check(typed: &mut Typed) -> Result<CheckArgs, UsageError> {
     })
 }
 
-fn run(typed: &mut Typed) -> Result<RunArgs, UsageError> {
-    typed.no_foreign_flag(Verb::Run)?;
-    if typed.value(Id::DirLock).is_some() {
+fn lock(typed: &mut Typed, verb: Verb) -> Result<LockArgs, UsageError> {
+    typed.no_foreign_flag(verb)?;
+    // Behind "--" stand paths that begin with a dash.
+    let more = typed.command.take().unwrap_or_default();
+    let paths: Vec<PathBuf> = typed.words.drain(..).chain(more).map(Into::into).collect();
+    let name = verb.name();
+    if paths.iter().any(|path| path.as_os_str().is_empty()) {
+        return Err(usage(format!("a path behind \"{name}\" is empty")));
+    }
+    let many = matches!(verb, Verb::LockList | Verb::LockClean);
+    let what = if verb == Verb::LockShow {
+        "PATH"
+    } else {
+        "DIR"
+    };
+    match paths.get(1) {
+        Some(second) if !many => {
+            return Err(usage(format!(
+                "unexpected argument {} behind \"{name}\": it takes one {what}",
+                quoted(second.as_os_str())
+            )));
+        }
+        _ => {}
+    }
+    if !many && paths.is_empty() {
+        return Err(usage(format!(
+            "\"{name}\" needs a {what}: lockkeeper {}",
+            verb.info()
+                .and_then(|info| info.synopsis.first())
+                .unwrap_or(&name)
+        )));
+    }
+    let args = LockArgs {
+        verb,
+        paths,
+        json: typed.value(Id::Json).is_some(),
+        skip: typed.names(Id::Skip)?,
+        no_skip: typed.value(Id::NoSkip).is_some(),
+        agentctl: typed.path(Id::Agentctl)?,
+        dry_run: typed.value(Id::DryRun).is_some(),
+        by: typed.text(Id::By)?,
+        reason: typed.text(Id::Reason)?,
+        force: typed.value(Id::Force).is_some(),
+        verbosity: typed.verbosity()?,
+        report: typed.descriptor()?,
+    };
+    if verb == Verb::LockHold && args.reason.is_none() {
         return Err(usage(
-            "\"--dir-lock\" is not built yet: until then use --lock with a file of that directory",
+            "\"lock hold\" needs a --reason: whoever finds the directory held reads it",
         ));
     }
+    Ok(args)
+}
+
+fn run(typed: &mut Typed) -> Result<RunArgs, UsageError> {
+    typed.no_foreign_flag(Verb::Run)?;
     if let Some(job) = &typed.job {
         let job = quoted(job);
         if typed.command.is_some() {
@@ -196,6 +290,7 @@ fn run(typed: &mut Typed) -> Result<RunArgs, UsageError> {
         class: typed.text(Id::Class)?,
         dir: typed.path(Id::Dir)?,
         lock: typed.path(Id::Lock)?,
+        dir_locks: typed.paths(Id::DirLock)?,
         wait: typed.wait()?,
         timeout: typed.limit(Id::Timeout)?,
         idle_timeout: typed.limit(Id::IdleTimeout)?,
@@ -213,9 +308,10 @@ fn run(typed: &mut Typed) -> Result<RunArgs, UsageError> {
             "\"--lock\" and \"--class\" exclude each other: the class says which lock its runs take",
         ));
     }
-    if args.wait.is_some() && args.lock.is_none() && args.class.is_none() {
+    let waits = args.lock.is_some() || args.class.is_some() || !args.dir_locks.is_empty();
+    if args.wait.is_some() && !waits {
         return Err(usage(
-            "\"--wait\" without a lock to wait for: add --lock PATH or --class CLASS",
+            "\"--wait\" without a lock to wait for: add --lock PATH, --dir-lock DIR or --class CLASS",
         ));
     }
     Ok(args)

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use lexopt::{Arg, Parser};
 
-use super::flags::{FLAGS, Flag, Id, VERBS, Verb};
+use super::flags::{FLAGS, Flag, Id, LOCK_VERBS, VERBS, Verb, VerbInfo};
 use super::parse::{Command, UsageError};
 use super::suggest::nearest;
 use crate::config::plan::Wait;
@@ -22,6 +22,8 @@ pub(super) struct Typed {
     pub(super) verb: Option<Verb>,
     pub(super) flags: Vec<(&'static Flag, OsString)>,
     pub(super) job: Option<OsString>,
+    /// What follows a verb of `lock`.
+    pub(super) words: Vec<OsString>,
     pub(super) command: Option<Vec<OsString>>,
 }
 
@@ -64,7 +66,7 @@ impl Typed {
                 _ => {}
             }
             let value = value_of(flag, &mut parser)?;
-            let repeats = flag.id == Id::Verbose || flag.id == Id::Quiet;
+            let repeats = matches!(flag.id, Id::Verbose | Id::Quiet | Id::DirLock | Id::Skip);
             if !repeats && typed.flags.iter().any(|(other, _)| other.id == flag.id) {
                 return Err(usage(format!("\"--{}\" is given twice", flag.long)));
             }
@@ -78,6 +80,14 @@ impl Typed {
             self.verb = Some(verb_of(&word, parser)?);
             return Ok(false);
         };
+        if verb == Verb::Lock {
+            self.verb = Some(lock_verb_of(&word)?);
+            return Ok(false);
+        }
+        if LOCK_VERBS.iter().any(|info| info.verb == verb) {
+            self.words.push(word);
+            return Ok(false);
+        }
         if verb == Verb::Run && self.flags.iter().any(|(flag, _)| flag.of_command) {
             let rest = parser.raw_args().map_err(misread)?;
             self.command = Some([word].into_iter().chain(rest).collect());
@@ -132,6 +142,13 @@ impl Typed {
             return Ok(());
         };
         let names: Vec<_> = flag.verbs.iter().map(|verb| verb.name()).collect();
+        if names.len() > 3 {
+            return Err(usage(format!(
+                "\"--{}\" does not go with \"{}\": see \"lockkeeper --help\"",
+                flag.long,
+                verb.name()
+            )));
+        }
         Err(usage(format!(
             "\"--{}\" does not go with \"{}\": see \"lockkeeper {} --help\"",
             flag.long,
@@ -154,20 +171,46 @@ impl Typed {
     }
 
     pub(super) fn path(&self, id: Id) -> Result<Option<PathBuf>, UsageError> {
-        match self.value(id) {
-            Some((flag, value)) if value.is_empty() => Err(usage(format!(
-                "\"--{}\" is empty: it needs a {}",
-                flag.long,
-                flag.value.unwrap_or_default()
-            ))),
-            found => Ok(found.map(|(_, value)| value.into())),
-        }
+        Ok(self.paths(id)?.into_iter().next())
+    }
+
+    /// The values of a flag that may be repeated, in their order.
+    pub(super) fn paths(&self, id: Id) -> Result<Vec<PathBuf>, UsageError> {
+        let of_flag = self.flags.iter().filter(|(flag, _)| flag.id == id);
+        of_flag
+            .map(|(flag, value)| {
+                if value.is_empty() {
+                    return Err(usage(format!(
+                        "\"--{}\" is empty: it needs a {}",
+                        flag.long,
+                        flag.value.unwrap_or_default()
+                    )));
+                }
+                Ok(value.into())
+            })
+            .collect()
     }
 
     pub(super) fn text(&self, id: Id) -> Result<Option<String>, UsageError> {
         self.value(id)
             .map(|(flag, value)| text_of(&format!("\"--{}\"", flag.long), value.clone()))
             .transpose()
+    }
+
+    /// The values of a flag that can be given again: names of folders.
+    pub(super) fn names(&self, id: Id) -> Result<Vec<OsString>, UsageError> {
+        let given = self.flags.iter().filter(|(flag, _)| flag.id == id);
+        let name = |(flag, value): &(&Flag, OsString)| {
+            if value.is_empty() || value.as_encoded_bytes().contains(&b'/') {
+                let shown = quoted(value);
+                return Err(usage(format!(
+                    "\"--{}\" {shown} is no name of a folder: write it without a slash",
+                    flag.long
+                )));
+            }
+            Ok(value.clone())
+        };
+        given.map(name).collect()
     }
 
     pub(super) fn time(&self, id: Id) -> Result<Option<Duration>, UsageError> {
@@ -286,6 +329,24 @@ fn verb_of(word: &OsStr, parser: &mut Parser) -> Result<Verb, UsageError> {
     Err(usage(format!(
         "unknown verb {shown}; to run it as a command: lockkeeper -- {typed}{more}"
     )))
+}
+
+/// The verb that `lock` and this word make.
+fn lock_verb_of(word: &OsStr) -> Result<Verb, UsageError> {
+    let second = |info: &'static VerbInfo| info.name.split_once(' ').map_or("", |(_, word)| word);
+    if let Some(info) = LOCK_VERBS.iter().find(|info| word == second(info)) {
+        return Ok(info.verb);
+    }
+    let (shown, typed) = (quoted(word), word.to_string_lossy());
+    Err(usage(
+        match nearest(&typed, LOCK_VERBS.iter().map(second)) {
+            Some(near) => format!("unknown verb {shown} behind \"lock\": did you mean {near:?}?"),
+            None => format!(
+                "unknown verb {shown} behind \"lock\": there are list, show, clean, hold and release; \
+             see \"lockkeeper lock --help\""
+            ),
+        },
+    ))
 }
 
 pub(super) fn not_built(verb: Verb) -> UsageError {

@@ -56,6 +56,8 @@ pub enum Shape {
     Name,
     /// An absolute path.
     Path,
+    /// `true` or `false`, an absolute path, or a list of them.
+    DirLock,
     /// A list of absolute paths.
     Paths,
     /// An absolute path of a folder, or `env:NAME`.
@@ -181,6 +183,12 @@ pub const KEYS: &[Key] = keys! {
         "variables that are added to the environment; those of a job are added to its class's", also "environment" "variables";
     "dir" in Class Job: Shape::Path, "the one that lockkeeper was started in",
         "the working directory", also "cwd" "workdir" "working_dir" "working_directory" "chdir";
+    "dir_lock" in Class Job: Shape::DirLock, "false",
+        "one agent at a time in the working directory, or in the directories that are named", also "directory_lock" "workdir_lock";
+    "on_conflict" in Class Job: Shape::Word(&["wait", "fail"]), "wait for batch; interactive only fails",
+        "what is done where a directory is locked: wait, at most for `wait`, or fail at once", also "if_locked";
+    "subtree" in Class Job: Shape::Flag, "false",
+        "whether a directory lock covers the folders below it", also "recursive";
     "user" in Class Job: Shape::Text, "lockkeeper's own",
         "the user to run as, by name or number", also "uid" "run_as";
     "group" in Class Job: Shape::Text, "the user's own",
@@ -219,9 +227,6 @@ pub const KEYS: &[Key] = keys! {
         "how long processes that outlive the command have after TERM, before KILL", also "leftover";
 
     // Later versions.
-    "dir_lock" in Class Job: Shape::NotBuilt, "", "a lock on the working directory: one agent per working copy";
-    "on_conflict" in Class Job: Shape::NotBuilt, "", "waiting or failing where a directory is locked";
-    "subtree" in Class Job: Shape::NotBuilt, "", "a directory lock that covers the folders below";
     "heartbeat" in Class Job: Shape::NotBuilt, "", "a watchdog that the command feeds";
     "ready_timeout" in Class Job: Shape::NotBuilt, "", "the time to READY=1";
     "restart" in Class Job: Shape::NotBuilt, "", "starting a job again when it fails";

@@ -102,6 +102,8 @@ pub struct ClassPlan {
     pub stop: StopPlan,
     /// As in [`RunPlan`].
     pub identity: Option<Identity>,
+    /// As in [`RunPlan`].
+    pub dirs: DirPlan,
 }
 
 impl ClassPlan {
@@ -122,6 +124,7 @@ impl ClassPlan {
             limits: Limits::default(),
             stop: StopPlan::default(),
             identity: None,
+            dirs: DirPlan::default(),
         }
     }
 
@@ -140,6 +143,7 @@ impl ClassPlan {
             limits: self.limits,
             stop: self.stop,
             identity: self.identity,
+            dirs: self.dirs,
         }
     }
 }
@@ -171,6 +175,36 @@ pub struct RunPlan {
     pub stop: StopPlan,
     /// The folder whose tokens rotate, or the variable that holds a login of its own.
     pub identity: Option<Identity>,
+    /// The directories that it locks.
+    pub dirs: DirPlan,
+}
+
+/// Which directories a run locks: each for one agent at a time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirPlan {
+    /// Whether its own working directory is one of them.
+    pub own: bool,
+    /// Others, or the only ones.
+    pub also: Vec<PathBuf>,
+    /// Whether a lock covers the folders below its directory.
+    pub subtree: bool,
+}
+
+impl DirPlan {
+    /// Whether it locks any directory.
+    pub const fn any(&self) -> bool {
+        self.own || !self.also.is_empty()
+    }
+}
+
+/// What a run does where a directory that it wants is somebody else's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnConflict {
+    /// It ends at once.
+    Fail,
+    /// It waits; the time is that for the shared lock, and both waits together have no more.
+    Wait(Wait),
 }
 
 /// The two kinds of classes. Only one of them can name a lock.
@@ -183,10 +217,29 @@ pub enum Kind {
     Batch {
         /// The shared lock; `None` where the identity needs none (nothing rotates).
         lock: Option<LockPlan>,
+        /// What it does where a directory is locked. An interactive kind can only fail.
+        on_conflict: OnConflict,
     },
 }
 
 impl Kind {
+    /// A batch kind that waits for directories as long as for its lock.
+    pub fn batch(lock: Option<LockPlan>) -> Self {
+        let wait = lock
+            .as_ref()
+            .map_or(Wait::AtMost(DEFAULT_WAIT), |lock| lock.wait);
+        let on_conflict = OnConflict::Wait(wait);
+        Self::Batch { lock, on_conflict }
+    }
+
+    /// What a run of this kind does where a directory is locked.
+    pub const fn on_conflict(&self) -> OnConflict {
+        match self {
+            Self::Interactive => OnConflict::Fail,
+            Self::Batch { on_conflict, .. } => *on_conflict,
+        }
+    }
+
     /// The word for it in files and in the journal.
     pub const fn name(&self) -> &'static str {
         match self {
@@ -199,7 +252,7 @@ impl Kind {
     pub const fn lock(&self) -> Option<&LockPlan> {
         match self {
             Self::Interactive => None,
-            Self::Batch { lock } => lock.as_ref(),
+            Self::Batch { lock, .. } => lock.as_ref(),
         }
     }
 

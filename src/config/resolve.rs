@@ -13,7 +13,7 @@ use super::nearest::nearest;
 use super::plan::{
     ClassPlan, DEFAULT_FINAL_GRACE, DEFAULT_REFRESH, DEFAULT_STALE_AFTER, DEFAULT_STOP_WITHIN,
     DEFAULT_WAIT, Every, FinalLine, Identity, InitPlan, JobPlan, Kind, LOCK_NAME, LockPlan,
-    SharedMount, Start, Stdin, SweepPlan, Wait,
+    OnConflict, SharedMount, Start, Stdin, SweepPlan, Wait,
 };
 use super::report::shown;
 use super::sheet::{File, Sheet};
@@ -81,7 +81,7 @@ pub(crate) fn resolve<'f>(
 pub(crate) fn built_in_class(name: &str) -> ClassPlan {
     let kind = match name {
         "interactive" => Kind::Interactive,
-        _ => Kind::Batch { lock: None },
+        _ => Kind::batch(None),
     };
     ClassPlan::new(name, kind)
 }
@@ -126,7 +126,9 @@ fn class<'f>(sheet: &'f Sheet, file: &'f File, findings: &mut Findings) -> Class
                 None if sheet.has("lock") => {}
                 None => refuse_sweep_keys(sheet, findings),
             }
-            plan.kind = Kind::Batch { lock };
+            plan.kind = Kind::batch(lock);
+            let wait = sheet.limit("wait");
+            conflicts(sheet, &mut plan.kind, wait);
         }
     }
     Class {
@@ -155,11 +157,12 @@ fn kind(sheet: &Sheet, findings: &mut Findings) -> Kind {
     }
     match built_in.or(said) {
         Some("interactive") => Kind::Interactive,
-        _ => Kind::Batch { lock: None },
+        _ => Kind::batch(None),
     }
 }
 
 fn refuse_lock_keys(sheet: &Sheet, findings: &mut Findings) {
+    refuse_to_wait(sheet, findings);
     for key in ["lock", "wait", "shared_mount"]
         .into_iter()
         .chain(SWEEP_KEYS)
@@ -176,6 +179,33 @@ fn refuse_lock_keys(sheet: &Sheet, findings: &mut Findings) {
             };
             findings.error(span, message, help);
         }
+    }
+}
+
+/// By type an interactive run fails where a directory is locked: somebody waits at it.
+fn refuse_to_wait(sheet: &Sheet, findings: &mut Findings) {
+    if sheet.text("on_conflict") == Some("wait") {
+        let message = format!(
+            "`on_conflict` in {}: an interactive run never waits for a directory",
+            sheet.title
+        );
+        let help = "take it out: it fails at once and says who has the directory";
+        findings.error(sheet.value_span("on_conflict"), message, help);
+    }
+}
+
+/// What a batch kind does where a directory is locked; `wait`: what this table or the one above it
+/// says of the time, where no lock does.
+fn conflicts(sheet: &Sheet, kind: &mut Kind, wait: Option<Wait>) {
+    let Kind::Batch { lock, on_conflict } = kind else {
+        return;
+    };
+    let wait = lock.as_ref().map(|lock| lock.wait).or(wait);
+    let wait = wait.unwrap_or(Wait::AtMost(DEFAULT_WAIT));
+    match (sheet.text("on_conflict"), &on_conflict) {
+        (Some("fail"), _) => *on_conflict = OnConflict::Fail,
+        (Some(_), _) | (None, OnConflict::Wait(_)) => *on_conflict = OnConflict::Wait(wait),
+        (None, OnConflict::Fail) => {}
     }
 }
 
@@ -342,6 +372,13 @@ fn apply(sheet: &Sheet, plan: &mut ClassPlan, findings: &mut Findings) {
     if let Some(group) = sheet.text("group") {
         plan.group = Some(group.to_owned());
     }
+    if let Some((own, also)) = sheet.dir_lock("dir_lock") {
+        plan.dirs.own = own;
+        plan.dirs.also = also.to_vec();
+    }
+    if let Some(subtree) = sheet.flag("subtree") {
+        plan.dirs.subtree = subtree;
+    }
     match sheet.text("stdin") {
         Some("inherit") => plan.stdin = Stdin::Inherit,
         Some("null") => plan.stdin = Stdin::Null,
@@ -409,8 +446,29 @@ fn job<'f>(sheet: &'f Sheet, classes: &[Class<'f>], findings: &mut Findings) -> 
             let message = format!("`wait` in {}: an interactive job never waits", sheet.title);
             findings.error(span, message, "take it out, or give the job a batch class");
         }
-        (Kind::Batch { lock: Some(lock) }, Some(limit), _) => lock.wait = limit,
+        (
+            Kind::Batch {
+                lock: Some(lock), ..
+            },
+            Some(limit),
+            _,
+        ) => lock.wait = limit,
         _ => {}
+    }
+    if plan.kind == Kind::Interactive {
+        refuse_to_wait(sheet, findings);
+    }
+    let of_class = class.sheet.and_then(|class| class.limit("wait"));
+    conflicts(sheet, &mut plan.kind, sheet.limit("wait").or(of_class));
+    let refused = sheet.has("dir_lock") && sheet.dir_lock("dir_lock").is_none();
+    if !plan.dirs.any() && !refused {
+        for key in ["on_conflict", "subtree"] {
+            if let Some(span) = sheet.key_span(key) {
+                let message = format!("`{key}` in {}, which locks no directory", sheet.title);
+                let help = "write dir_lock = true for the job's own, or take it out";
+                findings.error(span, message, help);
+            }
+        }
     }
     let command = sheet.command("command").unwrap_or_default().to_vec();
     Some(Job {

@@ -110,7 +110,7 @@ fn batch_classes_that_take_no_turns(resolved: &Resolved<'_>, findings: &mut Find
         let plan = &class.plan;
         let said = |key| class.sheet.is_some_and(|sheet| sheet.has(key));
         let takes_turns = said("lock") || said("identity");
-        if takes_turns || plan.kind != (Kind::Batch { lock: None }) {
+        if takes_turns || !matches!(plan.kind, Kind::Batch { lock: None, .. }) {
             continue;
         }
         let Some(job) = resolved

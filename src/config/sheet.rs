@@ -104,6 +104,16 @@ impl Sheet {
         }
     }
 
+    /// Whether the working directory is locked, and which others.
+    pub(crate) fn dir_lock(&self, name: &str) -> Option<(bool, &[PathBuf])> {
+        match self.value(name)? {
+            Value::Flag(flag) => Some((*flag, &[])),
+            Value::Paths(paths) => Some((false, paths)),
+            Value::Path(path) => Some((false, std::slice::from_ref(path))),
+            _ => None,
+        }
+    }
+
     pub(crate) fn paths(&self, name: &str) -> Option<&[PathBuf]> {
         match self.value(name)? {
             Value::Paths(paths) => Some(paths),

@@ -46,15 +46,16 @@ impl Reader<'_> {
     pub(crate) fn value(&mut self, key: &Key, value: &Spanned<DeValue<'_>>) -> Option<Value> {
         let span = value.span();
         match (key.shape, value.get_ref()) {
-            (Shape::Flag, DeValue::Boolean(flag)) => Some(Value::Flag(*flag)),
+            (Shape::Flag | Shape::DirLock, DeValue::Boolean(flag)) => Some(Value::Flag(*flag)),
             (Shape::Command, DeValue::Array(_)) => self.command(value),
-            (Shape::Paths, DeValue::Array(items)) => self.paths(key, items),
+            (Shape::Paths | Shape::DirLock, DeValue::Array(items)) => self.paths(key, items),
             (Shape::Env, DeValue::Table(table)) => Some(self.variables(table)),
             (
                 Shape::Literal
                 | Shape::Text
                 | Shape::Name
                 | Shape::Path
+                | Shape::DirLock
                 | Shape::Identity
                 | Shape::Time { .. }
                 | Shape::Word(_)
@@ -123,7 +124,7 @@ impl Reader<'_> {
                 Shape::Time { least, forever } => time(key, raw, text, least, forever),
                 Shape::Word(words) => word(key, raw, text, words),
                 Shape::Signal => signal(raw, text),
-                Shape::Path => path(key, raw, text).map(Value::Path),
+                Shape::Path | Shape::DirLock => path(key, raw, text).map(Value::Path),
                 Shape::Identity => identity(key, raw, text),
                 Shape::Name => Ok(Value::Name(text.to_owned(), raw.to_owned())),
                 _ => Ok(Value::Text(text.to_owned())),
@@ -181,7 +182,7 @@ impl Reader<'_> {
                 continue;
             };
             match path(key, raw, &text) {
-                Ok(path) if path.file_name().is_none() => {
+                Ok(path) if path.file_name().is_none() && key.shape == Shape::Paths => {
                     let message = format!("`{}` has a path without a name at its end", key.name);
                     let help = "name the lock directory itself";
                     self.findings.error(&span, message, help);
@@ -226,6 +227,7 @@ fn wanted(shape: Shape) -> String {
     match shape {
         Shape::Literal | Shape::Text | Shape::Name => "a text in quotes".to_owned(),
         Shape::Path => "an absolute path in quotes".to_owned(),
+        Shape::DirLock => "true, an absolute path in quotes, or a list of them".to_owned(),
         Shape::Identity => "an absolute path or env:NAME, in quotes".to_owned(),
         Shape::Time { .. } => "a time in quotes, such as \"90s\" or \"2h\"".to_owned(),
         Shape::Flag => "true or false".to_owned(),
@@ -281,6 +283,7 @@ fn mend(key: &Key, value: &DeValue<'_>) -> String {
             "write final = { line = '\"type\":\"result\"', grace = \"30s\" }".to_owned()
         }
         (Shape::Table(_), _) => "write stop = { signal = \"TERM\", grace = \"15s\" }".to_owned(),
+        (Shape::DirLock, _) => format!("write {name} = true for the working directory"),
         (_, DeValue::Integer(number)) => format!("write {name} = \"{}\"", shown(number.as_str())),
         (Shape::Word(words), _) => {
             format!(

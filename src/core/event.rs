@@ -8,13 +8,16 @@ use serde::{Deserialize, Serialize};
 use super::note::Note;
 use super::outcome::{Outcome, SpawnStep, Status};
 use super::time::Time;
-use crate::config::plan::{Limits, RunPlan, StopPlan, Wait};
+use crate::config::plan::{Limits, OnConflict, RunPlan, StopPlan, Wait};
 
 /// What the policy needs to know of a run, beside its plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Facts {
     /// Whether it queues for a shared lock, and how long.
     pub wait: Option<Wait>,
+    /// What it does where a directory that it locks is somebody else's; `None`: it locks none.
+    pub dirs: Option<OnConflict>,
     /// The watchdogs.
     pub limits: Limits,
     /// The rungs.
@@ -26,6 +29,8 @@ pub struct Facts {
     pub job_control: bool,
     /// Whether HUP asks for the stop; else it is the command's own business, as under an init.
     pub hup_stops: bool,
+    /// Whether the lock lies where nobody can know if it keeps two holders apart.
+    pub unsure: bool,
     /// Stop signals that we were started with ignored, as by nohup(1): they stay ignored.
     pub ignored: Vec<i32>,
     /// How long lock directories are watched after the run; `None`: none are listed.
@@ -38,11 +43,13 @@ impl Facts {
     pub fn new(plan: &RunPlan) -> Self {
         Self {
             wait: plan.kind.lock().map(|lock| lock.wait),
+            dirs: plan.dirs.any().then(|| plan.kind.on_conflict()),
             limits: plan.limits.clone(),
             stop: plan.stop,
             own_session: true,
             job_control: false,
             hup_stops: true,
+            unsure: false,
             ignored: Vec::new(),
             sweep: plan.kind.sweep().map(|sweep| sweep.refresh),
         }
@@ -58,6 +65,19 @@ pub enum Event {
         /// Since when it queues: earlier than now where the lock file was replaced meanwhile.
         queued_at: Time,
     },
+    /// All directories are ours.
+    DirsGot,
+    /// A directory is somebody else's.
+    DirBusy {
+        /// Whether that may end by itself, and nothing forbids to wait for it.
+        may_end: bool,
+    },
+    /// What kept a directory from us may have ended.
+    DirFreed,
+    /// A directory's lock was replaced while we waited.
+    DirReplaced,
+    /// A directory could not be locked at all.
+    DirFailed,
     /// Somebody else holds the lock; we are in the queue.
     LockBusy,
     /// The lock is ours, or an ancestor run holds it for us.
@@ -105,6 +125,11 @@ pub enum Event {
     Survivors {
         /// Processes of the tree that KILL did not end; empty if only dead ones are left.
         pids: Vec<i32>,
+    },
+    /// The answer to [`Action::TouchClaim`]; none comes while the file system does not answer.
+    ClaimsSeen {
+        /// Each other claim beside the lock: its run, and a number that changes when it is touched.
+        stamps: Vec<(String, i64)>,
     },
     /// The answer to [`Action::Sweep`], and again when owners have given a sign of life.
     Swept {
@@ -155,6 +180,10 @@ pub enum Watched {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
+    /// Take the directories that are not ours yet, in their order, up to the first that is not free.
+    LockDirs,
+    /// Wait for the end of what keeps that one from us: [`Event::DirFreed`].
+    AwaitDir,
     /// Take the lock, or queue for it.
     Lock,
     /// Watch the lock's file from here on: it may be replaced while we hold it.
@@ -178,6 +207,13 @@ pub enum Action {
     AskOutput,
     /// Tell, as [`Event::Survivors`], what is still alive.
     AskSurvivors,
+    /// Touch our claim beside the lock, and tell, as [`Event::ClaimsSeen`], how the others look.
+    TouchClaim,
+    /// This run is alive and holds the lock as we do: name both.
+    ReportSplit {
+        /// The other one.
+        run_id: String,
+    },
     /// Remove the lock directories of the dead, watch the doubtful ones, and tell, as
     /// [`Event::Swept`], whether there are any.
     Sweep,

@@ -115,6 +115,13 @@ pub enum Note {
         /// The lock file.
         lock: PathBuf,
     },
+    /// Two runs hold the lock, as its file system does not keep them apart.
+    Split {
+        /// The lock file, as this one of them names it.
+        lock: PathBuf,
+        /// This run and the other one, in words.
+        holders: [String; 2],
+    },
     /// No inotify instance was to be had: the lock file is compared once, at the end.
     LockUnwatched {
         /// The lock file.
@@ -126,6 +133,43 @@ pub enum Note {
     LockFailed {
         /// What failed, and why.
         text: String,
+    },
+    /// A directory that this run locks is somebody else's: it waits for the end of that.
+    DirWaiting {
+        /// The directory.
+        dir: PathBuf,
+        /// Who has it.
+        holder: String,
+    },
+    /// A directory is ours.
+    DirObtained {
+        /// The directory.
+        dir: PathBuf,
+        /// Time since the run began to wait.
+        waited: Duration,
+        /// Whose dead claim was taken over.
+        former: Option<String>,
+    },
+    /// A directory was not obtained.
+    DirRefused {
+        /// The directory.
+        dir: PathBuf,
+        /// Who has it, or what failed, and what to do.
+        text: String,
+        /// How long it was waited for, where it was.
+        waited: Option<Duration>,
+    },
+    /// Something is wrong with the lock of a directory that we hold.
+    DirTrouble {
+        /// The directory.
+        dir: PathBuf,
+        /// What, and what to do.
+        text: String,
+    },
+    /// A directory is free again.
+    DirReleased {
+        /// The directory.
+        dir: PathBuf,
     },
     /// Something about the place of the lock that the user should know.
     Placement {

@@ -47,8 +47,10 @@ pub enum Reason {
     GuardLost,
     /// The init that started this run asked for the stop, or died.
     InitStop,
-    /// The lock was not obtained within `wait`.
+    /// The lock, or a directory, was not obtained within `wait`.
     WaitExpired,
+    /// A directory is somebody else's, and was not waited for; or it could not be locked.
+    DirNotLocked,
     /// The command could not be started, with the errno.
     SpawnFailed {
         /// At which step.
@@ -73,6 +75,7 @@ impl Reason {
             Self::GuardLost => "guard_lost",
             Self::InitStop => "init_stop",
             Self::WaitExpired => "wait_expired",
+            Self::DirNotLocked => "dir_not_locked",
             Self::SpawnFailed { .. } => "spawn_failed",
             Self::Failed => "failed",
         }
@@ -106,9 +109,9 @@ pub struct Outcome {
     pub reason: Reason,
     /// What the command itself returned, where it ever started.
     pub status: Option<Status>,
-    /// Time in the queue of the lock.
+    /// Time until the directories and the lock were ours.
     pub waited: Duration,
-    /// Time from the lock obtained to its release: the tree is empty, lock directories are swept.
+    /// Time from the last of them obtained to its release: the tree is empty, lock directories are swept.
     pub held: Duration,
     /// Time from the command's start to the tree empty.
     pub ran: Duration,
@@ -120,7 +123,7 @@ pub const fn code(reason: Reason, status: Option<Status>) -> u8 {
         (Reason::Timeout | Reason::IdleTimeout, _) => exit::WATCHDOG,
         (Reason::Final { failed: false }, _) => exit::OK,
         (Reason::Final { failed: true }, _) => exit::FINAL_FAILED,
-        (Reason::WaitExpired, _) => exit::NOT_OBTAINED,
+        (Reason::WaitExpired | Reason::DirNotLocked, _) => exit::NOT_OBTAINED,
         (Reason::SpawnFailed { step, errno }, _) => spawn_code(step, errno),
         (
             Reason::Ended | Reason::Signal(_) | Reason::GuardLost | Reason::InitStop,
@@ -166,6 +169,7 @@ mod tests {
             (Reason::GuardLost, [42, 137, 125]),
             (Reason::InitStop, [42, 137, 143]),
             (Reason::WaitExpired, [75, 75, 75]),
+            (Reason::DirNotLocked, [75, 75, 75]),
             (spawn_failed(SpawnStep::Exec, 2), [127, 127, 127]),
             (spawn_failed(SpawnStep::Exec, 13), [126, 126, 126]),
             (spawn_failed(SpawnStep::Exec, 8), [126, 126, 126]),

@@ -1,15 +1,19 @@
 //! The life of one run, as a pure state machine.
 //!
 //! ```text
-//! Queued ──lock──► Running ──leader gone, nobody left──────────────► Sweeping ──► Over
-//!    │               │ └────leader gone, some left──┐                  ▲
-//!    │               │ watchdog, stop               ▼                  │ nobody left
-//!    │               └──────► Stopping ──grace──► Leftovers ──grace──► Killing
-//!    └──wait over, stop──────────────────────────────────────────────► Over
+//! Claiming ──directories──┐
+//!    │                    ▼
+//!    │                 Queued ──lock──► Running ──leader gone, nobody left──────► Sweeping ──► Over
+//!    │                    │               │ └────leader gone, some left──┐                  ▲
+//!    │                    │               │ watchdog, stop               ▼                  │ nobody left
+//!    │                    │               └──────► Stopping ──grace──► Leftovers ──grace──► Killing
+//!    └──directory taken,──┴──wait over, stop──────────────────────────────────────────────► Over
+//!       wait over, stop
 //! ```
 //!
-//! How a run is ended, the ladder, is told in `ladder`; what a signal means, in `signals`; what comes
-//! between the empty tree and the end where lock directories are listed, in `sweep`.
+//! What comes before the queue of the lock is told in `claiming`; how a run is ended, the ladder, is told in `ladder`; what a signal means, in `signals`; how a
+//! second holder of the lock is found out, in `split`; what comes between the empty tree and the end
+//! where lock directories are listed, in `sweep`.
 //!
 //! The shell (`crate::run::monitor`) turns what happens into an [`Event`], calls [`Run::handle`],
 //! and performs the [`Action`]s in order. Spurious ticks are allowed and do nothing.
@@ -23,11 +27,14 @@ use super::time::Time;
 use super::timers::{ALL, Timer, Timers};
 use crate::config::plan::Wait;
 
+mod claiming;
 mod ladder;
 mod signals;
+mod split;
 mod sweep;
 
 use ladder::{KILL_RETRY, RESCAN};
+use split::{Rival, TOUCH_EVERY};
 
 /// A wake-up later than this after its deadline means that we were not running ourselves.
 const LATE: Duration = Duration::from_secs(5);
@@ -38,6 +45,8 @@ const WATCH_AFTER: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     New,
+    /// Not all directories are ours.
+    Claiming,
     Queued,
     /// Forked or about to be; the command is wanted.
     Running,
@@ -90,6 +99,8 @@ pub struct Run {
     /// How often a watch over lock directories has ended late.
     late_watches: u32,
     named: bool,
+    /// The other claims beside the lock, where its file system cannot be judged.
+    rivals: Vec<Rival>,
 }
 
 impl Run {
@@ -114,6 +125,7 @@ impl Run {
             empty_at: None,
             late_watches: 0,
             named: false,
+            rivals: Vec::new(),
         }
     }
 
@@ -129,9 +141,14 @@ impl Run {
         }
         match *event {
             Event::Begin { queued_at } => self.begin(queued_at, out),
+            Event::DirsGot => self.dirs_got(now, out),
+            Event::DirBusy { may_end } => self.dir_busy(now, may_end, out),
+            Event::DirFreed => self.dir_freed(out),
+            Event::DirReplaced => self.start_over(State::Claiming, out),
+            Event::DirFailed => self.dir_failed(now, out),
             Event::LockBusy => self.lock_busy(),
             Event::LockGot => self.lock_got(now, out),
-            Event::LockReplaced => self.lock_replaced(out),
+            Event::LockReplaced => self.start_over(State::Queued, out),
             Event::LockFailed => self.lock_failed(now, out),
             Event::Forked { pid } => self.forked(now, pid, out),
             Event::Executed => self.executed(out),
@@ -147,6 +164,7 @@ impl Run {
             Event::FinalLine { failed } => self.final_line(now, failed, out),
             Event::LastOutput { at } => self.last_output(now, at, out),
             Event::Survivors { ref pids } => self.survivors(now, pids, out),
+            Event::ClaimsSeen { ref stamps } => self.claims_seen(stamps, out),
             Event::Swept { doubtful } => self.swept(now, doubtful, out),
             Event::Signal { signo, kernel } => self.signal(now, signo, kernel, out),
             Event::StopWithin { within } => self.stop_within(now, within, out),
@@ -160,6 +178,16 @@ impl Run {
             return;
         }
         self.queued_at = queued_at;
+        if self.facts.dirs.is_some() {
+            self.state = State::Claiming;
+            out.push(Action::LockDirs);
+        } else {
+            self.queue(out);
+        }
+    }
+
+    /// Directories first, the shared lock last: nobody waits for a directory while he holds the lock.
+    fn queue(&mut self, out: &mut Vec<Action>) {
         if self.facts.wait.is_some() {
             self.state = State::Queued;
             out.push(Action::Lock);
@@ -189,12 +217,16 @@ impl Run {
             self.locked_at = Some(now);
             self.timers.disarm(Timer::LockWait);
             self.timers.arm(Timer::Watch, now + WATCH_AFTER);
+            if self.facts.unsure {
+                self.timers.arm(Timer::Touch, now + TOUCH_EVERY);
+            }
             self.spawn(out);
         }
     }
 
-    fn lock_replaced(&mut self, out: &mut Vec<Action>) {
-        if self.state == State::Queued {
+    /// What we waited for as `state` says was replaced under us.
+    fn start_over(&mut self, state: State, out: &mut Vec<Action>) {
+        if self.state == state {
             self.state = State::Over;
             self.timers.clear();
             out.push(Action::StartOver);
@@ -247,6 +279,7 @@ impl Run {
                 self.leftovers(now, false, out);
             }
             State::New
+            | State::Claiming
             | State::Queued
             | State::Running
             | State::Stopping
@@ -292,6 +325,7 @@ impl Run {
             match timer {
                 Timer::LockWait => self.finish(now, Reason::WaitExpired, out),
                 Timer::Watch => out.push(Action::WatchLock),
+                Timer::Touch => self.touch_due(now, out),
                 Timer::Timeout => self.stop(now, Reason::Timeout, out),
                 Timer::Idle => self.idle_due(now, due, out),
                 Timer::FinalGrace => {
@@ -331,9 +365,11 @@ impl Run {
         let reason = self.reason.unwrap_or(reason);
         self.state = State::Over;
         self.timers.clear();
-        let waited = match self.facts.wait {
-            Some(_) => self.locked_at.unwrap_or(now).since(self.queued_at),
-            None => Duration::ZERO,
+        let waits = self.facts.wait.is_some() || self.facts.dirs.is_some();
+        let waited = if waits {
+            self.locked_at.unwrap_or(now).since(self.queued_at)
+        } else {
+            Duration::ZERO
         };
         let status = self.status.filter(|_| self.command != Command::Failed);
         let empty_at = self.empty_at.unwrap_or(now);

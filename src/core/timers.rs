@@ -12,6 +12,8 @@ pub enum Timer {
     LockWait,
     /// The lock has been held long enough for its file to be worth watching.
     Watch,
+    /// It is time to show that we hold the lock, and to look who else does.
+    Touch,
     /// The command has run for `timeout`.
     Timeout,
     /// Nothing has been heard of the command for `idle_timeout`, unless the shell knows better.
@@ -31,9 +33,10 @@ pub enum Timer {
 }
 
 /// Every timer, in the order in which those that fall due together are handled.
-pub const ALL: [Timer; 10] = [
+pub const ALL: [Timer; 11] = [
     Timer::LockWait,
     Timer::Watch,
+    Timer::Touch,
     Timer::Timeout,
     Timer::Idle,
     Timer::FinalGrace,
@@ -71,6 +74,11 @@ impl Timers {
     /// Disarms every timer.
     pub fn clear(&mut self) {
         self.armed.clear();
+    }
+
+    /// Disarms every timer but `kept`.
+    pub fn clear_but(&mut self, kept: Timer) {
+        self.armed.retain(|(timer, _)| *timer == kept);
     }
 
     /// What `timer` is armed for.
@@ -149,14 +157,15 @@ mod tests {
             let place = match timer {
                 Timer::LockWait => 0,
                 Timer::Watch => 1,
-                Timer::Timeout => 2,
-                Timer::Idle => 3,
-                Timer::FinalGrace => 4,
-                Timer::StopGrace => 5,
-                Timer::Rescan => 6,
-                Timer::LeftoverGrace => 7,
-                Timer::KillRetry => 8,
-                Timer::Refresh => 9,
+                Timer::Touch => 2,
+                Timer::Timeout => 3,
+                Timer::Idle => 4,
+                Timer::FinalGrace => 5,
+                Timer::StopGrace => 6,
+                Timer::Rescan => 7,
+                Timer::LeftoverGrace => 8,
+                Timer::KillRetry => 9,
+                Timer::Refresh => 10,
             };
             assert_eq!(n, place);
         }
@@ -169,6 +178,7 @@ mod tests {
         Disarm(usize),
         TakeDue(usize, u64),
         Clear,
+        ClearBut(usize),
     }
 
     fn some_do() -> impl Strategy<Value = Do> {
@@ -179,6 +189,7 @@ mod tests {
             2 => timer().prop_map(Do::Disarm),
             4 => (timer(), 0..50_u64).prop_map(|(timer, now)| Do::TakeDue(timer, now)),
             1 => Just(Do::Clear),
+            1 => timer().prop_map(Do::ClearBut),
         ]
     }
 
@@ -212,6 +223,10 @@ mod tests {
                     Do::Clear => {
                         timers.clear();
                         map.clear();
+                    }
+                    Do::ClearBut(timer) => {
+                        timers.clear_but(ALL[timer]);
+                        map.retain(|other, _| *other == timer);
                     }
                 }
                 prop_assert_eq!(timers.next(), map.values().min().copied());

@@ -7,9 +7,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
@@ -17,6 +15,7 @@ use crate::config::plan::Plan;
 use crate::core::table::JobIndex;
 use crate::lock::listing::{await_end, list};
 use crate::lock::record::{Origin, Record};
+use crate::sys::thread;
 
 const STACK: usize = 32 * 1024;
 
@@ -25,17 +24,16 @@ const STACK: usize = 32 * 1024;
 pub struct Found {
     living: Vec<(JobIndex, String)>,
     news: Option<Arc<EventFd>>,
-    gone: Receiver<(JobIndex, String)>,
+    gone: Arc<Mutex<Vec<(JobIndex, String)>>>,
 }
 
 impl Found {
     /// Looks for living runs of the plan's jobs among the claims in `folder`.
     pub fn look(folder: Option<&Path>, plan: &Plan) -> Self {
-        let (tell, gone) = channel();
         let mut found = Self {
             living: Vec::new(),
             news: None,
-            gone,
+            gone: Arc::default(),
         };
         let Some(folder) = folder else { return found };
         // The folder may be shared with other containers (`--ipc=host`, a mounted /run) and, on a
@@ -52,15 +50,14 @@ impl Found {
             };
             let run = (JobIndex(index), record.run_id);
             let Ok(news) = found.news() else { continue };
-            let (folder, tell, told) = (folder.to_owned(), tell.clone(), run.clone());
-            let waits = thread::Builder::new()
-                .name("found".into())
-                .stack_size(STACK)
-                .spawn(move || {
-                    await_end(&folder, &told.1);
-                    let _ = tell.send(told);
-                    let _ = news.write(1);
-                });
+            let (folder, tell, told) = (folder.to_owned(), Arc::clone(&found.gone), run.clone());
+            let waits = thread::start("found", STACK, move || {
+                await_end(&folder, &told.1);
+                tell.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(told);
+                let _ = news.write(1);
+            });
             if waits.is_ok() {
                 found.living.push(run);
             }
@@ -86,7 +83,8 @@ impl Found {
         if let Some(news) = &self.news {
             let _ = news.read();
         }
-        self.gone.try_iter().collect()
+        let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut gone)
     }
 
     /// Readable when one has gone; `None`: none was found.

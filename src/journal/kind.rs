@@ -53,12 +53,18 @@ message_ids! {
     WAIT_EXPIRED = "211a988bf8237de41f12ced7952ef671",
     LOCK_REPLACED_WAITING = "dc10c36a7e562d8631928e66db19a799",
     LOCK_REPLACED_HELD = "26f5213b158987bfcb9e3c12f303929f",
+    SPLIT = "a43c23ffd16e306c50d99825fb9ef6cb",
     LOCK_UNWATCHED = "ba4d47c78236e6fdde15cd990c7d8c9f",
     PLACEMENT = "07b5cb5d6510b9d5fb5704b55bcf8975",
     CLAIM_FAILED = "107d0ca050ac5267d677dee0199e9088",
     STARTED = "0c6be0784f4971a958d989a9f6af3098",
     SPAWN_FAILED = "33b37457fcd3e0bcdf40092a18739399",
     LOCK_FAILED = "931706c5795448fca8bd8910c1904bfe",
+DIR_WAITING = "c9d5b6df9ee770d15103898854c2d485",
+    DIR_OBTAINED = "81711078d2865341671db585c51ab0cd",
+    DIR_REFUSED = "72922415b08f1d2125da16606fa7260f",
+    DIR_TROUBLE = "d54ef4b24c8f44f1bd67053064745f05",
+    DIR_RELEASED = "14be1e44dd91119f8f302ac78ff5373e",
     FINAL_SEEN = "12aca165501de13cee24a90804e60778",
     WOKE_LATE = "9ee9958dd878d0c08f5872b106d5b885",
     STOPPING = "fd55f572f2b45ea1cb374d046644157f",
@@ -99,8 +105,14 @@ pub const fn kind(note: &Note) -> (MessageId, Level) {
         Note::WaitExpired { .. } => (WAIT_EXPIRED, Level::Warning),
         Note::LockReplacedWaiting { .. } => (LOCK_REPLACED_WAITING, Level::Warning),
         Note::LockReplacedHeld { .. } => (LOCK_REPLACED_HELD, Level::Error),
+        Note::Split { .. } => (SPLIT, Level::Error),
         Note::LockUnwatched { .. } => (LOCK_UNWATCHED, Level::Warning),
         Note::LockFailed { .. } => (LOCK_FAILED, Level::Error),
+        Note::DirWaiting { .. } => (DIR_WAITING, Level::Info),
+        Note::DirObtained { .. } => (DIR_OBTAINED, Level::Info),
+        Note::DirRefused { .. } => (DIR_REFUSED, Level::Warning),
+        Note::DirTrouble { .. } => (DIR_TROUBLE, Level::Error),
+        Note::DirReleased { .. } => (DIR_RELEASED, Level::Info),
         Note::Placement { warning: true, .. } => (PLACEMENT, Level::Warning),
         Note::Placement { .. } => (PLACEMENT, Level::Debug),
         Note::ClaimFailed { .. } => (CLAIM_FAILED, Level::Warning),
@@ -166,6 +178,7 @@ const fn ended(reason: Reason) -> Level {
         | Reason::Signal(_)
         | Reason::InitStop
         | Reason::WaitExpired
+        | Reason::DirNotLocked
         | Reason::SpawnFailed { .. } => Level::Info,
     }
 }

@@ -16,7 +16,6 @@ use std::cell::{Cell, OnceCell};
 use std::collections::VecDeque;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use super::kind::kind;
@@ -25,6 +24,7 @@ use super::render::render;
 use super::route::{Context, Route, Surroundings, Verbosity, route, surroundings, takes};
 use super::sink::Sink;
 use crate::core::note::Note;
+use crate::sys::thread;
 
 /// The most notes that wait for the log thread.
 pub const CAPACITY: usize = 1024;
@@ -183,11 +183,8 @@ impl Journal {
             return;
         }
         let shared = Arc::clone(&self.shared);
-        let thread = thread::Builder::new()
-            .name("log".into())
-            .stack_size(STACK)
-            .spawn(move || shared.write_all(around));
-        self.running.set(thread.is_ok());
+        let started = thread::start("log", STACK, move || shared.write_all(around));
+        self.running.set(started.is_ok());
     }
 }
 

@@ -76,6 +76,8 @@ pub struct Fields<'a> {
     pub command: Option<&'a str>,
     /// `STEP`: at which step a start failed.
     pub step: Option<&'static str>,
+    /// `DIRECTORY`: the path of a directory that is locked.
+    pub directory: Option<Cow<'a, str>>,
     /// `CLAIM`: the path of a claim.
     pub claim: Option<Cow<'a, str>>,
     /// `PIDS`: process ids, with blanks between them.
@@ -161,6 +163,18 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
                  new file; find out who removes it, a lock file must stay"
             )
         }
+        Note::Split {
+            lock,
+            holders: [us, rival],
+        } => {
+            to.lock = Some(lock.to_string_lossy());
+            to.holder = Some(rival);
+            format!(
+                "lock {lock:?} is held twice, by us, {us}, and by {rival}: its file system does not \
+                 keep them apart; end one of the two, and put the lock into a folder or named \
+                 volume of a local file system that all of them mount"
+            )
+        }
         Note::LockUnwatched { lock, errno } => {
             to.lock = Some(lock.to_string_lossy());
             to.errno = Some(*errno);
@@ -170,6 +184,42 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
             )
         }
         Note::LockFailed { text } => text.clone(),
+        Note::DirWaiting { dir, holder } => {
+            to.directory = Some(dir.to_string_lossy());
+            to.holder = Some(holder);
+            format!("waiting for directory {dir:?}, held by {holder}")
+        }
+        Note::DirObtained {
+            dir,
+            waited,
+            former,
+        } => {
+            to.directory = Some(dir.to_string_lossy());
+            to.waited_ms = Some(ms(*waited));
+            let after = Short(*waited);
+            match former {
+                Some(former) => format!(
+                    "directory {dir:?} locked after {after}, in place of one that has died: {former}"
+                ),
+                None => format!("directory {dir:?} locked after {after}"),
+            }
+        }
+        Note::DirRefused { dir, text, waited } => {
+            to.directory = Some(dir.to_string_lossy());
+            to.waited_ms = waited.map(ms);
+            match waited {
+                Some(waited) => format!("waited {} in vain: {text}", Short(*waited)),
+                None => text.clone(),
+            }
+        }
+        Note::DirTrouble { dir, text } => {
+            to.directory = Some(dir.to_string_lossy());
+            format!("lock on directory {dir:?}: {text}")
+        }
+        Note::DirReleased { dir } => {
+            to.directory = Some(dir.to_string_lossy());
+            format!("directory {dir:?} released")
+        }
         Note::Placement { lock, text, .. } => {
             to.lock = Some(lock.to_string_lossy());
             format!("lock {lock:?}: {text}")
@@ -457,7 +507,7 @@ fn ended(outcome: &Outcome, to: &mut Fields<'_>) -> String {
         | Reason::Signal(_)
         | Reason::GuardLost
         | Reason::InitStop => format!("ended by {} after {after} (exit {code})", cause(reason)),
-        Reason::WaitExpired | Reason::SpawnFailed { .. } => {
+        Reason::WaitExpired | Reason::DirNotLocked | Reason::SpawnFailed { .. } => {
             format!("not run, {} (exit {code})", cause(reason))
         }
         Reason::Failed => format!("lockkeeper failed after {after} (exit {code})"),

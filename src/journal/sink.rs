@@ -119,6 +119,7 @@ fn emit(record: &Record<'_>) {
                 errno = fields.errno,
                 command = fields.command,
                 step = fields.step,
+                directory = fields.directory.as_deref(),
                 claim = fields.claim.as_deref(),
                 pids = fields.pids.as_deref(),
                 count = fields.count,

@@ -18,6 +18,7 @@ pub(super) fn cause(reason: Reason) -> Cow<'static, str> {
         Reason::GuardLost => "the death of its guard".into(),
         Reason::InitStop => "the stop of init".into(),
         Reason::WaitExpired => "the lock was not obtained in time".into(),
+        Reason::DirNotLocked => "a directory was not to be had".into(),
         Reason::SpawnFailed { .. } => "the command could not be started".into(),
         Reason::Failed => "a failure of lockkeeper".into(),
     }

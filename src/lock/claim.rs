@@ -107,6 +107,11 @@ impl Claim {
         }
     }
 
+    /// The folder that it lies in.
+    pub fn folder(&self) -> &Path {
+        &self.place
+    }
+
     /// Says something new: the record replaces the former one as a whole.
     ///
     /// # Errors
@@ -219,7 +224,7 @@ impl Names {
     }
 }
 
-const NO_FOLLOW: AtFlags = AtFlags::AT_SYMLINK_NOFOLLOW;
+pub(super) const NO_FOLLOW: AtFlags = AtFlags::AT_SYMLINK_NOFOLLOW;
 
 /// Opens and locks a run's latch, and makes sure that it is the one that others find by its name.
 ///

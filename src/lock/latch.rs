@@ -39,6 +39,35 @@ pub(super) fn try_lock(latch: impl AsFd) -> Result<bool, Errno> {
     }
 }
 
+/// [`try_lock`] where others may wait for the latch to be free ([`await_free`]): each has it for a
+/// moment then, and is no owner.
+pub(super) fn try_lock_beside_readers(latch: impl AsFd) -> Result<bool, Errno> {
+    /// So many of them at once are an owner, for all we know.
+    const ROUNDS: u32 = 64;
+    for _ in 0..ROUNDS {
+        if try_lock(latch.as_fd())? {
+            return Ok(true);
+        }
+        if is_held(latch.as_fd())? {
+            return Ok(false);
+        }
+        std::thread::yield_now();
+    }
+    Ok(false)
+}
+
+/// Waits in the kernel until the latch is ours, without a time limit: for a thread of its own. Needs
+/// a descriptor open for writing.
+pub(super) fn lock_blocking(latch: impl AsFd) -> Result<(), Errno> {
+    loop {
+        match fcntl(latch.as_fd(), FcntlArg::F_OFD_SETLKW(&whole(libc::F_WRLCK))) {
+            Ok(_) => return Ok(()),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
 /// Frees the latch for every process that shares this open file description.
 pub(super) fn unlock(latch: impl AsFd) -> Result<(), Errno> {
     fcntl(latch, FcntlArg::F_OFD_SETLK(&whole(libc::F_UNLCK))).map(drop)

@@ -8,6 +8,8 @@
 //! | [`latch`] | the kernel lock below a claim |
 //! | [`record`] | what a claim says, and how an error message puts it |
 //! | [`listing`] | reading the claims of others, and clearing away the dead |
+//! | [`dir`] | directory locks: one agent per working copy |
+//! | [`rivals`] | touching our claim and looking at others', where no kernel lock says who lives |
 //! | [`folders`] | where claims lie |
 //! | [`sweep`] | lock directories: what a killed agent leaves, and the next one waits for |
 //! | [`placement`] | whether a lock lies where other containers see it |
@@ -19,9 +21,10 @@
 //!   of theirs may fail a run;
 //! - nobody is asked by taking his lock: who holds it is read from claims;
 //! - what cannot be read or judged is left alone;
-//! - absent on purpose: polling, heartbeats, ages, guesses from process ids.
+//! - absent on purpose: polling, heartbeats (but for [`rivals`]), ages, guesses from process ids.
 
 pub mod claim;
+pub mod dir;
 pub mod fault;
 pub mod folders;
 pub mod latch;
@@ -29,8 +32,10 @@ pub mod listing;
 pub mod mountinfo;
 pub mod placement;
 pub mod probe;
+pub mod scan;
 
 pub mod record;
+pub mod rivals;
 pub mod shared;
 pub mod sweep;
 

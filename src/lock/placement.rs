@@ -22,7 +22,8 @@
 //!   and said at the level of information.
 //!
 //! What no container can know: whether the *others* mount the same folder. And where the file
-//! system answers for another kernel (FUSE, virtiofs, 9p), [`Verdict::is_unsure`] says so.
+//! system answers for another kernel (FUSE, virtiofs, 9p), [`Verdict::is_unsure`] says so, and holders
+//! look for each other ([`super::rivals`]).
 
 use std::fmt;
 use std::fs::File;

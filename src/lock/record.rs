@@ -222,7 +222,8 @@ fn since(record: &Record) -> Option<String> {
 }
 
 /// Text from another container's file: short, and without what a terminal would obey.
-struct Plain<'a>(&'a str);
+#[derive(Debug)]
+pub struct Plain<'a>(pub &'a str);
 
 impl fmt::Display for Plain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,14 +6,16 @@
 //! monitor lives; the monitor writes the records, off the path of the command. Claims are
 //! information. One that cannot be written is a note, never a failed run.
 
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
+use super::look::Look;
 use crate::config::plan::{Identity, Kind, LOCK_NAME, RunPlan};
 use crate::core::note::Note;
 use crate::lock::claim::{Claim, ClaimError};
 use crate::lock::folders::claims_folder;
 use crate::lock::listing::{clear_dead, has_other_user, list};
-use crate::lock::record::{self, Origin, Record, State};
+use crate::lock::record::{self, Named, Origin, Record, State};
 use crate::sys::{clock, process};
 
 /// The claims of one run.
@@ -22,6 +24,9 @@ pub struct Claims {
     held: Vec<Claim>,
     /// The claims folder of the lock, if one is named.
     beside: Option<PathBuf>,
+    /// Whether a latch beside the lock tells only of those who use the same mount: then nobody is
+    /// taken for dead there.
+    unsure: bool,
     /// Those of the lock and of the login.
     of_login: Vec<PathBuf>,
 }
@@ -35,6 +40,8 @@ pub struct Owner<'a> {
     pub run_id: &'a str,
     /// `CONTAINER_NAME`.
     pub container: Option<&'a str>,
+    /// Whether its lock lies where nobody can know if it keeps two holders apart.
+    pub unsure: bool,
 }
 
 impl Claims {
@@ -55,20 +62,39 @@ impl Claims {
         Self {
             held,
             beside,
+            unsure: owner.unsure,
             of_login,
         }
+    }
+
+    /// Touches the claim beside the lock, and looks at the others there; `None`: there is none.
+    pub fn look(&self, run_id: &str) -> Option<Look> {
+        let folder = self.beside.as_deref()?;
+        let claim = self.held.iter().find(|claim| claim.folder() == folder)?;
+        let latch = claim.as_fd().try_clone_to_owned().ok()?;
+        Look::start(latch, folder.to_owned(), run_id.to_owned()).ok()
+    }
+
+    /// Whose claim beside the lock this is, in words.
+    pub fn named(&self, run_id: &str) -> String {
+        let claims = self.beside.as_deref().map(list).unwrap_or_default().claims;
+        let found = claims.iter().find(|(record, _)| record.run_id == run_id);
+        found.map_or_else(
+            || format!("run {run_id}"),
+            |(record, _)| Named(record).to_string(),
+        )
     }
 
     /// Whether no other run uses our login, as far as they run under lockkeeper; `false` also where
     /// that cannot be known.
     pub fn nobody_else(&self, run_id: &str) -> bool {
         let mut folders = self.of_login.iter();
-        folders.all(|folder| has_other_user(folder, run_id) == Some(false))
+        !self.unsure && folders.all(|folder| has_other_user(folder, run_id) == Some(false))
     }
 
     /// The run waits for its lock. Says who holds it, in words, where somebody says so.
     pub fn waiting(&self, owner: Owner<'_>) -> (Option<String>, Option<Note>) {
-        if let Some(folder) = &self.beside {
+        if let Some(folder) = self.beside.as_deref().filter(|_| !self.unsure) {
             clear_dead(folder);
         }
         let note = self.write(owner, State::Waiting, None);
@@ -104,9 +130,14 @@ impl Claims {
     }
 }
 
-/// Removes what the dead left where a run of `plan` claims.
-pub fn clear(plan: &RunPlan, runtime: Option<&Path>) {
-    for folder in folders(plan).iter().map(PathBuf::as_path).chain(runtime) {
+/// Removes what the dead left where `owner` claims; beside a lock that nobody can judge, nothing.
+pub fn clear(owner: Owner<'_>, runtime: Option<&Path>) {
+    let of_login = if owner.unsure {
+        Vec::new()
+    } else {
+        folders(owner.plan)
+    };
+    for folder in of_login.iter().map(PathBuf::as_path).chain(runtime) {
         clear_dead(folder);
     }
 }

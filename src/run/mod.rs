@@ -13,8 +13,10 @@
 
 pub mod claims;
 pub mod command;
+pub mod dirs;
 pub mod event_log;
 pub mod guard;
+pub mod look;
 pub mod message;
 pub mod monitor;
 pub mod nested;

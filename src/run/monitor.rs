@@ -9,10 +9,12 @@
 //! | room | what is in it |
 //! | --- | --- |
 //! | this file | what a monitor is given, its loop, what it does for each action, its end |
+//! | `dirs` | the directories: taken, waited for, told about, released |
 //! | `lock` | taking the shared lock, waiting for it, watching its file |
 //! | `command` | the command's process: made, signalled, reaped |
 //! | `sweep` | lock directories, before the command and after its tree |
 //! | `orders` | signals, the orders of guard or init, job control |
+//! | `split` | a second holder of the lock, where its file system does not keep two apart |
 
 use std::collections::VecDeque;
 use std::io;
@@ -23,7 +25,9 @@ use std::time::Duration;
 
 use super::claims::{Claims, Owner};
 use super::command::Prepared;
+use super::dirs::Dirs;
 use super::event_log::{Entry, EventLog};
+use super::look::Look;
 use super::message::{Progress, send};
 use super::output::Output;
 use super::waiter::Waiter;
@@ -42,8 +46,10 @@ use crate::sys::spawn::{self, Session, Spawned};
 use crate::sys::{clock, poll, process, tree};
 
 mod command;
+mod dirs;
 mod lock;
 mod orders;
+mod split;
 mod sweep;
 
 /// How long the last notes may take to reach the journal.
@@ -51,6 +57,7 @@ const FLUSH: Duration = Duration::from_secs(1);
 
 /// What a monitor is given.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Setup<'a> {
     /// What to run.
     pub plan: &'a RunPlan,
@@ -60,6 +67,10 @@ pub struct Setup<'a> {
     pub container: Option<&'a str>,
     /// The open lock file; `None`: none is named, or an ancestor run holds it for us.
     pub lock: Option<Arc<SharedLock>>,
+    /// The directories that the run locks, open.
+    pub dirs: Arc<Dirs>,
+    /// Whether nobody can know if the lock, where it lies, keeps two holders apart.
+    pub unsure: bool,
     /// What tells others of this run.
     pub claims: Claims,
     /// The way to the guard, where there is one.
@@ -103,11 +114,15 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         own_session: setup.session != Session::Shared,
         job_control: setup.job_control,
         hup_stops: setup.hup_stops,
+        unsure: setup.unsure,
         ignored: signals::started_ignored(),
         ..Facts::new(setup.plan)
     };
     if setup.lock.is_none() {
         facts.wait = None;
+    }
+    if setup.dirs.is_empty() {
+        facts.dirs = None;
     }
     let log = EventLog::open(setup.run_id, &facts);
     let (plan, queued_at) = (setup.plan, setup.queued_at);
@@ -117,10 +132,13 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         log,
         signals,
         waiter: None,
+        locked: false,
+        claiming: dirs::Claiming::default(),
         prepared: None,
         watch: None,
         lock_dirs: sweep::listed(plan),
         replaced_said: false,
+        look: None,
         command: None,
         starting: None,
         output: None,
@@ -155,11 +173,16 @@ struct Monitor<'a> {
     log: EventLog,
     signals: Signals,
     waiter: Option<Waiter>,
+    /// The lock is ours.
+    locked: bool,
+    claiming: dirs::Claiming,
     /// The command, made ready while we wait for the lock.
     prepared: Option<Result<Prepared, spawn::Failure>>,
     watch: Option<Watch>,
     lock_dirs: Option<Listed>,
     replaced_said: bool,
+    /// A look at the claims beside the lock.
+    look: Option<Look>,
     /// The command's process, until it is reaped.
     command: Option<i32>,
     /// Between fork and exec: comes to its end when the program runs.
@@ -173,14 +196,16 @@ struct Monitor<'a> {
 impl Monitor<'_> {
     /// Rests until something happens, and handles all that has happened.
     fn turn(&mut self) {
-        let [signal, order, exec, lock, news, file, signs] = poll::wait(
+        let [signal, order, exec, lock, dir, news, file, looked, signs] = poll::wait(
             [
                 Some(self.signals.as_fd()),
                 self.above().map(AsFd::as_fd),
                 self.starting.as_ref().map(AsFd::as_fd),
                 self.waiter.as_ref().map(AsFd::as_fd),
+                self.claiming.waiter.as_ref().map(AsFd::as_fd),
                 self.output.as_ref().map(AsFd::as_fd),
                 self.watch.as_ref().map(AsFd::as_fd),
+                self.look.as_ref().map(AsFd::as_fd),
                 self.lock_dirs.as_ref().and_then(Listed::as_fd),
             ],
             self.run.next_deadline(),
@@ -203,8 +228,14 @@ impl Monitor<'_> {
         if lock {
             self.waiter_answered();
         }
+        if dir {
+            self.dir_freed();
+        }
         if file {
             self.file_changed();
+        }
+        if looked {
+            self.look_ended();
         }
         if signs {
             self.read_signs();
@@ -240,6 +271,8 @@ impl Monitor<'_> {
 
     fn perform(&mut self, action: Action) -> Option<Event> {
         match action {
+            Action::LockDirs => return Some(self.lock_dirs()),
+            Action::AwaitDir => return self.await_dir(),
             Action::Lock => return Some(self.take_lock()),
             Action::WatchLock => self.watch_lock(),
             Action::LookAtLockDirs => self.look_at_lock_dirs(),
@@ -257,6 +290,8 @@ impl Monitor<'_> {
                     pids: tree::survivors(),
                 });
             }
+            Action::TouchClaim => self.touch_claim(),
+            Action::ReportSplit { run_id } => self.report_split(&run_id),
             Action::Sweep => return Some(self.sweep()),
             Action::EndWatch(watched) => self.end_watch(watched),
             Action::StopSelf => return self.stop_self(),
@@ -267,12 +302,14 @@ impl Monitor<'_> {
         None
     }
 
-    /// The tree is empty, or nothing was started: frees everything, the lock last.
+    /// The tree is empty, or nothing was started: frees everything, the lock before the directories.
     fn finish(&mut self, outcome: Outcome) {
         if let Some(output) = &self.output {
             output.finish();
         }
-        if outcome.reason == Reason::WaitExpired
+        if self.claiming.is_blocked() {
+            self.dir_not_obtained(&outcome);
+        } else if outcome.reason == Reason::WaitExpired
             && let Some(lock) = &self.setup.lock
         {
             let holder = self.setup.claims.holder(self.setup.run_id);
@@ -287,12 +324,13 @@ impl Monitor<'_> {
             self.name_git_lock();
         }
         if let Some(lock) = self.setup.lock.take()
-            && self.waiter.is_none()
+            && self.locked
         {
             let _ = lock.unlock();
             let (lock, held) = (lock.path().to_owned(), outcome.held);
             self.setup.journal.note(Note::Released { lock, held });
         }
+        self.release_dirs();
         self.setup.claims.release();
         self.setup.journal.note(Note::Ended(outcome));
         self.end = Some(End::Ended(outcome));
@@ -303,12 +341,14 @@ impl Monitor<'_> {
             plan,
             run_id,
             container,
+            unsure,
             ..
         } = self.setup;
         Owner {
             plan,
             run_id,
             container,
+            unsure,
         }
     }
 

@@ -12,7 +12,6 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::thread;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -22,7 +21,7 @@ use nix::unistd::pipe2;
 use crate::config::plan::Limits;
 use crate::core::final_line::{Found, Scanner};
 use crate::core::time::Time;
-use crate::sys::{clock, poll};
+use crate::sys::{clock, poll, thread};
 
 /// One read; a pipe's own size (`pipe(7)`).
 const PIECE: usize = 64 * 1024;
@@ -105,10 +104,7 @@ impl Output {
             scanner,
             shared,
         };
-        thread::Builder::new()
-            .name(name.into())
-            .stack_size(STACK)
-            .spawn(move || stream.run())?;
+        thread::start(name, STACK, move || stream.run())?;
         Ok(end)
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::claims::{self, Claims, Owner};
+use super::dirs::Dirs;
 use super::guard::{self, Watched};
 use super::message::{Progress, send};
 use super::monitor::{self, End, Setup};
@@ -68,16 +69,25 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
     let mut notes = Vec::new();
     let needed = plan.kind.lock();
     let needed = needed.filter(|lock| !nested::passes(&lock.path, &mut notes));
-    if let Some(lock) = needed {
-        place(lock, &mut notes)?;
-    }
+    let unsure = match needed {
+        Some(lock) => place(lock, &mut notes)?,
+        None => false,
+    };
+    let owner = Owner {
+        plan,
+        run_id: &caller.run_id,
+        container: caller.container(),
+        unsure,
+    };
+    let mut opened: Option<Arc<Dirs>> = None;
     loop {
-        let lock = needed.map(open).transpose()?.map(Arc::new);
-        let owner = Owner {
-            plan,
-            run_id: &caller.run_id,
-            container: caller.container(),
+        // Those that an earlier monitor took are still ours: the latches are open here, too.
+        let dirs = match opened.take().filter(|dirs| dirs.are_current()) {
+            Some(dirs) => dirs,
+            None => Arc::new(open_dirs(owner, caller)?),
         };
+        opened = Some(Arc::clone(&dirs));
+        let lock = needed.map(open).transpose()?.map(Arc::new);
         let claims = Claims::open(owner, caller.runtime.as_deref(), &mut notes);
         let held = lock.clone();
         let first_notes = std::mem::take(&mut notes);
@@ -87,6 +97,8 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                 run_id: &caller.run_id,
                 container: caller.container(),
                 lock,
+                dirs,
+                unsure,
                 claims,
                 guard: Some(wire),
                 init: caller.init.as_ref(),
@@ -115,8 +127,11 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                 if let Some(lock) = held {
                     let _ = lock.unlock();
                 }
+                if let Some(dirs) = opened {
+                    dirs.release();
+                }
                 // The latches were the fork's, and are closed by now: what is left of our claims is dead.
-                claims::clear(plan, caller.runtime.as_deref());
+                claims::clear(owner, caller.runtime.as_deref());
                 let journal = caller.journal();
                 journal.note(Note::GuardCleaned { reaped });
                 journal.flush(FLUSH);
@@ -145,6 +160,7 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         plan,
         run_id: &caller.run_id,
         container: caller.container(),
+        unsure: false,
     };
     let claims = Claims::open(owner, None, &mut first_notes);
     let setup = Setup {
@@ -152,6 +168,8 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         run_id: &caller.run_id,
         container: caller.container(),
         lock: None,
+        dirs: Arc::default(),
+        unsure: false,
         claims,
         guard: None,
         init: None,
@@ -216,8 +234,8 @@ impl Caller {
     }
 }
 
-/// Refuses a lock that would exclude nobody.
-fn place(lock: &LockPlan, notes: &mut Vec<Note>) -> Result<(), Refused> {
+/// Refuses a lock that would exclude nobody; whether nobody can know that of this one.
+fn place(lock: &LockPlan, notes: &mut Vec<Note>) -> Result<bool, Refused> {
     let verdict = placement::check(&lock.path, lock.shared_mount).map_err(|refusal| Refused {
         code: exit::CONFIG,
         text: refusal.to_string(),
@@ -229,7 +247,14 @@ fn place(lock: &LockPlan, notes: &mut Vec<Note>) -> Result<(), Refused> {
             warning: remark.severity == Severity::Warning,
         });
     }
-    Ok(())
+    Ok(verdict.is_unsure)
+}
+
+fn open_dirs(owner: Owner<'_>, caller: &Caller) -> Result<Dirs, Refused> {
+    Dirs::open(owner, caller.started_in.as_deref()).map_err(|error| Refused {
+        code: error.code(),
+        text: error.to_string(),
+    })
 }
 
 fn open(lock: &LockPlan) -> Result<SharedLock, Refused> {

@@ -8,6 +8,7 @@
 
 pub mod clock;
 pub mod crash;
+pub mod dents;
 pub mod fd;
 mod kernel;
 pub mod memfd;
@@ -21,6 +22,7 @@ pub mod signals;
 pub mod spawn;
 pub mod statmount;
 pub mod statx;
+pub mod thread;
 pub mod tree;
 pub mod tty;
 pub mod wait;

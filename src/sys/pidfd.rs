@@ -1,6 +1,6 @@
 //! `pidfd_open(2)` and `pidfd_send_signal(2)`: a signal that cannot reach a recycled number.
 
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 
@@ -32,5 +32,12 @@ impl PidFd {
             )
         };
         Errno::result(sent).map(drop)
+    }
+}
+
+/// Readable once the process has ended (`pidfd_open(2)`).
+impl AsFd for PidFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }

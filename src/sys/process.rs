@@ -32,7 +32,7 @@ pub fn newest_number() -> Option<i32> {
     match unsafe { libc::fork() } {
         0 => exit_now(0),
         pid @ 1.. => {
-            super::wait::reap_one(pid);
+            let _ = super::wait::reap_one(pid);
             Some(pid)
         }
         _ => None,

@@ -1,4 +1,5 @@
-//! Which mount a path lies on, and which version of which file it is.
+//! What a path is, which version of which file, and which mount it lies on, without asking a file
+//! server.
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
@@ -26,9 +27,24 @@ pub fn unique_mount_id(path: &Path, follow: bool) -> Result<Option<u64>, Errno> 
     id(path, follow, libc::STATX_MNT_ID_UNIQUE)
 }
 
-fn id(path: &Path, follow: bool, which: libc::c_uint) -> Result<Option<u64>, Errno> {
+fn id(path: &Path, follow: bool, which: u32) -> Result<Option<u64>, Errno> {
     let nofollow = if follow { 0 } else { libc::AT_SYMLINK_NOFOLLOW };
-    let flags = libc::AT_STATX_DONT_SYNC | nofollow;
+    let stat = statx(path, nofollow, which)?;
+    Ok((stat.stx_mask & which != 0).then_some(stat.stx_mnt_id))
+}
+
+/// Device and inode of what `path` names, links followed: two that are equal are one file.
+///
+/// # Errors
+/// What statx(2) says.
+pub fn identity(path: &Path) -> Result<(u64, u64), Errno> {
+    let stat = statx(path, 0, libc::STATX_INO)?;
+    let device = (u64::from(stat.stx_dev_major) << 32) | u64::from(stat.stx_dev_minor);
+    Ok((device, stat.stx_ino))
+}
+
+fn statx(path: &Path, flags: i32, mask: u32) -> Result<libc::statx, Errno> {
+    let flags = libc::AT_STATX_DONT_SYNC | flags;
     let mut stat = MaybeUninit::<libc::statx>::zeroed();
     let answer = path.with_nix_path(|path| {
         // SAFETY: `path` ends in a NUL and `stat` is valid for writing, both during the call.
@@ -37,15 +53,14 @@ fn id(path: &Path, follow: bool, which: libc::c_uint) -> Result<Option<u64>, Err
                 libc::AT_FDCWD,
                 path.as_ptr(),
                 flags,
-                which,
+                mask,
                 stat.as_mut_ptr(),
             )
         }
     })?;
     Errno::result(answer)?;
     // SAFETY: it was all zero, which is valid for a struct of integers, and the kernel filled it.
-    let stat = unsafe { stat.assume_init() };
-    Ok((stat.stx_mask & which != 0).then_some(stat.stx_mnt_id))
+    Ok(unsafe { stat.assume_init() })
 }
 
 /// What the kernel says of a file or folder without opening it; two that are equal in all are one

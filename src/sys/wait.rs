@@ -26,9 +26,11 @@ pub fn reap() -> Reaped {
     }
 }
 
-/// Waits for the end of `pid`, a child that ends at once, and reaps it.
-pub(super) fn reap_one(pid: i32) {
-    let _ = waitid(libc::P_PID, pid, libc::WEXITED);
+/// Waits for the end of `pid`, a child that ends at once, and reaps it. `None`: it is no child of
+/// ours, or was reaped already.
+pub fn reap_one(pid: i32) -> Option<Status> {
+    let (_, code, status) = waitid(libc::P_PID, pid, libc::WEXITED).ok()??;
+    Some(status_of(code, status))
 }
 
 /// Whether our child `pid` is stopped now (`WSTOPPED`, asked without taking the answer away).

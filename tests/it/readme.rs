@@ -56,6 +56,7 @@ fn value(shape: Shape) -> String {
         Shape::Literal | Shape::Text => "text".into(),
         Shape::Name => "name".into(),
         Shape::Path => "absolute path".into(),
+        Shape::DirLock => "`true`, `false`, absolute path, or a list of them".into(),
         Shape::Paths => "list of absolute paths".into(),
         Shape::Identity => "absolute path, or `env:NAME`".into(),
         Shape::Time { forever: false, .. } => "time".into(),
@@ -132,7 +133,7 @@ fn what_the_readme_calls_not_built_is_what_the_code_refuses() {
         .map(|key| format!("`{}` ({})", key.name, key.doc))
         .collect();
     let text = format!(
-        "\n- Verbs: {}; the flag `--dir-lock`.\n- Keys of the file: {}.\n\n",
+        "\n- Verbs: {}.\n- Keys of the file: {}.\n\n",
         verbs.join(", "),
         keys.join(", ")
     );

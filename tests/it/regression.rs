@@ -276,7 +276,7 @@ fn a_guard_ends_nobody_whom_the_shell_before_it_had_started() {
 
 #[test]
 fn a_batch_command_stopped_behind_our_back_does_not_stop_us_with_it() {
-    let class = ClassPlan::new("batch", Kind::Batch { lock: None });
+    let class = ClassPlan::new("batch", Kind::batch(None));
     let plan = class.run("dev".into(), vec!["agent".into()]);
     let facts = Facts {
         job_control: true,

@@ -179,11 +179,14 @@ fn the_report_tells_whose_code_it_was() {
     fs::write(
         &file,
         "[classes.agent]\nkind = \"batch\"\nidentity = \"env:KEY\"\nenv = { KEY = \"k\" }\n\
-         final = { line = \"RESULT\", grace = \"1ms\", failed = \"BAD\" }\n",
+         final = { line = \"RESULT\", grace = \"1ms\", failed = \"BAD\" }\n\
+         [classes.patient]\nkind = \"batch\"\nidentity = \"env:KEY\"\nenv = { KEY = \"k\" }\n\
+         final = { line = \"RESULT\", grace = \"1m\" }\n",
     )
     .unwrap();
     let file = file.display().to_string();
     let agent = ["run", "-c", &file, "--class", "agent"];
+    let patient = ["run", "-c", &file, "--class", "patient"];
     let run = ["run", "--lock", &lock];
     let queued = ["run", "--lock", &taken, "--wait", "1ms"];
     let main = ["-c", &file];
@@ -215,7 +218,7 @@ fn the_report_tells_whose_code_it_was() {
         (&queued, "exit 0", 75, own, "wait_expired"),
         (&agent, "out RESULT , hang", 0, own, "final"),
         (&agent, "out RESULT BAD , hang", 1, own, "final_failed"),
-        (&agent, "out RESULT , exit 9", 9, command, "ended"),
+        (&patient, "out RESULT , exit 9", 9, command, "ended"),
         (&main, "exit 75", 75, command, "ended"),
         (&main, "die SEGV", 139, command, "ended"),
         (&main_agent, "out RESULT BAD , hang", 1, own, "final_failed"),

@@ -102,6 +102,15 @@ fn behind_a_flag_of_a_command_options_end_at_the_first_word() {
         "run --lock L cmd --lock M -v -- --help",
         Command::Run(locked),
     );
+    let directories = RunArgs {
+        dir_locks: vec!["D".into(), "/E".into()],
+        wait: Some(Wait::AtMost(secs(5))),
+        ..run_of("cmd")
+    };
+    check_ok(
+        "run --dir-lock D --wait 5 --dir-lock=/E cmd",
+        Command::Run(directories),
+    );
     let limited = RunArgs {
         timeout: Some(secs(5)),
         ..run_of("run dev")
@@ -173,11 +182,11 @@ const REFUSED: &[(&str, &str)] = &[
     ("help", r#"unknown verb "help": did you mean "--help"?"#),
     (
         "status --json",
-        r#""status" is not built yet; this version has init, run, check"#,
+        r#""status" is not built yet; this version has init, run, check, lock"#,
     ),
     (
         "timeline",
-        r#""timeline" is not built yet; this version has init, run, check"#,
+        r#""timeline" is not built yet; this version has init, run, check, lock"#,
     ),
     ("--", r#"no command behind "--""#),
     ("run --lock L --", r#"no command behind "--""#),
@@ -229,7 +238,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "run --json -- x",
-        r#""--json" does not go with "run": see "lockkeeper check --help""#,
+        r#""--json" does not go with "run": see "lockkeeper --help""#,
     ),
     (
         "--class c",
@@ -242,11 +251,11 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "run --wait 5 -- x",
-        r#""--wait" without a lock to wait for: add --lock PATH or --class CLASS"#,
+        r#""--wait" without a lock to wait for: add --lock PATH, --dir-lock DIR or --class CLASS"#,
     ),
     (
-        "run --dir-lock D -- x",
-        r#""--dir-lock" is not built yet: until then use --lock with a file of that directory"#,
+        "run --dir-lock= -- x",
+        r#""--dir-lock" is empty: it needs a DIR"#,
     ),
     (
         "run --lock --wait 5 -- x",
@@ -278,6 +287,105 @@ const REFUSED: &[(&str, &str)] = &[
     ("check -v=3", r#""-v" takes no value, but has "3""#),
     ("-qv", r#""--quiet" and "--verbose" exclude each other"#),
 ];
+
+fn lock_of(verb: Verb, paths: &[&str]) -> LockArgs {
+    LockArgs {
+        verb,
+        paths: paths.iter().map(PathBuf::from).collect(),
+        json: false,
+        skip: Vec::new(),
+        no_skip: false,
+        agentctl: None,
+        dry_run: false,
+        by: None,
+        reason: None,
+        force: false,
+        verbosity: Verbosity::Normal,
+        report: None,
+    }
+}
+
+#[test]
+fn lock_takes_a_verb_of_its_own_and_paths_before_and_behind_flags() {
+    check_ok("lock list", Command::Lock(lock_of(Verb::LockList, &[])));
+    let list = LockArgs {
+        json: true,
+        skip: words("a b"),
+        no_skip: true,
+        agentctl: Some("/l".into()),
+        ..lock_of(Verb::LockList, &["x", "y", "-z"])
+    };
+    check_ok(
+        "lock list x --skip a --json y --skip b --no-skip --agentctl /l -- -z",
+        Command::Lock(list),
+    );
+    let clean = LockArgs {
+        dry_run: true,
+        verbosity: Verbosity::Quiet,
+        ..lock_of(Verb::LockClean, &["x"])
+    };
+    check_ok("-q lock clean --dry-run x", Command::Lock(clean));
+    let hold = LockArgs {
+        by: Some("me".into()),
+        reason: Some("why".into()),
+        ..lock_of(Verb::LockHold, &["x"])
+    };
+    check_ok("lock hold x --by me --reason why", Command::Lock(hold));
+    let release = LockArgs {
+        force: true,
+        ..lock_of(Verb::LockRelease, &["x"])
+    };
+    check_ok("lock release --force x", Command::Lock(release));
+    check_ok("lock list --help", Command::Help(Some(Verb::LockList)));
+    check_ok("lock --help", Command::Help(Some(Verb::Lock)));
+}
+
+#[test]
+fn a_lock_verb_that_cannot_be_understood_is_refused_with_what_to_type_instead() {
+    for (line, expected) in [
+        (
+            "lock",
+            "\"lock\" needs one of list, show, clean, hold and release: \
+             see \"lockkeeper lock --help\"",
+        ),
+        (
+            "lock lsit",
+            "unknown verb \"lsit\" behind \"lock\": did you mean \"list\"?",
+        ),
+        (
+            "lock steal",
+            "unknown verb \"steal\" behind \"lock\": there are list, show, clean, hold and release; \
+             see \"lockkeeper lock --help\"",
+        ),
+        (
+            "lock show",
+            "\"lock show\" needs a PATH: lockkeeper lock show PATH [--json]",
+        ),
+        (
+            "lock release a b",
+            "unexpected argument \"b\" behind \"lock release\": it takes one DIR",
+        ),
+        (
+            "lock hold x --by me",
+            "\"lock hold\" needs a --reason: whoever finds the directory held reads it",
+        ),
+        (
+            "lock list --skip a/b",
+            "\"--skip\" \"a/b\" is no name of a folder: write it without a slash",
+        ),
+        (
+            "lock list --dry-run",
+            "\"--dry-run\" does not go with \"lock list\": see \"lockkeeper lock clean --help\"",
+        ),
+        (
+            "lock list --jsno",
+            "unknown option \"--jsno\": did you mean \"--json\"?",
+        ),
+    ] {
+        let error = parse(words(line)).unwrap_err();
+        assert_eq!(error.to_string(), expected, "lockkeeper {line}");
+    }
+}
 
 #[test]
 fn what_cannot_be_understood_is_refused_with_what_to_type_instead() {

@@ -37,6 +37,7 @@ use crate::run::start::Refused;
 use crate::sys::fd;
 use mounts::Mounts;
 use report::Report;
+pub(super) use report::{WIDTH, count, wrap};
 
 /// Checks what `args` ask for; says the exit code: 78 on errors, else 0.
 pub fn check(args: &CheckArgs) -> Result<u8, Refused> {

@@ -43,7 +43,7 @@ pub fn init(args: InitArgs) -> Result<u8, Refused> {
             plan.jobs.push(main_job(main));
             table(plan, args.verbosity, false, warnings, report)
         }
-        None if main.kind.lock().is_none() => {
+        None if main.kind.lock().is_none() && !main.dirs.any() => {
             main.stop.grace = main
                 .stop
                 .grace

@@ -2,5 +2,6 @@
 
 pub mod check;
 pub mod init;
+pub mod lock;
 pub mod run;
 pub mod start;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf, absolute};
 use super::start::{adopt_report, class, config_path, host_name, job_name, load, refused};
 use crate::cli::RunArgs;
 use crate::config::plan::{
-    ClassPlan, DEFAULT_WAIT, Kind, LockPlan, RunPlan, SharedMount, Stdin, Wait,
+    ClassPlan, DEFAULT_WAIT, Kind, LockPlan, OnConflict, RunPlan, SharedMount, Stdin, Wait,
 };
 use crate::exit;
 use crate::lock::folders::runtime_folder;
@@ -63,8 +63,14 @@ fn plan(args: RunArgs) -> Result<(RunPlan, Option<String>), Refused> {
     plan.limits.timeout = args.timeout.or(plan.limits.timeout);
     plan.limits.idle_timeout = args.idle_timeout.or(plan.limits.idle_timeout);
     plan.stop.grace = args.grace.unwrap_or(plan.stop.grace);
-    if let (Kind::Batch { lock: Some(lock) }, Some(wait)) = (&mut plan.kind, args.wait) {
-        lock.wait = wait;
+    plan.dirs.also.extend(args.dir_locks);
+    if let (Kind::Batch { lock, on_conflict }, Some(wait)) = (&mut plan.kind, args.wait) {
+        if let Some(lock) = lock {
+            lock.wait = wait;
+        }
+        if matches!(on_conflict, OnConflict::Wait(_)) {
+            *on_conflict = OnConflict::Wait(wait);
+        }
     }
     Ok((plan, container))
 }
@@ -82,20 +88,20 @@ fn named_class(name: &str, config: Option<&Path>) -> Result<(ClassPlan, Option<S
     Ok((class(Some(&loaded), name)?, Some(loaded.plan.init.name)))
 }
 
-/// The class of a run that names none: in place of `flock` and `timeout`. With a lock it is a batch
-/// run; without, an interactive one that only its limits tell from the bare command. Standard input
-/// is ours in both, as it is with those tools.
+/// The class of a run that names none: in place of `flock` and `timeout`. With a lock, or a time to
+/// wait for a directory, it is a batch run; without, an interactive one that only its limits, or a
+/// directory that it takes at once or not at all, tell from the bare command. Standard input is ours
+/// in both, as it is with those tools.
 fn without_file(args: &RunArgs) -> Result<ClassPlan, Refused> {
-    let kind = match &args.lock {
-        Some(path) => Kind::Batch {
-            lock: Some(LockPlan {
-                path: absolute_path(path)?,
-                shared_mount: SharedMount::Auto,
-                wait: args.wait.unwrap_or(Wait::AtMost(DEFAULT_WAIT)),
-                sweep: None,
-            }),
-        },
-        None => Kind::Interactive,
+    let kind = match (&args.lock, args.wait) {
+        (Some(path), wait) => Kind::batch(Some(LockPlan {
+            path: absolute_path(path)?,
+            shared_mount: SharedMount::Auto,
+            wait: wait.unwrap_or(Wait::AtMost(DEFAULT_WAIT)),
+            sweep: None,
+        })),
+        (None, Some(_)) => Kind::batch(None),
+        (None, None) => Kind::Interactive,
     };
     let mut class = ClassPlan::new(kind.name(), kind);
     class.stdin = Stdin::Inherit;

@@ -61,7 +61,12 @@ impl Run {
             }
             State::Leftovers => self.timers.arm_by(Timer::LeftoverGrace, now + leftover),
             State::Sweeping => self.keep_to_time(now, out),
-            State::New | State::Queued | State::Running | State::Killing | State::Over => {}
+            State::New
+            | State::Claiming
+            | State::Queued
+            | State::Running
+            | State::Killing
+            | State::Over => {}
         }
     }
 
@@ -82,12 +87,12 @@ impl Run {
     /// The first rung: the stop signal, and CONT.
     pub(super) fn stop(&mut self, now: Time, reason: Reason, out: &mut Vec<Action>) {
         match self.state {
-            State::New | State::Queued => self.finish(now, reason, out),
+            State::New | State::Claiming | State::Queued => self.finish(now, reason, out),
             State::Running => {
                 let StopPlan { signal, grace, .. } = self.facts.stop;
                 self.state = State::Stopping;
                 self.reason.get_or_insert(reason);
-                self.timers.clear();
+                self.timers.clear_but(Timer::Touch);
                 self.timers.arm(Timer::StopGrace, now + grace);
                 let to = self.target();
                 out.push(Action::Note(Note::Stopping {
@@ -107,7 +112,7 @@ impl Run {
     pub(super) fn leftovers(&mut self, now: Time, command_alive: bool, out: &mut Vec<Action>) {
         let grace = self.leftover_cap.unwrap_or(self.facts.stop.leftover_grace);
         self.state = State::Leftovers;
-        self.timers.clear();
+        self.timers.clear_but(Timer::Touch);
         self.timers.arm(Timer::Rescan, now + RESCAN);
         self.timers.arm(Timer::LeftoverGrace, now + grace);
         out.push(Action::Note(Note::Leftovers {
@@ -123,7 +128,7 @@ impl Run {
             return;
         }
         self.state = State::Killing;
-        self.timers.clear();
+        self.timers.clear_but(Timer::Touch);
         self.timers.arm(Timer::KillRetry, now + KILL_RETRY);
         out.push(Action::Note(Note::Killing));
         out.push(Action::KillChildren);

@@ -31,7 +31,7 @@ impl Run {
             SIGHUP if !self.facts.hup_stops => self.pass(signo, out),
             SIGTERM | SIGINT | SIGHUP => self.stop_asked(now, Reason::Signal(signo), out),
             _ if command_has_it => {}
-            SIGQUIT if self.state == State::Queued => {
+            SIGQUIT if matches!(self.state, State::Claiming | State::Queued) => {
                 self.finish(now, Reason::Signal(signo), out);
             }
             SIGTSTP | SIGTTIN | SIGTTOU if self.facts.own_session => self.suspend(out),
@@ -44,12 +44,15 @@ impl Run {
     /// the queue at once, and lose our place to those who want the lock now.
     pub(super) fn suspend(&mut self, out: &mut Vec<Action>) {
         match self.state {
-            State::Queued if self.facts.job_control => out.push(Action::StopSelf),
+            State::Claiming | State::Queued if self.facts.job_control => {
+                out.push(Action::StopSelf);
+            }
             State::Running => {
                 self.stop_passed = true;
                 self.pass(SIGSTOP, out);
             }
             State::New
+            | State::Claiming
             | State::Queued
             | State::Stopping
             | State::Leftovers

@@ -1,5 +1,5 @@
-//! The run's rules, a sentence each ([`life`], [`ladder`], [`signals`], [`sweep`], [`watchdogs`]): events at
-//! given times in, actions out. Random worlds and random events ([`random`]).
+//! The run's rules, a sentence each ([`life`], [`ladder`], [`signals`], [`split`],
+//! [`sweep`], [`watchdogs`]): events at given times in, actions out. Random worlds and random events ([`random`]).
 //!
 //! Notes are compared where the sentence speaks of them; times in milliseconds after Begin, which
 //! comes at [`BOOT`].
@@ -8,11 +8,12 @@ mod ladder;
 mod life;
 mod random;
 mod signals;
+mod split;
 mod sweep;
 mod watchdogs;
 mod world;
 
-use crate::config::plan::{FinalLine, Limits, StopPlan};
+use crate::config::plan::{FinalLine, Limits, OnConflict, StopPlan};
 use crate::core::event::Target;
 use crate::core::event::Watched;
 use crate::core::outcome::SpawnStep;
@@ -32,6 +33,7 @@ const fn ms(millis: u64) -> Duration {
 fn facts() -> Facts {
     Facts {
         wait: None,
+        dirs: None,
         limits: Limits::default(),
         stop: StopPlan {
             signal: SIGTERM,
@@ -41,6 +43,7 @@ fn facts() -> Facts {
         own_session: true,
         job_control: false,
         hup_stops: true,
+        unsure: false,
         ignored: Vec::new(),
         sweep: None,
     }
@@ -50,6 +53,14 @@ fn facts() -> Facts {
 fn locked(wait: Wait) -> Facts {
     Facts {
         wait: Some(wait),
+        ..facts()
+    }
+}
+
+/// The same, with directories to lock.
+fn claiming(dirs: OnConflict) -> Facts {
+    Facts {
+        dirs: Some(dirs),
         ..facts()
     }
 }
@@ -174,6 +185,8 @@ impl Desk {
 
 fn word(action: &Action) -> Option<String> {
     Some(match action {
+        Action::LockDirs => "dirs".to_owned(),
+        Action::AwaitDir => "await dir".to_owned(),
         Action::Lock => "lock".to_owned(),
         Action::WatchLock => "watch".to_owned(),
         Action::Spawn => "spawn".to_owned(),
@@ -189,6 +202,8 @@ fn word(action: &Action) -> Option<String> {
         Action::KillChildren => "kill".to_owned(),
         Action::AskOutput => "output?".to_owned(),
         Action::AskSurvivors => "survivors?".to_owned(),
+        Action::TouchClaim => "touch".to_owned(),
+        Action::ReportSplit { run_id } => format!("split {run_id}"),
         Action::LookAtLockDirs => "look".to_owned(),
         Action::Sweep => "sweep".to_owned(),
         Action::EndWatch(watched) => format!("end watch {watched:?}"),

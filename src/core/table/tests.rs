@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::plan::{
-    Every, InitPlan, JobPlan, Kind, Limits, LockPlan, RunPlan, SharedMount, Start, Stdin, StopPlan,
-    Wait,
+    DirPlan, Every, InitPlan, JobPlan, Kind, Limits, LockPlan, RunPlan, SharedMount, Start, Stdin,
+    StopPlan, Wait,
 };
 
 const BOOT: Time = Time(7_000_000_000);
@@ -39,6 +39,7 @@ fn job(name: &str) -> JobPlan {
             limits: Limits::default(),
             stop: StopPlan::default(),
             identity: None,
+            dirs: DirPlan::default(),
         },
     }
 }
@@ -66,14 +67,12 @@ fn every(name: &str, period_ms: u64, jitter_ms: u64) -> JobPlan {
 }
 
 fn locked(lock: &str, mut job: JobPlan) -> JobPlan {
-    job.run.kind = Kind::Batch {
-        lock: Some(LockPlan {
-            path: PathBuf::from(lock),
-            shared_mount: SharedMount::Off,
-            wait: Wait::Forever,
-            sweep: None,
-        }),
-    };
+    job.run.kind = Kind::batch(Some(LockPlan {
+        path: PathBuf::from(lock),
+        shared_mount: SharedMount::Off,
+        wait: Wait::Forever,
+        sweep: None,
+    }));
     job
 }
 

@@ -1,5 +1,6 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, PipeReader, Read as _, Write as _, pipe};
+use std::thread;
 
 use nix::fcntl::{FcntlArg, fcntl};
 

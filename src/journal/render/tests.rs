@@ -88,12 +88,69 @@ fn table() -> Vec<(Note, &'static str)> {
             r#"lock "/x" not obtained within 10m, held by dev"#,
         ),
         (
+            Note::DirWaiting {
+                dir: "/w".into(),
+                holder: "job \"dev\"".into(),
+            },
+            r#"waiting for directory "/w", held by job "dev""#,
+        ),
+        (
+            Note::DirObtained {
+                dir: "/w".into(),
+                waited: secs(2),
+                former: None,
+            },
+            r#"directory "/w" locked after 2s"#,
+        ),
+        (
+            Note::DirObtained {
+                dir: "/w".into(),
+                waited: secs(2),
+                former: Some("process 7".into()),
+            },
+            r#"directory "/w" locked after 2s, in place of one that has died: process 7"#,
+        ),
+        (
+            Note::DirRefused {
+                dir: "/w".into(),
+                text: text(),
+                waited: None,
+            },
+            "why",
+        ),
+        (
+            Note::DirRefused {
+                dir: "/w".into(),
+                text: text(),
+                waited: Some(secs(2)),
+            },
+            "waited 2s in vain: why",
+        ),
+        (
+            Note::DirTrouble {
+                dir: "/w".into(),
+                text: text(),
+            },
+            r#"lock on directory "/w": why"#,
+        ),
+        (
+            Note::DirReleased { dir: "/w".into() },
+            r#"directory "/w" released"#,
+        ),
+        (
             Note::LockReplacedWaiting { lock: lock() },
             r#"lock "/x" was replaced while we waited: queueing for the new file"#,
         ),
         (
             Note::LockReplacedHeld { lock: lock() },
             r#"lock "/x" was removed or replaced while we held it: others may hold the new file; find out who removes it, a lock file must stay"#,
+        ),
+        (
+            Note::Split {
+                lock: lock(),
+                holders: ["job \"a\" (run r1)".into(), "job \"b\" (run r2)".into()],
+            },
+            r#"lock "/x" is held twice, by us, job "a" (run r1), and by job "b" (run r2): its file system does not keep them apart; end one of the two, and put the lock into a folder or named volume of a local file system that all of them mount"#,
         ),
         (
             Note::LockUnwatched {

@@ -25,6 +25,7 @@ impl Monitor<'_> {
                 self.command = Some(pid);
                 let trouble = self.setup.claims.running(self.owner(), pid);
                 self.note_all(trouble);
+                self.dirs_running(pid);
                 Event::Forked { pid }
             }
             Err((step, errno)) => {

@@ -1,7 +1,7 @@
 //! The shared lock, seen from its run: taking it, waiting for it, watching its file, leaving a file
 //! that was replaced.
 //!
-//! Owns `Monitor::waiter` and `Monitor::watch`. The lock is freed elsewhere, once and last, when
+//! Owns `Monitor::waiter`, `Monitor::locked` and `Monitor::watch`. The lock is freed elsewhere, once and last, when
 //! the run is over.
 
 use super::{End, Monitor};
@@ -27,7 +27,8 @@ impl Monitor<'_> {
                     holder,
                 });
                 self.note_all(trouble);
-                match Waiter::start(lock) {
+                let wait = move || lock.lock_blocking().map_err(|error| error.to_string());
+                match Waiter::start(Box::new(wait)) {
                     Ok(waiter) => self.waiter = Some(waiter),
                     Err(error) => {
                         let why = trouble::text_of(&error);
@@ -50,7 +51,7 @@ impl Monitor<'_> {
         self.waiter = None;
         let event = match answer {
             Ok(()) => self.lock_got(),
-            Err(error) => self.lock_failed(&error.to_string()),
+            Err(text) => self.lock_failed(&text),
         };
         self.step(event);
     }
@@ -65,6 +66,7 @@ impl Monitor<'_> {
             Ok(false) => return Event::LockReplaced,
             Err(error) => return self.lock_failed(&error.to_string()),
         }
+        self.locked = true;
         let waited = clock::now().since(self.setup.queued_at);
         self.setup.journal.note(Note::Obtained {
             lock: lock.path().to_owned(),
@@ -117,7 +119,9 @@ impl Monitor<'_> {
     }
 
     pub(super) fn start_over(&mut self) {
-        if let Some(lock) = &self.setup.lock {
+        // Else it was the latch of a directory.
+        let queued = self.claiming.is_done(&self.setup.dirs);
+        if let Some(lock) = self.setup.lock.as_ref().filter(|_| queued) {
             let path = lock.path().to_owned();
             let _ = lock.unlock();
             self.setup

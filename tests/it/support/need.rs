@@ -10,7 +10,8 @@ use super::child::output;
 use super::{agent, bin, peer};
 
 /// `need!("root", "podman")`: returns from the test if one of them is not to be had. Besides names
-/// of programs: `root`, `static` (the static builds), `agent`, `peer` (proper-lockfile), `journald`, `userns`.
+/// of programs: `root`, `static` (the static builds), `agent`, `peer` (proper-lockfile), `fuse`,
+/// `journald`, `userns`.
 macro_rules! need {
     ($($what:literal),+) => {
         if let Some(missing) = [$($what),+].into_iter().find(|what| !$crate::support::need::have(what)) {
@@ -29,6 +30,12 @@ pub(crate) fn have(what: &str) -> bool {
                 && bin::static_build("examples/puppet").exists()
         }
         "agent" => agent::program().exists(),
+        // A container has it only if its engine was told so.
+        "fuse" => File::options()
+            .read(true)
+            .write(true)
+            .open("/dev/fuse")
+            .is_ok(),
         "peer" => peer::library().exists(),
         "journald" => Path::new("/lib/systemd/systemd-journald").exists(),
         // Forbidden on many machines (sysctls, AppArmor, container run-times): only trying tells.

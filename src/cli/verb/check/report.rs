@@ -23,7 +23,7 @@ use crate::lock::record::Record;
 /// The version of the JSON object.
 const VERSION: u32 = 1;
 /// The widest line of text, in characters.
-const WIDTH: usize = 80;
+pub(in crate::cli::verb) const WIDTH: usize = 80;
 
 /// All that was found.
 #[derive(Debug, Serialize)]
@@ -216,13 +216,13 @@ impl Fact {
 }
 
 /// `1 error`, `2 errors`.
-pub(super) fn count(number: usize, word: &str) -> String {
+pub(in crate::cli::verb) fn count(number: usize, word: &str) -> String {
     let s = if number == 1 { "" } else { "s" };
     format!("{number} {word}{s}")
 }
 
 /// Breaks `line` between words, so that none is wider than [`WIDTH`] that has a blank in it.
-fn wrap(text: &mut String, line: &str, indent: &str) {
+pub(in crate::cli::verb) fn wrap(text: &mut String, line: &str, indent: &str) {
     let mut width = 0;
     // The blanks at the front are the first line's own.
     let (front, line) = line.split_at(line.len() - line.trim_start().len());

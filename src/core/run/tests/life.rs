@@ -91,8 +91,79 @@ fn a_replaced_lock_file_starts_over_and_a_broken_one_ends_with_125() {
 }
 
 #[test]
+fn directories_are_taken_before_the_lock_is_queued_for() {
+    let dirs = OnConflict::Wait(Wait::AtMost(ms(5000)));
+    let wait = Some(Wait::AtMost(ms(5000)));
+    let mut desk = Desk::new(Facts {
+        wait,
+        ..claiming(dirs)
+    });
+    assert_eq!(desk.at(0, &Event::Begin { queued_at: BOOT }), ["dirs"]);
+    assert_eq!(desk.at(0, &Event::DirBusy { may_end: true }), ["await dir"]);
+    assert_eq!(desk.deadline(), Some(5000));
+    assert_eq!(desk.at(3000, &Event::DirFreed), ["dirs"]);
+    assert_eq!(desk.at(3000, &Event::DirsGot), ["lock"]);
+    assert_eq!(desk.at(3000, &Event::LockBusy), NOTHING);
+    assert_eq!(desk.deadline(), Some(5000), "one time covers both waits");
+    assert_eq!(desk.at(4000, &Event::LockGot), ["spawn"]);
+    desk.at(4000, &Event::Forked { pid: LEADER });
+    desk.at(4500, &last(Status::Exited(0)));
+    let outcome = desk.outcome();
+    assert_eq!((outcome.waited, outcome.held), (ms(4000), ms(500)));
+}
+
+#[test]
+fn a_run_without_a_lock_starts_when_its_directories_are_its_own() {
+    let mut desk = Desk::begun(claiming(OnConflict::Fail));
+    assert_eq!(desk.at(2, &Event::DirsGot), ["spawn"]);
+    desk.at(2, &Event::Forked { pid: LEADER });
+    assert_eq!(desk.at(9, &last(Status::Exited(3))), ["finish 3"]);
+    assert_eq!(desk.outcome().held, ms(7));
+}
+
+#[test]
+fn a_directory_that_is_somebody_elses_ends_a_run_that_may_not_wait_with_75() {
+    let wait = OnConflict::Wait(Wait::Forever);
+    for (dirs, event) in [
+        (OnConflict::Fail, Event::DirBusy { may_end: true }),
+        (OnConflict::Fail, Event::DirBusy { may_end: false }),
+        (wait, Event::DirBusy { may_end: false }),
+        (wait, Event::DirFailed),
+    ] {
+        let mut desk = Desk::begun(claiming(dirs));
+        assert_eq!(desk.at(1, &event), ["finish 75"], "{dirs:?} {event:?}");
+        assert_eq!(desk.outcome().reason, Reason::DirNotLocked);
+        assert_eq!(desk.deadline(), None);
+    }
+}
+
+#[test]
+fn a_directory_that_does_not_come_in_time_ends_the_run_with_75() {
+    let mut desk = Desk::begun(claiming(OnConflict::Wait(Wait::AtMost(ms(5000)))));
+    desk.at(0, &Event::DirBusy { may_end: true });
+    assert_eq!(desk.tick(), (5000, vec!["finish 75".to_owned()]));
+    assert_eq!(desk.outcome().reason, Reason::WaitExpired);
+    assert_eq!(desk.at(5001, &Event::DirFreed), NOTHING);
+}
+
+#[test]
+fn a_replaced_latch_starts_over_and_a_stop_ends_the_wait_for_a_directory() {
+    let waits = claiming(OnConflict::Wait(Wait::Forever));
+    let mut desk = Desk::begun(waits.clone());
+    assert_eq!(desk.at(1, &Event::DirReplaced), ["start over"]);
+    let mut desk = Desk::begun(waits);
+    desk.at(1, &Event::DirBusy { may_end: true });
+    assert_eq!(desk.at(2, &term(SIGTERM)), ["finish 143"]);
+}
+
+#[test]
 fn what_the_lock_says_later_does_not_touch_a_running_command() {
     for event in [
+        Event::DirsGot,
+        Event::DirBusy { may_end: false },
+        Event::DirFreed,
+        Event::DirReplaced,
+        Event::DirFailed,
         Event::LockGot,
         Event::LockBusy,
         Event::LockReplaced,

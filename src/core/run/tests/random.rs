@@ -4,16 +4,23 @@ use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 
-use super::world::{Climate, Doubt, Lock, Start, World};
+use super::world::{Climate, Dirs, Doubt, Lock, Start, World};
 use super::*;
+
+fn some_wait() -> impl Strategy<Value = Wait> {
+    prop_oneof![
+        Just(Wait::Forever),
+        (0..20_000_u64).prop_map(|wait| Wait::AtMost(ms(wait))),
+    ]
+}
 
 prop_compose! {
     fn some_facts()(
-        wait in prop_oneof![
-            Just(None),
-            Just(Some(Wait::Forever)),
-            (0..20_000_u64).prop_map(|wait| Some(Wait::AtMost(ms(wait)))),
-        ],
+        wait in of(some_wait()),
+        dirs in of(prop_oneof![
+            Just(OnConflict::Fail),
+            some_wait().prop_map(OnConflict::Wait),
+        ]),
         timeout in of(1..60_000_u64),
         idle in of(1..20_000_u64),
         grace_of_final in of(0..5_000_u64),
@@ -23,6 +30,7 @@ prop_compose! {
         own_session in any::<bool>(),
         job_control in any::<bool>(),
         hup_stops in any::<bool>(),
+        unsure in any::<bool>(),
         sweep in of(1..8_000_u64),
         ignored in prop_oneof![4 => Just(vec![]), 1 => Just(vec![SIGHUP]), 1 => Just(vec![SIGINT])],
     ) -> Facts {
@@ -31,12 +39,20 @@ prop_compose! {
         limits.idle_timeout = idle.map(ms);
         let stop = StopPlan { signal, grace: ms(grace), leftover_grace: ms(leftover_grace) };
         let sweep = sweep.map(ms);
-        Facts { wait, limits, stop, own_session, job_control, hup_stops, ignored, sweep }
+        Facts { wait, dirs, limits, stop, own_session, job_control, hup_stops, unsure, ignored, sweep }
     }
 }
 
 prop_compose! {
     fn some_climate()(
+        busy in vec(0..9_000_u64, 0..4),
+        dirs in prop_oneof![
+            5 => Just(Dirs::Free),
+            1 => Just(Dirs::Never),
+            1 => Just(Dirs::Held),
+            1 => Just(Dirs::Replaced),
+            1 => Just(Dirs::Fail),
+        ],
         lock in prop_oneof![
             2 => Just(Lock::Free),
             4 => (1..20_000_u64).prop_map(Lock::After),
@@ -58,7 +74,7 @@ prop_compose! {
         doubt in prop_oneof![Just(Doubt::None), Just(Doubt::Stays), (0..9_000_u64).prop_map(Doubt::EndsAfter)],
         seed in any::<u64>(),
     ) -> Climate {
-        Climate { lock, start, ends_after, deaf, stuck, traced, descendants, late_ms, doubt, seed }
+        Climate { busy, dirs, lock, start, ends_after, deaf, stuck, traced, descendants, late_ms, doubt, seed }
     }
 }
 
@@ -110,6 +126,11 @@ fn any_event() -> impl Strategy<Value = Event> {
     prop_oneof![
         6 => some_outside(),
         1 => Just(Event::Begin { queued_at: BOOT }),
+        1 => Just(Event::DirsGot),
+        1 => any::<bool>().prop_map(|may_end| Event::DirBusy { may_end }),
+        1 => Just(Event::DirFreed),
+        1 => Just(Event::DirReplaced),
+        1 => Just(Event::DirFailed),
         1 => Just(Event::LockGot),
         1 => Just(Event::LockReplaced),
         1 => Just(Event::LockFailed),
@@ -119,6 +140,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         2 => (of(some_status()), any::<bool>()).prop_map(|(command, empty)| Event::Reaped { command, empty }),
         1 => (0..100_000_u64).prop_map(|at| Event::LastOutput { at: BOOT + ms(at) }),
         1 => pids.prop_map(|pids| Event::Survivors { pids }),
+        1 => (0..3_i64).prop_map(|stamp| Event::ClaimsSeen { stamps: vec![("r".to_owned(), stamp)] }),
         2 => any::<bool>().prop_map(|doubtful| Event::Swept { doubtful }),
     ]
 }

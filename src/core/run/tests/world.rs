@@ -11,6 +11,10 @@ use super::*;
 /// How the world treats the run.
 #[derive(Clone, Debug)]
 pub(super) struct Climate {
+    /// Each directory that is somebody else's: milliseconds until it may be free.
+    pub(super) busy: Vec<u64>,
+    /// What becomes of the wish for the directories after that.
+    pub(super) dirs: Dirs,
     /// What becomes of the wish for the lock.
     pub(super) lock: Lock,
     /// What becomes of the command's start.
@@ -31,6 +35,16 @@ pub(super) struct Climate {
     pub(super) doubt: Doubt,
     /// Everything else that the world decides.
     pub(super) seed: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dirs {
+    Free,
+    Never,
+    /// Of somebody for whom nobody may wait.
+    Held,
+    Replaced,
+    Fail,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,11 +123,14 @@ pub(super) struct World {
     last_output: Time,
     last_result: Option<(Time, bool)>,
     // What the run has been told, and did.
+    tried: usize,
+    dirs_got: bool,
     queued: bool,
     locked_at: Option<Time>,
     started_at: Option<Time>,
     spawned: bool,
     watched: bool,
+    split: bool,
     empty_at: Option<Time>,
     looked: bool,
     /// Since when doubtful lock directories are watched.
@@ -147,11 +164,14 @@ impl World {
             exec_told: false,
             last_output: BOOT,
             last_result: None,
+            tried: 0,
+            dirs_got: false,
             queued: false,
             locked_at: None,
             started_at: None,
             spawned: false,
             watched: false,
+            split: false,
             empty_at: None,
             looked: false,
             swept_at: None,
@@ -262,6 +282,12 @@ impl World {
     /// What the world itself knows of an event, before the run sees it.
     fn witness(&mut self, event: &Event) {
         match event {
+            Event::DirsGot if self.end.is_none() => {
+                self.dirs_got = true;
+                if self.facts.wait.is_none() {
+                    self.locked_at.get_or_insert(self.now);
+                }
+            }
             Event::LockGot if self.queued && self.end.is_none() => {
                 self.locked_at.get_or_insert(self.now);
             }
@@ -326,8 +352,11 @@ impl World {
     /// Checks an action and lets the world answer it.
     fn perform(&mut self, action: &Action, event: &Event) -> Option<Event> {
         match action {
+            Action::LockDirs => return Some(self.lock_dirs()),
+            Action::AwaitDir => self.await_dir(event),
             Action::Lock => {
                 assert!(self.facts.wait.is_some() && !self.queued);
+                assert_eq!(self.facts.dirs.is_some(), self.dirs_got);
                 self.queued = true;
                 return Some(self.queue());
             }
@@ -339,6 +368,7 @@ impl World {
                 assert!(!self.spawned, "spawned twice");
                 assert!(!self.stop_told, "spawned after a stop");
                 assert!(self.facts.wait.is_none() || self.locked_at.is_some());
+                assert_eq!(self.facts.dirs.is_some(), self.dirs_got);
                 assert_eq!(self.looked, self.facts.sweep.is_some());
                 self.spawned = true;
                 return Some(self.spawn());
@@ -379,6 +409,16 @@ impl World {
                     pids: self.survivors(),
                 });
             }
+            Action::TouchClaim => {
+                assert!(self.facts.unsure && self.locked_at.is_some());
+                let stamp = i64::try_from(self.roll(3)).unwrap();
+                let stamps = vec![("rival".to_owned(), stamp)];
+                return Some(Event::ClaimsSeen { stamps });
+            }
+            Action::ReportSplit { run_id } => {
+                assert_eq!(run_id, "rival");
+                assert!(!std::mem::replace(&mut self.split, true), "reported twice");
+            }
             Action::LookAtLockDirs => {
                 assert!(!self.spawned && !std::mem::replace(&mut self.looked, true));
             }
@@ -396,7 +436,7 @@ impl World {
             Action::StopSelf => assert!(self.facts.job_control),
             Action::Note(note) => self.hear(note, event),
             Action::StartOver => {
-                assert!(self.queued && !self.spawned);
+                assert!((self.queued || self.facts.dirs.is_some()) && !self.spawned);
                 self.end = Some(action.clone());
             }
             Action::Finish(outcome) => {
@@ -478,11 +518,18 @@ impl World {
             assert_eq!(self.named, self.named_gone);
         } else {
             let fits = match (outcome.reason, event) {
-                (Reason::WaitExpired, Event::Tick) => match self.facts.wait {
-                    Some(Wait::AtMost(wait)) => self.now >= BOOT + wait,
-                    _ => false,
-                },
-                (Reason::Failed, Event::LockFailed)
+                (Reason::WaitExpired, Event::Tick) => {
+                    let wait = match (self.facts.dirs, self.dirs_got) {
+                        (Some(OnConflict::Wait(wait)), false) => Some(wait),
+                        _ => self.facts.wait,
+                    };
+                    matches!(wait, Some(Wait::AtMost(wait)) if self.now >= BOOT + wait)
+                }
+                (Reason::DirNotLocked, Event::DirBusy { may_end }) => {
+                    !may_end || self.facts.dirs == Some(OnConflict::Fail)
+                }
+                (Reason::DirNotLocked, Event::DirFailed)
+                | (Reason::Failed, Event::LockFailed)
                 | (Reason::GuardLost, Event::GuardLost)
                 | (Reason::InitStop, Event::StopWithin { .. }) => true,
                 (Reason::Signal(signo), Event::Signal { signo: told, .. }) => signo == *told,
@@ -499,8 +546,34 @@ impl World {
         let ran = self.started_at.map_or(ms(0), |at| empty_at.since(at));
         assert_eq!(outcome.ran, ran);
         let waited = self.locked_at.unwrap_or(self.now).since(BOOT);
-        let queues = self.facts.wait.is_some();
+        let queues = self.facts.wait.is_some() || self.facts.dirs.is_some();
         assert_eq!(outcome.waited, if queues { waited } else { ms(0) });
+    }
+
+    fn await_dir(&mut self, event: &Event) {
+        assert!(matches!(self.facts.dirs, Some(OnConflict::Wait(_))));
+        assert!(matches!(event, Event::DirBusy { may_end: true }));
+        if let Some(after) = self.climate.busy.get(self.tried - 1) {
+            self.file(self.now + ms(*after), Happening::Told(Event::DirFreed));
+        }
+    }
+
+    fn lock_dirs(&mut self) -> Event {
+        assert!(self.facts.dirs.is_some() && !self.dirs_got);
+        assert!(!self.queued, "a directory wanted in the queue of the lock");
+        assert!(!self.stop_told, "directories wanted after a stop");
+        let busy = self.tried < self.climate.busy.len();
+        self.tried += 1;
+        if busy {
+            return Event::DirBusy { may_end: true };
+        }
+        match self.climate.dirs {
+            Dirs::Free => Event::DirsGot,
+            Dirs::Never => Event::DirBusy { may_end: true },
+            Dirs::Held => Event::DirBusy { may_end: false },
+            Dirs::Replaced => Event::DirReplaced,
+            Dirs::Fail => Event::DirFailed,
+        }
     }
 
     /// A watch that removes anything was as long as the plan says, and not much longer.

@@ -1,0 +1,127 @@
+//! `lockkeeper lock show`: one directory's lock, or who holds a shared lock and who waits for it.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::super::check::wrap;
+use super::text::{advice, ago};
+use super::{code, json, tell, unseen};
+use crate::cli::LockArgs;
+use crate::lock::dir::conflict::Owner;
+use crate::lock::dir::in_use::{self, InUse, Reach};
+use crate::lock::fault::Quoted;
+use crate::lock::folders::claims_folder;
+use crate::lock::listing;
+use crate::lock::record::{Kind, Named, Record, State};
+use crate::lock::scan::look::{Judge, look_at};
+use crate::run::start::Refused;
+
+pub(super) fn show(args: &LockArgs, report: Option<OwnedFd>) -> Result<u8, Refused> {
+    let named = args.paths.first().map_or(Path::new("."), |path| path);
+    let path = named
+        .canonicalize()
+        .map_err(|error| unseen(named, &error))?;
+    if path.is_dir() {
+        directory(args, &path, report)
+    } else {
+        shared(args, &path, report)
+    }
+}
+
+fn directory(args: &LockArgs, path: &Path, report: Option<OwnedFd>) -> Result<u8, Refused> {
+    let failed = |error| unseen(path, &error);
+    let lock = look_at(path, &Judge::new()).map_err(failed)?;
+    let in_use = in_use::look(path).map_err(failed)?;
+    let known = lock.as_ref().map(|lock| Value::Object(json::lock(lock)));
+    let mut whole = json::versioned();
+    whole.extend(json::object([
+        ("dir", json::path(path)),
+        ("lock", known.unwrap_or_default()),
+        ("in_use", workers(&in_use)),
+    ]));
+    tell(args, report, &whole.into(), || {
+        let word = lock.as_ref().map_or("not locked", |lock| lock.state.word());
+        let mut text = format!("{}: {word}\n", Quoted(path));
+        let mut say = |line: String| wrap(&mut text, &format!("    {line}"), "      ");
+        if let Some(lock) = &lock {
+            if let Some(record) = &lock.record {
+                let ago = ago(&record.acquired_at).unwrap_or_default();
+                say(format!("{}, {ago} ago", Owner(record)));
+            }
+            say(advice(lock));
+        }
+        say(in_use.to_string());
+        text
+    })?;
+    Ok(code(lock.is_some_and(|lock| lock.state.needs_a_person())))
+}
+
+fn workers(in_use: &InUse) -> Value {
+    let inside = in_use.inside.iter().map(|worker| {
+        let name = worker.name.as_str().into();
+        Value::Object(json::object([("pid", worker.pid.into()), ("name", name)]))
+    });
+    let reach = match in_use.reach {
+        Reach::Machine => "machine",
+        Reach::Container => "container",
+        Reach::Own => "own",
+        Reach::Nothing => "nothing",
+    };
+    Value::Object(json::object([
+        ("inside", Value::Array(inside.collect())),
+        ("unseen", in_use.unseen.into()),
+        ("reach", reach.into()),
+    ]))
+}
+
+fn shared(args: &LockArgs, path: &Path, report: Option<OwnedFd>) -> Result<u8, Refused> {
+    let listing = listing::list(&claims_folder(path));
+    let living = || {
+        let claims = listing.claims.iter();
+        claims.filter(|(_, alive)| *alive).map(|(record, _)| record)
+    };
+    let waits = |record: &&Record| record.state == State::Waiting;
+    let passes = |record: &&Record| record.kind == Kind::Interactive;
+    let holders: Vec<&Record> = living().filter(|it| !waits(it) && !passes(it)).collect();
+    let waiting: Vec<&Record> = living().filter(waits).collect();
+    let interactive: Vec<&Record> = living().filter(passes).collect();
+    let array = |records: &[&Record]| {
+        let value = |record: &&Record| serde_json::to_value(record).unwrap_or_default();
+        Value::Array(records.iter().map(value).collect())
+    };
+    let mut whole = json::versioned();
+    whole.extend(json::object([
+        ("path", json::path(path)),
+        ("holders", array(&holders)),
+        ("waiting", array(&waiting)),
+        ("interactive", array(&interactive)),
+        ("ignored", listing.ignored.into()),
+        ("truncated", listing.truncated.into()),
+    ]));
+    tell(args, report, &whole.into(), || {
+        let mut text = format!("{}: a shared lock\n", Quoted(path));
+        let mut say = |line: String| wrap(&mut text, &format!("    {line}"), "      ");
+        if holders.is_empty() {
+            say("nobody says that he holds it (flock(1) leaves no claim)".to_owned());
+        }
+        for record in &holders {
+            say(format!("held by {}", Named(record)));
+        }
+        for (place, record) in (1..).zip(&waiting) {
+            say(format!("{place}. in the queue: {}", Named(record)));
+        }
+        for record in &interactive {
+            say(format!("passed by {}", Named(record)));
+        }
+        if listing.ignored > 0 {
+            say(format!(
+                "{} claims that cannot be believed",
+                listing.ignored
+            ));
+        }
+        text
+    })?;
+    Ok(code(false))
+}

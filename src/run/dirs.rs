@@ -1,0 +1,95 @@
+//! The directories that a run locks, and what their records say of it.
+//!
+//! The guard opens them before it forks the monitor, so that both own one open file description of
+//! each latch, and a lock outlives either of them; the monitor takes and releases them.
+//!
+//! Invariant: sorted by real path and each directory once, in whatever order and by however many
+//! names they were given. All runs take theirs in this order, so that no two wait for each other.
+
+use std::path::Path;
+
+use super::claims::Owner;
+use crate::lock::dir::claim::DirLock;
+use crate::lock::dir::conflict::DirError;
+use crate::lock::dir::record::{self, DirRecord};
+use crate::lock::record::{Origin, State, start_time};
+
+/// The open directory locks of one run.
+#[derive(Debug, Default)]
+pub struct Dirs {
+    locks: Vec<DirLock>,
+}
+
+impl Dirs {
+    /// Opens the locks of the directories that the plan of `owner` names; `started_in` is the working
+    /// directory of a command whose plan names none, where that is not our own.
+    pub fn open(owner: Owner<'_>, started_in: Option<&Path>) -> Result<Self, DirError> {
+        let plan = owner.plan;
+        let here = || plan.dir.as_deref().or(started_in).unwrap_or(Path::new("."));
+        let own = plan.dirs.own.then(here);
+        let also = plan.dirs.also.iter().map(AsRef::as_ref);
+        let mut locks = Vec::new();
+        for dir in own.into_iter().chain(also) {
+            let lock = DirLock::open(dir)?;
+            let same = |other: &DirLock| {
+                other.dir() == lock.dir()
+                    || (lock.identity().is_some() && other.identity() == lock.identity())
+            };
+            if !locks.iter().any(same) {
+                locks.push(lock);
+            }
+        }
+        locks.sort_by(|one, other| one.dir().cmp(other.dir()));
+        Ok(Self { locks })
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.locks.is_empty()
+    }
+
+    /// Each lock, in the order of taking.
+    pub fn locks(&self) -> &[DirLock] {
+        &self.locks
+    }
+
+    /// Whether all latches still bear their names.
+    pub fn are_current(&self) -> bool {
+        self.locks.iter().all(DirLock::is_current)
+    }
+
+    /// Gives all back, in reverse; for the guard whose monitor has died. What cannot be removed is
+    /// dead, at least.
+    pub fn release(&self) {
+        for lock in self.locks.iter().rev() {
+            let _ = lock.release();
+        }
+    }
+}
+
+/// What the records say of the run of `owner`, whose command is, or will be, the process `pid`.
+pub fn record_of(owner: Owner<'_>, state: State, pid: i32) -> DirRecord {
+    let origin = Origin::read();
+    let plan = owner.plan;
+    let hostname = nix::sys::utsname::uname()
+        .map(|host| host.nodename().to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let cwd = plan.dir.as_deref().unwrap_or(Path::new("."));
+    let cwd = std::path::absolute(cwd).ok();
+    DirRecord {
+        pid,
+        acquired_at: record::now(),
+        hostname,
+        start_time: start_time(pid),
+        boot_id: origin.boot_id,
+        pid_ns: origin.pid_ns,
+        container: owner.container.map(str::to_owned),
+        job: Some(plan.job.clone()),
+        class: Some(plan.class.clone()),
+        run_id: Some(owner.run_id.to_owned()),
+        cwd: cwd.map(|cwd| cwd.to_string_lossy().into_owned()),
+        state: Some(state),
+        subtree: plan.dirs.subtree,
+        ..DirRecord::default()
+    }
+}

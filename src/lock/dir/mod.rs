@@ -32,5 +32,6 @@ pub mod sessions;
 pub mod subtree;
 
 mod coordination;
+mod owner;
 mod stat;
 mod step;

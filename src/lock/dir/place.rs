@@ -14,23 +14,25 @@
 //! Invariants:
 //! - Nothing here is followed through a symbolic link, waited for, or inherited by a command.
 //! - Whoever may write the directory may lock it: what we make has the directory's own permissions,
-//!   and its owner where we are root, so that several users of one working copy exclude each other.
+//!   and root makes it *as the directory's owner* ([`super::owner`]), so that several users of one
+//!   working copy exclude each other, and nothing that its owner lays there becomes his through us.
 //! - The record is written beside its name, forced to the disk and renamed: a reader, and whoever
 //!   starts after a power cut, sees a whole record or none.
 
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, fchmod, fstat, fstatat, mkdirat};
-use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, geteuid, unlinkat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::conflict::{DirError, Doing};
+use super::owner::Owner;
 use super::record::{Corrupt, DirRecord};
 use super::stat::{Stamp, identity, is_regular, kind, stamp};
 use super::step;
@@ -61,9 +63,9 @@ pub struct Place {
     dir: PathBuf,
     directory: OwnedFd,
     folder: OwnedFd,
-    /// What new files are made with: the directory's permissions and owner.
+    /// The permissions that new files get.
     mode: Mode,
-    owner: Option<(Uid, Gid)>,
+    owner: Owner,
 }
 
 /// What lies at the record's name.
@@ -102,10 +104,9 @@ impl Place {
             .map_err(|errno| failed(Doing::Finding, errno))?;
         let stat = fstat(&directory).map_err(|errno| failed(Doing::Finding, errno))?;
         let mode = Mode::from_bits_truncate(stat.st_mode);
-        let owner = (geteuid().is_root() && stat.st_uid != 0)
-            .then(|| (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid)));
+        let owner = Owner::of(&stat);
         let folder = match (open_folder(&directory), make) {
-            (Err(Errno::ENOENT), true) => make_folder(&directory, mode, owner),
+            (Err(Errno::ENOENT), true) => make_folder(&directory, mode, &owner),
             (answer, _) => answer,
         };
         let folder = folder.map_err(|errno| failed(Doing::Folder, errno))?;
@@ -214,11 +215,8 @@ impl Place {
     }
 
     fn write_new(&self, name: &str, text: &[u8]) -> Result<(), Errno> {
-        let flags = FLAGS | OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
         step::point();
-        let fd = openat(&self.folder, name, flags, self.mode)?;
-        self.adapt(&fd);
-        let mut file = File::from(fd);
+        let mut file = File::from(self.create(name, FLAGS | OFlag::O_WRONLY)?);
         step::point();
         let written = file.write_all(text).and_then(|()| {
             step::point();
@@ -279,8 +277,7 @@ impl Place {
             let opened = match openat(&self.folder, name, flags, Mode::empty()) {
                 Err(Errno::ENOENT) => {
                     step::point();
-                    let create = flags | OFlag::O_CREAT | OFlag::O_EXCL;
-                    openat(&self.folder, name, create, self.mode)
+                    self.create(name, flags)
                 }
                 other => other,
             };
@@ -301,23 +298,25 @@ impl Place {
         Err(Errno::EBUSY)
     }
 
-    /// Its maker may have been killed before it was for all, or never have meant it to be.
-    fn mend(&self, fd: &OwnedFd, stat: &FileStat) {
-        let ours = geteuid().is_root() || geteuid().as_raw() == stat.st_uid;
-        let narrow = stat.st_mode & self.mode.bits() != self.mode.bits();
-        let foreign = self.owner.is_some() && stat.st_uid == 0;
-        if ours && (narrow || foreign) {
+    /// Makes a file that was not there, with the permissions that the umask would cut.
+    fn create(&self, name: &str, flags: OFlag) -> Result<OwnedFd, Errno> {
+        let flags = flags | OFlag::O_CREAT | OFlag::O_EXCL;
+        self.owner.act(|| {
+            let fd = openat(&self.folder, name, flags, self.mode)?;
             step::point();
-            self.adapt(fd);
-        }
+            let _ = fchmod(&fd, self.mode);
+            Ok(fd)
+        })
     }
 
-    /// Gives a new file the directory's permissions, which the umask cut, and its owner. Where the
-    /// file system knows neither, others get in anyway.
-    fn adapt(&self, fd: impl AsFd) {
-        let _ = fchmod(&fd, self.mode);
-        if let Some((user, group)) = self.owner {
-            let _ = fchown(&fd, Some(user), Some(group));
+    /// Its maker may have been killed before it was for all. Only an empty file of one name is ours to
+    /// open to others: whoever may write here may have laid another one in its place.
+    fn mend(&self, fd: &OwnedFd, stat: &FileStat) {
+        let narrow = stat.st_mode & self.mode.bits() != self.mode.bits();
+        let empty = stat.st_size == 0 && stat.st_nlink == 1;
+        if narrow && empty && self.owner.is(stat.st_uid) {
+            step::point();
+            let _ = self.owner.act(|| fchmod(fd, self.mode));
         }
     }
 
@@ -331,22 +330,17 @@ fn open_folder(directory: &OwnedFd) -> Result<OwnedFd, Errno> {
     openat(directory, FOLDER, flags, Mode::empty())
 }
 
-fn make_folder(
-    directory: &OwnedFd,
-    mode: Mode,
-    owner: Option<(Uid, Gid)>,
-) -> Result<OwnedFd, Errno> {
+fn make_folder(directory: &OwnedFd, mode: Mode, owner: &Owner) -> Result<OwnedFd, Errno> {
     step::point();
-    match mkdirat(directory, FOLDER, mode | Mode::S_IRWXU) {
-        Ok(()) => {
-            step::point();
-            let folder = open_folder(directory)?;
-            let _ = fchmod(&folder, mode | Mode::S_IRWXU);
-            if let Some((user, group)) = owner {
-                let _ = fchown(&folder, Some(user), Some(group));
-            }
-            Ok(folder)
-        }
+    let made = owner.act(|| {
+        mkdirat(directory, FOLDER, mode | Mode::S_IRWXU)?;
+        step::point();
+        let folder = open_folder(directory)?;
+        let _ = fchmod(&folder, mode | Mode::S_IRWXU);
+        Ok(folder)
+    });
+    match made {
+        Ok(folder) => Ok(folder),
         Err(Errno::EEXIST) => open_folder(directory),
         Err(errno) => Err(errno),
     }

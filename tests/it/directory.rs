@@ -526,3 +526,89 @@ fn a_directory_may_be_named_by_a_relative_path() {
     let there = DirRecord::parse(told.as_bytes()).unwrap();
     assert_eq!(there.cwd.as_deref(), place.to_str());
 }
+
+#[test]
+fn a_run_waits_for_one_above_that_covers_its_directory_and_for_one_below() {
+    let copy = Copy::new();
+    fs::create_dir(copy.dir().join("below")).unwrap();
+    let config = copy.scene.config(
+        "[jobs.upper]
+        class = \"batch\"
+        dir = \"DIR/w\"
+        dir_lock = true
+        subtree = true
+        script = mark PAGE 1 , out begun , wait TERM
+        [jobs.lower]
+        class = \"batch\"
+        dir = \"DIR/w/below\"
+        dir_lock = true
+        script = mark PAGE 2 , out begun , wait TERM",
+    );
+    let run = |job: &str| {
+        let mut command = Command::new(bin::lockkeeper());
+        child::bare(&mut command)
+            .args(["run", "-c"])
+            .arg(&config)
+            .arg(job);
+        child::start(&mut command)
+    };
+    let below = copy.dir().join("below");
+    for (first, second, held) in [
+        ("upper", "lower", copy.dir()),
+        ("lower", "upper", below.clone()),
+    ] {
+        let mut first = run(first);
+        assert_eq!(first.line().as_deref(), Some("begun"));
+        let mut second = run(second);
+        until("it waits", || waiters(&latch(&held)) == 1);
+        signal(first.pid(), SIGTERM);
+        ended(&mut first);
+        assert_eq!(second.line().as_deref(), Some("begun"));
+        signal(second.pid(), SIGTERM);
+        ended(&mut second);
+    }
+    assert!(record(&below).is_none() && record(&copy.dir()).is_none());
+    assert_eq!(copy.scene.page.overlaps().1, []);
+    copy.scene.assert_empty();
+}
+
+#[test]
+fn a_wait_for_one_below_that_is_over_leaves_no_record() {
+    let copy = Copy::new();
+    let below = copy.dir().join("below");
+    fs::create_dir(&below).unwrap();
+    let config = copy.scene.config(
+        "[jobs.upper]
+        class = \"batch\"
+        dir = \"DIR/w\"
+        dir_lock = true
+        subtree = true
+        wait = \"300ms\"
+        script = mark PAGE 1",
+    );
+    let held = manual::hold(&below, "anna", None).unwrap();
+    let mut command = Command::new(bin::lockkeeper());
+    child::bare(&mut command).args(["run", "-c"]).arg(config);
+    let told = output(command.arg("upper"));
+    assert_eq!(told.status.code(), Some(75));
+    let told = text(&told.stderr);
+    assert!(told.contains("its lock would cover"), "{told}");
+    assert!(told.contains("anna holds it by hand"), "{told}");
+    assert!(record(&copy.dir()).is_none());
+    assert_eq!(
+        record(&below),
+        Some(DirRecord {
+            token: record(&below).unwrap().token,
+            ..held
+        })
+    );
+}
+
+#[test]
+fn a_dead_monitor_leaves_no_record() {
+    let copy = Copy::new();
+    let mut run = copy.begun("", "mark PAGE 1");
+    signal(child_of(run.pid()), SIGKILL);
+    assert_eq!(ended(&mut run).code(), Some(125));
+    copy.assert_free();
+}

@@ -332,14 +332,14 @@ fn open_folder(directory: &OwnedFd) -> Result<OwnedFd, Errno> {
 
 fn make_folder(directory: &OwnedFd, mode: Mode, owner: &Owner) -> Result<OwnedFd, Errno> {
     step::point();
-    let made = owner.act(|| {
+    let answer = owner.act(|| {
         mkdirat(directory, FOLDER, mode | Mode::S_IRWXU)?;
         step::point();
         let folder = open_folder(directory)?;
         let _ = fchmod(&folder, mode | Mode::S_IRWXU);
         Ok(folder)
     });
-    match made {
+    match answer {
         Ok(folder) => Ok(folder),
         Err(Errno::EEXIST) => open_folder(directory),
         Err(errno) => Err(errno),

@@ -181,13 +181,13 @@ impl DirLock {
     /// # Errors
     /// The record is left, and dead: the next taker takes it over.
     pub fn release(&self) -> Result<(), DirError> {
-        let removed = self
-            .place
-            .coordinate()
-            .and_then(|_coordination| match self.place.read() {
+        let removed = self.place.coordinate().and_then(|_coordination| {
+            self.place.remove_temporary(&self.token);
+            match self.place.read() {
                 Found::Record(there, _) if self.is_own(&there) => self.place.remove_record(),
                 _ => Ok(()),
-            });
+            }
+        });
         let _ = latch::unlock(&self.latch);
         removed
     }

@@ -233,6 +233,11 @@ impl Place {
         removed.map_err(|errno| self.error(Doing::Removing, errno))
     }
 
+    /// Removes what the holder of this token left half written, as a monitor whose guard releases now.
+    pub(super) fn remove_temporary(&self, token: &str) {
+        let _ = self.remove(temporary(token));
+    }
+
     /// Removes what takers left who died while they wrote. Only for who holds the latch, and under
     /// [`Place::coordinate`]: nobody else writes then.
     pub(super) fn clear_temporaries(&self) {

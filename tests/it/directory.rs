@@ -612,3 +612,25 @@ fn a_dead_monitor_leaves_no_record() {
     assert_eq!(ended(&mut run).code(), Some(125));
     copy.assert_free();
 }
+
+#[test]
+fn a_directory_where_nobody_can_know_what_a_lock_is_worth_is_named() {
+    need!("root", "bindfs", "fuse");
+    let copy = Copy::new();
+    let mount = Dir::new();
+    let script = "\"$LOCKKEEPER\" run --dir-lock \"$DIR\" -- echo begun 2>&1";
+    let mut inside = Ns::root()
+        .shell(&format!(
+            "bindfs '{}' '{}'",
+            copy.dir().display(),
+            mount.display()
+        ))
+        .env("LOCKKEEPER", &bin::lockkeeper().display().to_string())
+        .env("DIR", &mount.display().to_string())
+        .start(Path::new("/bin/sh"), &["-c", script]);
+    let told: Vec<String> = std::iter::from_fn(|| inside.process.line()).collect();
+    ended(&mut inside.process);
+    let told = told.join("\n");
+    assert!(told.contains("nobody can know whether a lock"), "{told}");
+    assert!(told.contains("begun"), "{told}");
+}

@@ -22,14 +22,14 @@
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
 use super::await_end::Until;
 use super::conflict::{Conflict, DirError, Doing, Kind};
 use super::judge::{Here, Life, judge};
-use super::place::{Found, Place};
+use super::place::{Found, LATCH, Place};
 use super::record::DirRecord;
 use super::sessions::Sessions;
 use super::{step, subtree};
@@ -200,6 +200,11 @@ impl DirLock {
     /// The directory, by its real path.
     pub fn dir(&self) -> &Path {
         self.place.dir()
+    }
+
+    /// The latch, by its path.
+    pub fn latch_path(&self) -> PathBuf {
+        self.place.folder_path().join(LATCH)
     }
 
     /// Device and inode of the directory.

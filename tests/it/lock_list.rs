@@ -528,3 +528,40 @@ fn a_list_ends_as_others_do_when_it_is_interrupted_or_its_reader_has_gone() {
     child::signal(pid, Signal::SIGINT);
     assert_eq!(list.wait().signal(), Some(2));
 }
+
+#[test]
+fn no_file_costs_a_system_call() {
+    need!("strace");
+    let copies = Copies::new();
+    for dir in 0..10 {
+        copies.copy(&format!("d{dir}"));
+    }
+    let calls = || {
+        let log = copies.home().join("calls");
+        let mut command = Command::new("strace");
+        bare(&mut command)
+            .args([
+                "-f",
+                "-qq",
+                "-e",
+                "trace=%file,close,fstat,getdents64",
+                "-o",
+            ])
+            .arg(&log)
+            .arg(lockkeeper())
+            .args(["lock", "list"])
+            .arg(&*copies.root)
+            .env("HOME", copies.home());
+        assert!(output(&mut command).status.success());
+        let log = fs::read_to_string(log).unwrap();
+        let of_threads = |line: &&str| !line.contains("resumed>") && !line.contains("+++");
+        log.lines().filter(of_threads).count()
+    };
+    let without = calls();
+    for dir in 0..10 {
+        for file in 0..100 {
+            fs::write(copies.root.join(format!("d{dir}/{file}")), "").unwrap();
+        }
+    }
+    assert_eq!(calls(), without);
+}

@@ -32,6 +32,20 @@ fn a_tree_without_locks_is_clean() {
 }
 
 #[test]
+fn roots_that_overlap_show_each_lock_once_and_a_skipped_root_is_looked_into() {
+    let copies = Copies::new();
+    copies.gastown("a/target/w", NOBODY);
+    copies.gastown("a/mine", NOBODY);
+    let count = |args: &str| json(&copies.lock(args))["locks"].as_array().unwrap().len();
+    assert_eq!(count("list --json ROOT"), 1);
+    assert_eq!(count("list --json ROOT ROOT/a ROOT/a/../a"), 1);
+    assert_eq!(count("list --json ROOT ROOT/a/target"), 2);
+    assert_eq!(count("list --json --no-skip ROOT"), 2);
+    assert_eq!(count("list --json --skip mine ROOT"), 0);
+    assert_eq!(count("list --json --no-skip --skip mine ROOT"), 1);
+}
+
+#[test]
 fn what_lives_or_is_held_by_hand_needs_nobody() {
     let copies = Copies::new();
     let _run = copies.run("held");

@@ -60,10 +60,10 @@ impl Survey {
             if lock.life == Life::Dead {
                 // It may have been released or taken over since it was read: as it is now.
                 match look_at(&lock.dir, judge) {
-                    Ok(Some(now)) => lock = now,
+                    Ok(Some(now)) if now.identity == lock.identity => lock = now,
                     Ok(None) => continue,
-                    // Too long a path, perhaps: as it was.
-                    Err(_) => {}
+                    // Too long a path, or another directory by now, perhaps one out of the root.
+                    Ok(Some(_)) | Err(_) => {}
                 }
             }
             survey.locks.push(lock);

@@ -142,7 +142,7 @@ fn a_directory_begins_with_no_names_of_the_one_before_it() {
         let level = depth.lowest().unwrap();
         level
             .list(&mut Buffer::new(0), |_, _, names| {
-                names.extend_from_slice(b"x\0")
+                names.extend_from_slice(b"x\0");
             })
             .unwrap();
         assert!(matches!(depth.step(&mut path, |_| false), Step::Down(_)));

@@ -32,6 +32,20 @@ fn a_tree_without_locks_is_clean() {
 }
 
 #[test]
+fn roots_that_overlap_show_each_lock_once_and_a_skipped_root_is_looked_into() {
+    let copies = Copies::new();
+    copies.gastown("a/target/w", NOBODY);
+    copies.gastown("a/mine", NOBODY);
+    let count = |args: &str| json(&copies.lock(args))["locks"].as_array().unwrap().len();
+    assert_eq!(count("list --json ROOT"), 1);
+    assert_eq!(count("list --json ROOT ROOT/a ROOT/a/../a"), 1);
+    assert_eq!(count("list --json ROOT ROOT/a/target"), 2);
+    assert_eq!(count("list --json --no-skip ROOT"), 2);
+    assert_eq!(count("list --json --skip mine ROOT"), 0);
+    assert_eq!(count("list --json --no-skip --skip mine ROOT"), 1);
+}
+
+#[test]
 fn what_lives_or_is_held_by_hand_needs_nobody() {
     let copies = Copies::new();
     let _run = copies.run("held");
@@ -527,4 +541,41 @@ fn a_list_ends_as_others_do_when_it_is_interrupted_or_its_reader_has_gone() {
     until("it waits for its reader", || waits_in(pid, libc::SYS_write));
     child::signal(pid, Signal::SIGINT);
     assert_eq!(list.wait().signal(), Some(2));
+}
+
+#[test]
+fn no_file_costs_a_system_call() {
+    need!("strace");
+    let copies = Copies::new();
+    for dir in 0..10 {
+        copies.copy(&format!("d{dir}"));
+    }
+    let calls = || {
+        let log = copies.home().join("calls");
+        let mut command = Command::new("strace");
+        bare(&mut command)
+            .args([
+                "-f",
+                "-qq",
+                "-e",
+                "trace=%file,close,fstat,getdents64",
+                "-o",
+            ])
+            .arg(&log)
+            .arg(lockkeeper())
+            .args(["lock", "list"])
+            .arg(&*copies.root)
+            .env("HOME", copies.home());
+        assert!(output(&mut command).status.success());
+        let log = fs::read_to_string(log).unwrap();
+        let of_threads = |line: &&str| !line.contains("resumed>") && !line.contains("+++");
+        log.lines().filter(of_threads).count()
+    };
+    let without = calls();
+    for dir in 0..10 {
+        for file in 0..100 {
+            fs::write(copies.root.join(format!("d{dir}/{file}")), "").unwrap();
+        }
+    }
+    assert_eq!(calls(), without);
 }

@@ -26,6 +26,7 @@ use std::thread;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{SFlag, fstatat};
+use nix::unistd::{SysconfVar, sysconf};
 
 use super::depth::{Depth, Level, Step};
 use super::skip::{Skip, is_place};
@@ -111,10 +112,11 @@ fn walk_by(
         .unwrap_or_else(PoisonError::into_inner))
 }
 
+/// As many as there are processors for us.
 fn threads() -> usize {
-    thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(THREADS)
+    let online = sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten();
+    let online = online.and_then(|online| usize::try_from(online).ok());
+    online.unwrap_or(1).clamp(1, THREADS)
 }
 
 /// An open directory and its path.

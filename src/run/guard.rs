@@ -37,7 +37,7 @@ pub enum Watched {
 /// Forks a monitor, which runs `monitor` with its end of a wire and exits with the code that comes
 /// back, and watches it to its end. `init` is the wire to the init that started this run.
 ///
-/// What `monitor` owns, the lock and the latches of the claims, stays open here until the watch is over:
+/// What `monitor` owns, the lock and the latches of claims and directories, stays open here until the watch is over:
 /// dropping it earlier would leave them to the monitor alone.
 ///
 /// Must be called while the process has one thread. Fails where nothing could be forked.

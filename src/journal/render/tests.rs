@@ -114,8 +114,17 @@ fn table() -> Vec<(Note, &'static str)> {
             Note::DirRefused {
                 dir: "/w".into(),
                 text: text(),
+                waited: None,
             },
             "why",
+        ),
+        (
+            Note::DirRefused {
+                dir: "/w".into(),
+                text: text(),
+                waited: Some(secs(2)),
+            },
+            "waited 2s in vain: why",
         ),
         (
             Note::DirTrouble {

@@ -12,7 +12,7 @@
 //!   (tmux, `client.c`, `file.c`). So it runs as the user who listens, with nothing of our environment
 //!   where that is another, and at the very socket of which the kernel told who listens.
 //! - It ends: after [`LIMIT`] in all, a client that got no answer is killed; only a process that we
-//!   started. No more than [`MOST_SOCKETS`] are asked, no more than [`MOST_BYTES`] read of each.
+//!   started. No more than `MOST_SOCKETS` are asked, no more than `MOST_BYTES` read of each.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};

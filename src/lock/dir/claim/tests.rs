@@ -24,7 +24,7 @@ fn claim(job: &str) -> DirRecord {
     }
 }
 
-fn file(dir: &Path, name: &str) -> std::path::PathBuf {
+fn file(dir: &Path, name: &str) -> PathBuf {
     dir.join(FOLDER).join(name)
 }
 
@@ -312,6 +312,10 @@ fn who_waits_for_a_foreigner_is_woken_when_his_record_goes_and_when_he_does() {
 }
 
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a child like any other program's"
+)]
 fn the_end_of_a_process_that_has_ended_is_not_awaited() {
     let mut lives = std::process::Command::new("cat")
         .stdin(std::process::Stdio::piped())

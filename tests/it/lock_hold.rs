@@ -35,7 +35,7 @@ fn a_held_directory_is_nobodys_until_it_is_released() {
     assert_eq!(copies.of("w")["state"], "manual");
     let release = copies.lock("release ROOT/w");
     assert_eq!(release.status.code(), Some(0), "{release:?}");
-    assert!(text(&release.stdout).contains("is free: alice holds it by hand"));
+    assert!(text(&release.stdout).contains("is free; until now: alice holds it by hand"));
     assert_eq!(run(&copies, "w").status.code(), Some(0));
     // What was asked for is so already.
     let release = copies.lock("release ROOT/w");

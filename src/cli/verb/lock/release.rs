@@ -54,7 +54,7 @@ pub(super) fn release(args: &LockArgs, report: Option<OwnedFd>) -> Result<u8, Re
     whole.extend(removed);
     tell(args, report, &whole.into(), &mut || match args.verbosity {
         Verbosity::Quiet => String::new(),
-        _ => format!("{} is free: {what}\n", Quoted(&dir)),
+        _ => format!("{} is free; until now: {what}\n", Quoted(&dir)),
     })?;
     Ok(exit::OK)
 }

@@ -153,7 +153,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         monitor.turn();
     }
     monitor.drain_output();
-    monitor.setup.journal.flush(FLUSH);
+    monitor.setup.journal.finish(FLUSH);
     let end = monitor.end.unwrap_or(End::StartOver);
     if let Some(above) = monitor.above() {
         let message = match end {

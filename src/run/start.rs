@@ -16,7 +16,8 @@ use crate::config::plan::{Kind, LockPlan, RunPlan};
 use crate::core::note::Note;
 use crate::core::outcome::{Outcome, Reason};
 use crate::exit;
-use crate::journal::{Context, Journal, Speaker, Verbosity};
+use crate::journal::route;
+use crate::journal::{Context, Format, Journal, Speaker, Verbosity};
 use crate::lock::placement::{self, Severity};
 use crate::lock::shared::SharedLock;
 use crate::sys::fd::Wire;
@@ -80,6 +81,7 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         unsure,
     };
     let mut opened: Option<Arc<Dirs>> = None;
+    let mut orders = Vec::new();
     loop {
         // Those that an earlier monitor took are still ours: the latches are open here, too.
         let dirs = match opened.take().filter(|dirs| dirs.are_current()) {
@@ -91,32 +93,37 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         let claims = Claims::open(owner, caller.runtime.as_deref(), &mut notes);
         let held = lock.clone();
         let first_notes = std::mem::take(&mut notes);
-        let watched = guard::watch(caller.init.as_ref(), caller.init_lost_within, |wire| {
-            let setup = Setup {
-                plan,
-                run_id: &caller.run_id,
-                container: caller.container(),
-                lock,
-                dirs,
-                unsure,
-                claims,
-                guard: Some(wire),
-                init: caller.init.as_ref(),
-                session,
-                job_control,
-                hup_stops: caller.init.is_none(),
-                namespace: false,
-                started_in: caller.started_in.clone(),
-                queued_at,
-                journal: caller.journal(),
-                first_notes,
-            };
-            match monitor::live(setup) {
-                Ok(End::Ended(outcome)) => outcome.code,
-                Ok(End::StartOver) => exit::OK,
-                Err(_) => exit::FAILED,
-            }
-        });
+        let watched = guard::watch(
+            caller.init.as_ref(),
+            caller.init_lost_within,
+            &mut orders,
+            |wire| {
+                let setup = Setup {
+                    plan,
+                    run_id: &caller.run_id,
+                    container: caller.container(),
+                    lock,
+                    dirs,
+                    unsure,
+                    claims,
+                    guard: Some(wire),
+                    init: caller.init.as_ref(),
+                    session,
+                    job_control,
+                    hup_stops: caller.init.is_none(),
+                    namespace: false,
+                    started_in: caller.started_in.clone(),
+                    queued_at,
+                    journal: caller.journal(),
+                    first_notes,
+                };
+                match monitor::live(setup) {
+                    Ok(End::Ended(outcome)) => outcome.code,
+                    Ok(End::StartOver) => exit::OK,
+                    Err(_) => exit::FAILED,
+                }
+            },
+        );
         match watched {
             Ok(Watched::StartOver) => {}
             Ok(Watched::Ended(outcome)) => {
@@ -134,7 +141,7 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                 claims::clear(owner, caller.runtime.as_deref());
                 let journal = caller.journal();
                 journal.note(Note::GuardCleaned { reaped });
-                journal.flush(FLUSH);
+                journal.finish(FLUSH);
                 return Ok(ended(plan, caller, lost()));
             }
             Err(error) => {
@@ -213,6 +220,7 @@ impl Caller {
                 class: Some(plan.class.clone()),
                 run_id: Some(run_id.clone()),
                 speaker: Speaker::Run,
+                format: route::format(Format::Text),
             },
             run_id,
             verbosity,

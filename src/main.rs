@@ -2,6 +2,8 @@
 
 #[path = "sys/first.rs"]
 mod first;
+#[path = "sys/unwind.rs"]
+mod unwind;
 
 use std::env;
 use std::process::ExitCode;

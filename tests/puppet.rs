@@ -96,8 +96,6 @@ mod ready;
 #[path = "puppet/signals.rs"]
 mod signals;
 
-use lockkeeper::journal::Verbosity;
-
 use files::{
     append, cat, close_all, each_descriptor, interrupted, lock, notify, out, spew, told, write_all,
 };
@@ -289,9 +287,7 @@ fn perform(command: &[&str]) -> Done {
         ["state"] => state(),
         ["env", name] => out(&std::env::var(name).unwrap_or_default()),
         ["notify", text @ ..] => notify(&text.join(" "))?,
-        ["notes", file] => notes::write(file, Verbosity::Normal, None)?,
-        ["notes", "-v", file] => notes::write(file, Verbosity::Verbose, None)?,
-        ["notes", file, name] => notes::write(file, Verbosity::Normal, Some(signal(name)?))?,
+        ["notes", words @ ..] => notes::write(words)?,
         ["panic-aside"] => notes::panic_aside(),
         ["touch", file] => told(fs::write(file, ""), file)?,
         ["write", file, text @ ..] => told(fs::write(file, text.join(" ") + "\n"), file)?,

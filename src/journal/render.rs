@@ -157,9 +157,13 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
                 None => format!("directory {dir:?} locked after {after}"),
             }
         }
-        Note::DirRefused { dir, text } => {
+        Note::DirRefused { dir, text, waited } => {
             to.directory = Some(dir.to_string_lossy());
-            text.clone()
+            to.waited_ms = waited.map(ms);
+            match waited {
+                Some(waited) => format!("waited {} in vain: {text}", Short(*waited)),
+                None => text.clone(),
+            }
         }
         Note::DirTrouble { dir, text } => {
             to.directory = Some(dir.to_string_lossy());

@@ -40,7 +40,7 @@ pub enum Watched {
 /// `orders` are those that an earlier monitor of this run was sent and may not have read, as it asked
 /// to start over meanwhile: this one gets them first. When it starts over itself, its own stand there.
 ///
-/// What `monitor` owns, the lock and the latches of the claims, stays open here until the watch is over:
+/// What `monitor` owns, the lock and the latches of claims and directories, stays open here until the watch is over:
 /// dropping it earlier would leave them to the monitor alone.
 ///
 /// Must be called while the process has one thread. Fails where nothing could be forked.

@@ -308,7 +308,7 @@ impl Monitor<'_> {
             output.finish();
         }
         if self.claiming.is_blocked() {
-            self.dirs_not_obtained();
+            self.dir_not_obtained(&outcome);
         } else if outcome.reason == Reason::WaitExpired
             && let Some(lock) = &self.setup.lock
         {

@@ -12,7 +12,7 @@ use super::guard::{self, Watched};
 use super::message::{Progress, send};
 use super::monitor::{self, End, Setup};
 use super::{nested, report};
-use crate::config::plan::{Kind, LockPlan, RunPlan};
+use crate::config::plan::{Kind, LockPlan, RunPlan, SharedMount};
 use crate::core::note::Note;
 use crate::core::outcome::{Outcome, Reason};
 use crate::exit;
@@ -86,7 +86,7 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         // Those that an earlier monitor took are still ours: the latches are open here, too.
         let dirs = match opened.take().filter(|dirs| dirs.are_current()) {
             Some(dirs) => dirs,
-            None => Arc::new(open_dirs(owner, caller)?),
+            None => Arc::new(open_dirs(owner, caller, &mut notes)?),
         };
         opened = Some(Arc::clone(&dirs));
         let lock = needed.map(open).transpose()?.map(Arc::new);
@@ -258,11 +258,25 @@ fn place(lock: &LockPlan, notes: &mut Vec<Note>) -> Result<bool, Refused> {
     Ok(verdict.is_unsure)
 }
 
-fn open_dirs(owner: Owner<'_>, caller: &Caller) -> Result<Dirs, Refused> {
-    Dirs::open(owner, caller.started_in.as_deref()).map_err(|error| Refused {
+/// Opens the directories' locks. One on a container's own file system is as private as the directory.
+fn open_dirs(owner: Owner<'_>, caller: &Caller, notes: &mut Vec<Note>) -> Result<Dirs, Refused> {
+    let dirs = Dirs::open(owner, caller.started_in.as_deref()).map_err(|error| Refused {
         code: error.code(),
         text: error.to_string(),
-    })
+    })?;
+    for lock in dirs.locks() {
+        let verdict = placement::check(&lock.latch_path(), SharedMount::Auto);
+        if verdict.is_ok_and(|verdict| verdict.is_unsure) {
+            notes.push(Note::Placement {
+                lock: lock.dir().to_owned(),
+                text: "nobody can know whether a lock on this file system keeps two containers \
+                       apart; a copy on a local disk, bind-mounted, would"
+                    .to_owned(),
+                warning: true,
+            });
+        }
+    }
+    Ok(dirs)
 }
 
 fn open(lock: &LockPlan) -> Result<SharedLock, Refused> {

@@ -1,7 +1,6 @@
 //! The journal of the program under test, written by a process that a test can stop, mount things
 //! for and kill.
 
-use std::ffi::c_int;
 use std::fs;
 use std::thread;
 use std::time::Duration;
@@ -11,14 +10,20 @@ use lockkeeper::sys::crash;
 
 use crate::Done;
 use crate::files::{out, told};
-use crate::signals::await_signal;
+use crate::signals::{await_signal, signal};
 
 /// Longer than any reader that comes back at all.
 const LONG: Duration = Duration::from_mins(1);
 const SHORT: Duration = Duration::from_millis(200);
 
 /// As a run of job `dev` that init started.
-pub(crate) fn write(file: &str, verbosity: Verbosity, then: Option<c_int>) -> Done {
+pub(crate) fn write(words: &[&str]) -> Done {
+    let (file, verbosity, then) = match *words {
+        [file] => (file, Verbosity::Normal, None),
+        ["-v", file] => (file, Verbosity::Verbose, None),
+        [file, name] => (file, Verbosity::Normal, Some(signal(name)?)),
+        _ => return Err(format!("notes {words:?}")),
+    };
     let mut notes = Vec::new();
     let text = fs::read_to_string(file);
     for line in text.iter().flat_map(|text| text.lines()) {
@@ -38,8 +43,8 @@ pub(crate) fn write(file: &str, verbosity: Verbosity, then: Option<c_int>) -> Do
         journal.note(note);
     }
     out("noted");
-    if let Some(signal) = then {
-        await_signal(&[signal]);
+    if let Some(number) = then {
+        await_signal(&[number]);
         out(&format!("unread={}", journal.flush(LONG)));
     } else {
         journal.finish(SHORT);

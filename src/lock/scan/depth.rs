@@ -190,7 +190,9 @@ impl Depth {
     }
 
     fn pop(&mut self) {
-        if let Some(level) = self.levels.pop() {
+        if let Some(mut level) = self.levels.pop() {
+            // Whoever gets the list must not take these names for its own.
+            level.names.clear();
             self.spare.push(level.names);
         }
     }

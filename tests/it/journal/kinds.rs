@@ -119,8 +119,9 @@ fn catalog() -> BTreeMap<String, Entry> {
         let id = lines.next().unwrap().to_owned();
         let head: BTreeMap<&str, &str> = lines.map(|line| line.split_once(": ").unwrap()).collect();
         assert_eq!(head.get("Defined-By"), Some(&"lockkeeper"), "{id}");
+        let subject = head.get("Subject").expect("a subject");
         let entry = Entry {
-            subject: head["Subject"].to_owned(),
+            subject: (*subject).to_owned(),
             text: text.trim().to_owned(),
         };
         assert!(entries.insert(id, entry).is_none(), "an entry twice");

@@ -104,8 +104,17 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
             Note::DirRefused {
                 dir: "/w".into(),
                 text: text(),
+                waited: None,
             },
             "why",
+        ),
+        (
+            Note::DirRefused {
+                dir: "/w".into(),
+                text: text(),
+                waited: Some(secs(2)),
+            },
+            "waited 2s in vain: why",
         ),
         (
             Note::DirTrouble {

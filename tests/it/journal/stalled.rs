@@ -97,8 +97,7 @@ fn goes_its_way(scene: &Scene, start: &dyn Fn(&Command) -> Tied) {
     assert!(scene.is_free());
 
     // Orphans are reaped while it runs, a signal passes, and the stop comes when it is asked for.
-    let script =
-        "mark PAGE 2 , child { daemon , exit 0 } , out begun , wait USR1 , out heard , hang";
+    let script = "block USR1 , mark PAGE 2 , child { daemon , exit 0 } , out begun , wait USR1 , out heard , hang";
     let mut run = start(&scene.run_command("--grace 200ms -vv", script));
     assert_eq!(run.line().as_deref(), Some("begun"));
     let monitor = child_of(run.pid());

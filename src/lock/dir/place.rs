@@ -14,7 +14,7 @@
 //! Invariants:
 //! - Nothing here is followed through a symbolic link, waited for, or inherited by a command.
 //! - Whoever may write the directory may lock it: what we make has the directory's own permissions,
-//!   and root makes it *as the directory's owner* ([`super::owner`]), so that several users of one
+//!   and root makes it *as the directory's owner* (`owner`), so that several users of one
 //!   working copy exclude each other, and nothing that its owner lays there becomes his through us.
 //! - The record is written beside its name, forced to the disk and renamed: a reader, and whoever
 //!   starts after a power cut, sees a whole record or none.

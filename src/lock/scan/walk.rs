@@ -9,7 +9,7 @@
 //! the list of what could not be read.
 //!
 //! Mounts are crossed, as find(1) does by default: working copies are often mounts of their own.
-//! Links are never followed. The depth is limited by the length of a path alone ([`LONGEST`]), as a
+//! Links are never followed. The depth is limited by the length of a path alone (`LONGEST`), as a
 //! file system that answers from a program may have no end.
 
 use std::ffi::{CStr, OsStr};

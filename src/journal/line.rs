@@ -102,6 +102,7 @@ mod tests {
             class: None,
             run_id: None,
             speaker: Speaker::Run,
+            secrets: std::sync::Arc::default(),
         };
         line(&render(note, &context), to_journal)
     }

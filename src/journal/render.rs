@@ -73,7 +73,7 @@ pub struct Fields<'a> {
     /// `ERRNO` (`systemd.journal-fields(7)`).
     pub errno: Option<i32>,
     /// `COMMAND`: the name of the command.
-    pub command: Option<&'a str>,
+    pub command: Option<Cow<'a, str>>,
     /// `STEP`: at which step a start failed.
     pub step: Option<&'static str>,
     /// `DIRECTORY`: the path of a directory that is locked.
@@ -82,6 +82,12 @@ pub struct Fields<'a> {
     pub claim: Option<Cow<'a, str>>,
     /// `PIDS`: process ids, with blanks between them.
     pub pids: Option<String>,
+    /// `SESSION_ID`: of the agent, as its result line says it.
+    pub session_id: Option<&'a str>,
+    /// `COST_USD`, likewise.
+    pub cost_usd: Option<&'a str>,
+    /// `TURNS`, likewise.
+    pub turns: Option<&'a str>,
     /// `COUNT`: of jobs, runs, processes or notes, whichever the message id is about.
     pub count: Option<u64>,
 }
@@ -96,7 +102,18 @@ pub fn render<'a>(note: &'a Note, context: &'a Context) -> Record<'a> {
         run_id: context.run_id.as_deref(),
         ..Fields::default()
     };
-    let text = describe(note, &mut fields);
+    let text = context.secrets.hide(&describe(note, &mut fields));
+    if !context.secrets.is_empty() {
+        let shown = [
+            &mut fields.lock,
+            &mut fields.command,
+            &mut fields.directory,
+            &mut fields.claim,
+        ];
+        for shown in shown.into_iter().flatten() {
+            *shown = Cow::Owned(context.secrets.hide(shown));
+        }
+    }
     Record {
         id,
         level,
@@ -234,7 +251,7 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
             step,
             errno,
         } => {
-            to.command = Some(command);
+            to.command = Some(Cow::Borrowed(command));
             to.step = Some(step_word(*step));
             to.errno = Some(*errno);
             let verb = step_verb(*step);
@@ -311,7 +328,13 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
                  of somebody else's is at work there"
             )
         }
-        Note::Ended(outcome) => ended(outcome, to),
+        Note::OutputTrouble { text } => format!("output: {text}"),
+        Note::Ended(outcome, result) => {
+            to.session_id = result.session.as_deref();
+            to.cost_usd = result.cost_usd.as_deref();
+            to.turns = result.turns.as_deref();
+            ended(outcome, to)
+        }
         Note::Released { lock, held } => {
             to.lock = Some(lock.to_string_lossy());
             to.held_ms = Some(ms(*held));

@@ -7,11 +7,13 @@
 use std::fs;
 use std::io::IsTerminal as _;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 
 use nix::sys::stat::fstat;
 use serde::{Deserialize, Serialize};
 
 use super::kind::Level;
+use crate::core::mask::Secrets;
 
 /// The native socket of journald (`systemd-journald.service(8)`).
 pub const SOCKET: &str = "/run/systemd/journal/socket";
@@ -29,6 +31,8 @@ pub struct Context {
     pub run_id: Option<String>,
     /// For whom standard error is.
     pub speaker: Speaker,
+    /// What no note shows.
+    pub secrets: Arc<Secrets>,
 }
 
 /// For whom standard error is.

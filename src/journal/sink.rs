@@ -117,12 +117,15 @@ fn emit(record: &Record<'_>) {
                 exit_code = fields.exit_code,
                 signal = fields.signal.as_deref(),
                 errno = fields.errno,
-                command = fields.command,
+                command = fields.command.as_deref(),
                 step = fields.step,
                 directory = fields.directory.as_deref(),
                 claim = fields.claim.as_deref(),
                 pids = fields.pids.as_deref(),
                 count = fields.count,
+                session_id = fields.session_id,
+                cost_usd = fields.cost_usd,
+                turns = fields.turns,
                 message = &*record.message(),
             );
         }};
@@ -138,6 +141,7 @@ fn emit(record: &Record<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::final_line::AgentResult;
     use crate::core::outcome::{Outcome, Reason, Status};
     use std::collections::BTreeMap;
     use std::fmt::Debug;
@@ -186,19 +190,23 @@ mod tests {
             class: Some("batch".into()),
             run_id: Some("r1".into()),
             speaker: Speaker::InitRun,
+            secrets: Arc::default(),
         }
     }
 
     #[test]
     fn an_event_has_each_field_once_and_none_that_is_unknown() {
-        let note = Note::Ended(Outcome {
-            code: 124,
-            reason: Reason::Timeout,
-            status: Some(Status::Killed(9)),
-            waited: Duration::from_millis(1500),
-            held: Duration::from_hours(2),
-            ran: Duration::from_hours(2),
-        });
+        let note = Note::Ended(
+            Outcome {
+                code: 124,
+                reason: Reason::Timeout,
+                status: Some(Status::Killed(9)),
+                waited: Duration::from_millis(1500),
+                held: Duration::from_hours(2),
+                ran: Duration::from_hours(2),
+            },
+            AgentResult::default(),
+        );
         let seen = events_of(&note, &context());
         let once: BTreeMap<&str, &str> = seen
             .iter()

@@ -11,7 +11,7 @@ use super::dirs::Dirs;
 use super::guard::{self, Watched};
 use super::message::{Progress, send};
 use super::monitor::{self, End, Setup};
-use super::{nested, report};
+use super::{nested, report, secrets};
 use crate::config::plan::{Kind, LockPlan, RunPlan};
 use crate::core::note::Note;
 use crate::core::outcome::{Outcome, Reason};
@@ -108,6 +108,7 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                 namespace: false,
                 started_in: caller.started_in.clone(),
                 queued_at,
+                secrets: Arc::clone(&caller.context.secrets),
                 journal: caller.journal(),
                 first_notes,
             };
@@ -179,6 +180,7 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         namespace,
         started_in: caller.started_in.clone(),
         queued_at: clock::now(),
+        secrets: Arc::clone(&caller.context.secrets),
         journal: caller.journal(),
         first_notes,
     };
@@ -213,6 +215,7 @@ impl Caller {
                 class: Some(plan.class.clone()),
                 run_id: Some(run_id.clone()),
                 speaker: Speaker::Run,
+                secrets: secrets::of([plan]),
             },
             run_id,
             verbosity,

@@ -15,6 +15,7 @@ use crate::init::shell::{self, Setup};
 use crate::journal::{Context, Journal, Speaker, Verbosity};
 use crate::lock::folders::runtime_folder;
 use crate::lock::listing::clear_dead;
+use crate::run::secrets;
 use crate::run::start::{Caller, Refused, alone};
 use crate::sys::fd;
 use crate::trouble;
@@ -105,6 +106,7 @@ fn table(
         class: None,
         run_id: None,
         speaker: Speaker::Init,
+        secrets: secrets::of(plan.jobs.iter().map(|job| &job.run)),
     };
     let journal = Journal::new(context, verbosity);
     let guards = guards.map_err(failed)?;

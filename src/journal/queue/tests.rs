@@ -23,6 +23,7 @@ fn onto(fd: OwnedFd, speaker: Speaker, verbosity: Verbosity) -> Journal {
         class: None,
         run_id: None,
         speaker,
+        secrets: Arc::default(),
     };
     let journal = Journal::onto(context, verbosity, fd);
     let around = Surroundings {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use super::super::kind::MESSAGE_IDS;
 use super::super::route::Speaker;
 use super::*;
+use crate::core::final_line::AgentResult;
+use crate::core::mask::Secrets;
 use crate::core::outcome::SpawnStep;
 
 fn nobody() -> Context {
@@ -14,6 +16,7 @@ fn nobody() -> Context {
         class: None,
         run_id: None,
         speaker: Speaker::Run,
+        secrets: std::sync::Arc::default(),
     }
 }
 
@@ -26,14 +29,17 @@ fn secs(secs: u64) -> Duration {
 }
 
 fn outcome(code: u8, reason: Reason, status: Option<Status>) -> Note {
-    Note::Ended(Outcome {
-        code,
-        reason,
-        status,
-        waited: secs(1),
-        held: secs(3),
-        ran: secs(3),
-    })
+    Note::Ended(
+        Outcome {
+            code,
+            reason,
+            status,
+            waited: secs(1),
+            held: secs(3),
+            ran: secs(3),
+        },
+        AgentResult::default(),
+    )
 }
 
 /// Every note, with the words that it gets.
@@ -340,6 +346,7 @@ fn table() -> Vec<(Note, &'static str)> {
             Note::GitLockLeft { path: lock() },
             r#"git's lock "/x" is still there, and git refuses to work: remove it, if no git of somebody else's is at work there"#,
         ),
+        (Note::OutputTrouble { text: text() }, "output: why"),
         (Note::UnkillableGone, "what could not be killed has gone"),
         (
             Note::ProcUnusable { text: text() },
@@ -583,4 +590,59 @@ fn the_facts_of_a_note_are_fields() {
         ..Fields::default()
     };
     assert_eq!(render(&note, &context).fields, expected);
+
+    let Note::Ended(outcome, _) = note else {
+        panic!("{note:?}");
+    };
+    let result = AgentResult {
+        session: Some("4f1c".into()),
+        cost_usd: Some("0.04".into()),
+        turns: Some("3".into()),
+    };
+    let note = Note::Ended(outcome, result);
+    let expected = Fields {
+        session_id: Some("4f1c"),
+        cost_usd: Some("0.04"),
+        turns: Some("3"),
+        ..expected
+    };
+    assert_eq!(render(&note, &context).fields, expected);
+}
+
+#[test]
+fn no_note_shows_a_secret() {
+    let secrets = Secrets::new([b"hunter22".to_vec()]);
+    let context = Context {
+        secrets: std::sync::Arc::new(secrets),
+        ..nobody()
+    };
+    let at = || PathBuf::from("/srv/hunter22");
+    for note in [
+        Note::SpawnFailed {
+            command: "hunter22".into(),
+            on: Some("/hunter22".into()),
+            step: SpawnStep::Dir,
+            errno: 2,
+        },
+        Note::DirTrouble {
+            dir: at(),
+            text: "A_TOKEN=x hunter22".into(),
+        },
+        Note::Obtained {
+            lock: at(),
+            waited: secs(1),
+        },
+        Note::ClaimFailed {
+            path: at(),
+            text: "hunter22".into(),
+        },
+    ] {
+        let record = render(&note, &context);
+        let shown = format!("{} {:?}", record.message(), record.fields);
+        assert!(
+            !shown.contains("hunter22") && !shown.contains("A_TOKEN=x"),
+            "{shown}"
+        );
+        assert!(shown.contains("***"), "{shown}");
+    }
 }

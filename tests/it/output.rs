@@ -334,7 +334,7 @@ fn no_secret_is_in_anything_that_is_written() {
         env = { OWN = \"s3cr3t-value-of-the-job\", GH_TOKEN = \"ghp_neverShown\" }\n\
         dir = \"DIR/work\"\ndir_lock = true";
     fs::create_dir(scene.path("work")).unwrap();
-    let script = "env; echo $OWN; echo $OUTER >&2; printf %s $OWN | while read -r -n1 c; do printf %s \"$c\"; sleep 0.002; done; echo; \
+    let script = "env; echo $OWN; echo $OUTER >&2; for i in $(seq 23); do printf %s $OWN | cut -c$i | tr -d \"\\n\"; sleep 0.002; done; echo; \
         until [ -e ../go ]; do sleep 0.02; done";
     let file = dev(&scene, keys, script);
     let mut command = journal.command(bin::lockkeeper());

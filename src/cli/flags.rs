@@ -109,7 +109,7 @@ pub const VERBS: &[VerbInfo] = &[
         verb: Verb::Logs,
         name: "logs",
         synopsis: &["logs [JOB] [-c FILE] [-f] [--since WHEN] [-- OPTION...]"],
-        doc: "what the journal has of a job, or of all",
+        doc: "what the journal, or its file, has of a job; or of all",
     },
     unbuilt(Verb::Timeline, "timeline", "draw the journal"),
 ];

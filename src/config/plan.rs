@@ -25,6 +25,14 @@ pub const DEFAULT_STOP_WITHIN: Duration = Duration::from_secs(9);
 pub const DEFAULT_REFRESH: Duration = Duration::from_secs(6);
 /// After how long without a sign of life the owner of a lock directory is dead.
 pub const DEFAULT_STALE_AFTER: Duration = Duration::from_mins(1);
+/// Where the files of jobs lie whose output goes to files.
+pub const DEFAULT_LOG_DIR: &str = "/var/log/lockkeeper";
+/// From how many bytes on such a file is set aside.
+pub const DEFAULT_LOG_SIZE: u64 = 10 << 20;
+/// How many that were set aside are kept.
+pub const DEFAULT_LOG_FILES: u64 = 5;
+/// The fewest bytes of a value that can be masked: a shorter one stands in too many other words.
+pub const LEAST_SECRET: usize = 4;
 /// The lock's name in the folder of an identity.
 pub const LOCK_NAME: &str = "session.lock";
 
@@ -131,6 +139,8 @@ pub struct ClassPlan {
     pub identity: Option<Identity>,
     /// As in [`RunPlan`].
     pub dirs: DirPlan,
+    /// As in [`RunPlan`].
+    pub output: OutputPlan,
 }
 
 impl ClassPlan {
@@ -152,6 +162,7 @@ impl ClassPlan {
             stop: StopPlan::default(),
             identity: None,
             dirs: DirPlan::default(),
+            output: OutputPlan::default(),
         }
     }
 
@@ -171,6 +182,7 @@ impl ClassPlan {
             stop: self.stop,
             identity: self.identity,
             dirs: self.dirs,
+            output: self.output,
         }
     }
 }
@@ -204,6 +216,68 @@ pub struct RunPlan {
     pub identity: Option<Identity>,
     /// The directories that it locks.
     pub dirs: DirPlan,
+    /// Where its output goes, and what must not be shown.
+    pub output: OutputPlan,
+}
+
+/// Where a command's standard output and standard error go, and what is shown nowhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputPlan {
+    /// Where it goes.
+    pub to: OutputTo,
+    /// The folder of the file.
+    pub log_dir: PathBuf,
+    /// The size of the file from which on it is set aside, in bytes.
+    pub log_size: u64,
+    /// How many that were set aside are kept; at least one.
+    pub log_files: u64,
+    /// The variables whose values are shown nowhere.
+    pub redact: Vec<String>,
+}
+
+impl Default for OutputPlan {
+    fn default() -> Self {
+        Self {
+            to: OutputTo::Inherit,
+            log_dir: DEFAULT_LOG_DIR.into(),
+            log_size: DEFAULT_LOG_SIZE,
+            log_files: DEFAULT_LOG_FILES,
+            redact: Vec::new(),
+        }
+    }
+}
+
+impl OutputPlan {
+    /// The file of that job: where its output goes, if it goes to a file.
+    pub fn file(&self, job: &str) -> PathBuf {
+        self.log_dir.join(format!("{job}.log"))
+    }
+}
+
+/// Where a command's output goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputTo {
+    /// Where ours goes; nothing of it passes through us unless a watchdog or `redact` needs that.
+    Inherit,
+    /// To the journal, a record a line.
+    Journal,
+    /// To a file.
+    File,
+    /// To the journal and to a file.
+    Both,
+}
+
+impl OutputTo {
+    /// Whether lines go to the journal.
+    pub const fn journal(self) -> bool {
+        matches!(self, Self::Journal | Self::Both)
+    }
+
+    /// Whether lines go to a file.
+    pub const fn file(self) -> bool {
+        matches!(self, Self::File | Self::Both)
+    }
 }
 
 /// Which directories a run locks: each for one agent at a time.

@@ -13,7 +13,7 @@ use super::nearest::nearest;
 use super::plan::{
     ClassPlan, DEFAULT_FINAL_GRACE, DEFAULT_REFRESH, DEFAULT_STALE_AFTER, DEFAULT_STOP_WITHIN,
     DEFAULT_WAIT, Every, FinalLine, Format, Identity, InitPlan, JobPlan, Kind, LOCK_NAME, LockPlan,
-    OnConflict, SharedMount, Start, Stdin, SweepPlan, Wait,
+    OnConflict, OutputTo, SharedMount, Start, Stdin, SweepPlan, Wait,
 };
 use super::report::shown;
 use super::sheet::{File, Sheet};
@@ -388,6 +388,26 @@ fn apply(sheet: &Sheet, plan: &mut ClassPlan, findings: &mut Findings) {
         Some("null") => plan.stdin = Stdin::Null,
         _ => {}
     }
+    output(sheet, plan);
+}
+
+fn output(sheet: &Sheet, plan: &mut ClassPlan) {
+    let output = &mut plan.output;
+    match sheet.text("output") {
+        Some("inherit") => output.to = OutputTo::Inherit,
+        Some("journal") => output.to = OutputTo::Journal,
+        Some("file") => output.to = OutputTo::File,
+        Some("both") => output.to = OutputTo::Both,
+        _ => {}
+    }
+    if let Some(dir) = sheet.path("log_dir") {
+        output.log_dir.clone_from(dir);
+    }
+    output.log_size = sheet.number("log_size").unwrap_or(output.log_size);
+    output.log_files = sheet.number("log_files").unwrap_or(output.log_files);
+    if let Some(names) = sheet.names("redact") {
+        output.redact = names.to_vec();
+    }
 }
 
 fn final_line(
@@ -471,6 +491,15 @@ fn job<'f>(sheet: &'f Sheet, classes: &[Class<'f>], findings: &mut Findings) -> 
                 let message = format!("`{key}` in {}, which locks no directory", sheet.title);
                 let help = "write dir_lock = true for the job's own, or take it out";
                 findings.error(span, message, help);
+            }
+        }
+    }
+    if !plan.output.to.file() {
+        for key in ["log_dir", "log_size", "log_files"] {
+            if let Some(span) = sheet.key_span(key) {
+                let message = format!("`{key}` in {}, whose output goes to no file", sheet.title);
+                let help = "write output = \"file\" or output = \"both\", or take it out";
+                findings.missing(span, message, help);
             }
         }
     }

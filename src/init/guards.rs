@@ -18,6 +18,7 @@ use crate::core::outcome::{Outcome, Reason, SpawnStep, Status};
 use crate::core::table::{JobIndex, RunId};
 use crate::journal::{Context, Format, Speaker, Verbosity};
 use crate::run::message::{Incoming, Order, Progress, receive, send};
+use crate::run::secrets;
 use crate::run::start::{Caller, Refused, guarded};
 use crate::sys::fd::{self, Wire};
 use crate::sys::spawn::{Command, Memory, Session};
@@ -248,6 +249,7 @@ pub fn be_one(words: &[std::ffi::OsString]) -> Result<u8, Refused> {
             run_id: Some(charge.run_id.clone()),
             speaker: Speaker::InitRun,
             format: charge.format,
+            secrets: secrets::of([&plan]),
         },
         run_id: charge.run_id,
         verbosity: charge.verbosity,

@@ -60,7 +60,7 @@ macro_rules! each_field {
             /// `ERRNO` (`systemd.journal-fields(7)`).
             errno: i32,
             /// `COMMAND`: the name of the command.
-            command: &'a str,
+            command: Cow<'a, str>,
             /// `STEP`: at which step a start failed.
             step: &'static str,
             /// `DIRECTORY`: the path of a directory that is locked.
@@ -69,6 +69,12 @@ macro_rules! each_field {
             claim: Cow<'a, str>,
             /// `PIDS`: process ids, with blanks between them.
             pids: String,
+            /// `SESSION_ID`: of the agent, as its result line says it.
+            session_id: &'a str,
+            /// `COST_USD`, likewise.
+            cost_usd: &'a str,
+            /// `TURNS`, likewise.
+            turns: &'a str,
             /// `COUNT`: of jobs, runs, processes or notes, whichever the message id is about.
             count: u64,
         }

@@ -133,6 +133,7 @@ mod tests {
             run_id: None,
             speaker: Speaker::Run,
             format,
+            secrets: std::sync::Arc::default(),
         };
         let around = Surroundings {
             socket: false,
@@ -175,6 +176,7 @@ mod tests {
             run_id: None,
             speaker: Speaker::Run,
             format: Format::Json,
+            secrets: std::sync::Arc::default(),
         };
         let record = render(&note, &context);
         for (name, value) in [

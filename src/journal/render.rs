@@ -49,7 +49,18 @@ pub fn render<'a>(note: &'a Note, context: &'a Context) -> Record<'a> {
         run_id: context.run_id.as_deref(),
         ..Fields::default()
     };
-    let text = describe(note, &mut fields);
+    let text = context.secrets.hide(&describe(note, &mut fields));
+    if !context.secrets.is_empty() {
+        let shown = [
+            &mut fields.lock,
+            &mut fields.command,
+            &mut fields.directory,
+            &mut fields.claim,
+        ];
+        for shown in shown.into_iter().flatten() {
+            *shown = Cow::Owned(context.secrets.hide(shown));
+        }
+    }
     Record {
         id,
         level,
@@ -191,7 +202,7 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
             step,
             errno,
         } => {
-            to.command = Some(command);
+            to.command = Some(Cow::Borrowed(command));
             to.step = Some(step_word(*step));
             to.errno = Some(*errno);
             let verb = step_verb(*step);
@@ -268,7 +279,13 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
                  of somebody else's is at work there"
             )
         }
-        Note::Ended(outcome) => ended(outcome, to),
+        Note::OutputTrouble { text } => format!("output: {text}"),
+        Note::Ended(outcome, result) => {
+            to.session_id = result.session.as_deref();
+            to.cost_usd = result.cost_usd.as_deref();
+            to.turns = result.turns.as_deref();
+            ended(outcome, to)
+        }
         Note::Released { lock, held } => {
             to.lock = Some(lock.to_string_lossy());
             to.held_ms = Some(ms(*held));

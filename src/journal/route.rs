@@ -7,12 +7,14 @@
 use std::fs;
 use std::io::IsTerminal as _;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 
 use nix::sys::stat::fstat;
 use serde::{Deserialize, Serialize};
 
 use super::kind::Level;
 pub use crate::config::plan::Format;
+use crate::core::mask::Secrets;
 
 /// The native socket of journald (`systemd-journald.service(8)`).
 pub const SOCKET: &str = "/run/systemd/journal/socket";
@@ -32,6 +34,8 @@ pub struct Context {
     pub speaker: Speaker,
     /// What a line on standard error looks like.
     pub format: Format,
+    /// What no note shows.
+    pub secrets: Arc<Secrets>,
 }
 
 /// For whom standard error is.

@@ -170,6 +170,7 @@ fn emit(record: &Record<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::final_line::AgentResult;
     use crate::core::outcome::{Outcome, Reason, Status};
     use crate::journal::route::Format;
     use std::collections::BTreeMap;
@@ -220,19 +221,23 @@ mod tests {
             run_id: Some("r1".into()),
             speaker: Speaker::InitRun,
             format: Format::Text,
+            secrets: Arc::default(),
         }
     }
 
     #[test]
     fn an_event_has_each_field_once_and_none_that_is_unknown() {
-        let note = Note::Ended(Outcome {
-            code: 124,
-            reason: Reason::Timeout,
-            status: Some(Status::Killed(9)),
-            waited: Duration::from_millis(1500),
-            held: Duration::from_hours(2),
-            ran: Duration::from_hours(2),
-        });
+        let note = Note::Ended(
+            Outcome {
+                code: 124,
+                reason: Reason::Timeout,
+                status: Some(Status::Killed(9)),
+                waited: Duration::from_millis(1500),
+                held: Duration::from_hours(2),
+                ran: Duration::from_hours(2),
+            },
+            AgentResult::default(),
+        );
         let seen = events_of(&note, &context());
         let once: BTreeMap<&str, &str> = seen
             .iter()

@@ -11,7 +11,7 @@ use super::dirs::Dirs;
 use super::guard::{self, Watched};
 use super::message::{Progress, send};
 use super::monitor::{self, End, Setup};
-use super::{nested, report};
+use super::{nested, report, secrets};
 use crate::config::plan::{Kind, LockPlan, RunPlan, SharedMount};
 use crate::core::note::Note;
 use crate::core::outcome::{Outcome, Reason};
@@ -114,6 +114,7 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                     namespace: false,
                     started_in: caller.started_in.clone(),
                     queued_at,
+                    secrets: Arc::clone(&caller.context.secrets),
                     journal: caller.journal(),
                     first_notes,
                 };
@@ -186,6 +187,7 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         namespace,
         started_in: caller.started_in.clone(),
         queued_at: clock::now(),
+        secrets: Arc::clone(&caller.context.secrets),
         journal: caller.journal(),
         first_notes,
     };
@@ -221,6 +223,7 @@ impl Caller {
                 run_id: Some(run_id.clone()),
                 speaker: Speaker::Run,
                 format: route::format(Format::Text),
+                secrets: secrets::of([plan]),
             },
             run_id,
             verbosity,

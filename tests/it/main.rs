@@ -27,6 +27,7 @@ mod lock_clean;
 mod lock_hold;
 mod lock_list;
 mod nested;
+mod output;
 mod parts;
 mod readme;
 mod regression;

@@ -74,6 +74,9 @@ fn value(shape: Shape) -> String {
             words.join(", ")
         }
         Shape::Signal => "name of a signal".into(),
+        Shape::Size { .. } => "size, as `\"10M\"`".into(),
+        Shape::Count { .. } => "number".into(),
+        Shape::Names => "list of names of variables".into(),
         Shape::Command => "list of texts".into(),
         Shape::Env => "table of texts".into(),
         Shape::Table(_) => "table, below".into(),

@@ -2,6 +2,7 @@
 //! for and kill.
 
 use std::fs;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ pub(crate) fn write(words: &[&str]) -> Done {
         run_id: Some("0123456789abcdef".into()),
         speaker: Speaker::InitRun,
         format: Format::Text,
+        secrets: Arc::default(),
     };
     let journal = Journal::new(context, verbosity);
     for note in notes {

@@ -16,6 +16,7 @@ use crate::journal::route;
 use crate::journal::{Context, Format, Journal, Speaker, Verbosity};
 use crate::lock::folders::runtime_folder;
 use crate::lock::listing::clear_dead;
+use crate::run::secrets;
 use crate::run::start::{Caller, Refused, alone};
 use crate::sys::fd;
 use crate::trouble;
@@ -110,6 +111,7 @@ fn table(
         run_id: None,
         speaker: Speaker::Init,
         format,
+        secrets: secrets::of(plan.jobs.iter().map(|job| &job.run)),
     };
     let journal = Journal::new(context, verbosity);
     let guards = guards.map_err(failed)?;

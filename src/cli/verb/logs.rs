@@ -7,9 +7,13 @@
 //! The right place: journals of a namespace lie beside the machine's own
 //! (`systemd-journald.service(8)`), and a host's folder that is mounted into a container bears the
 //! host's machine id, not ours. What is told after `--` goes before what is found here.
+//!
+//! A job with `output = "file"` is shown by that file; `--since` or an option of journalctl asks for
+//! the journal's notes about it all the same, as lines of a file have no times.
 
 use std::ffi::{CString, OsStr, OsString};
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +23,9 @@ use nix::unistd::execvp;
 use super::start::{config_path, load, refused};
 use crate::cli::LogsArgs;
 use crate::config::load::Loaded;
+use crate::config::plan::OutputTo;
 use crate::exit;
+use crate::lock::fault::Quoted;
 use crate::run::start::Refused;
 use crate::sys::signals;
 use crate::trouble;
@@ -43,6 +49,12 @@ const PLACES: [&str; 9] = [
 /// Becomes journalctl; comes back only where it cannot.
 pub fn logs(args: LogsArgs) -> Result<u8, Refused> {
     let loaded = file(args.config.as_deref())?;
+    if args.since.is_none()
+        && args.options.is_empty()
+        && let Some(path) = log_file(loaded.as_ref(), args.job.as_deref())
+    {
+        return show(&path, args.follow);
+    }
     let container = loaded.map(|loaded| loaded.plan.init.name);
     let matches = matches(args.job.as_deref(), container.as_deref());
     let mut words: Vec<OsString> = vec!["journalctl".into()];
@@ -76,6 +88,39 @@ pub fn logs(args: LogsArgs) -> Result<u8, Refused> {
     let why = trouble::why(errno);
     let text = format!("executing \"journalctl\": {why}; {}", elsewhere(&matches));
     Err(refused(code, text))
+}
+
+/// The file that has all of the job's output; `None`: the journal has it, or nobody.
+fn log_file(loaded: Option<&Loaded>, job: Option<&str>) -> Option<PathBuf> {
+    let jobs = loaded?.plan.jobs.iter();
+    let run = &jobs.map(|job| &job.run).find(|run| job == Some(&run.job))?;
+    (run.output.to == OutputTo::File).then(|| run.output.file(&run.job))
+}
+
+/// All of the file; to follow it is tail's business.
+fn show(path: &Path, follow: bool) -> Result<u8, Refused> {
+    let shown = Quoted(path);
+    let failed = |error: &io::Error| {
+        let why = trouble::text_of(error);
+        refused(
+            exit::FAILED,
+            format!("reading the job's output from {shown}: {why}"),
+        )
+    };
+    let mut file = File::open(path).map_err(|error| failed(&error))?;
+    if follow {
+        let words = ["tail", "-n", "+1", "-F", "--"].map(OsString::from);
+        let words: Vec<OsString> = words.into_iter().chain([path.into()]).collect();
+        let why = trouble::why(become_program(&words));
+        let text = format!("executing \"tail\" to follow {shown}: {why}; leave out --follow");
+        return Err(refused(exit::NOT_FOUND, text));
+    }
+    match io::copy(&mut file, &mut io::stdout()) {
+        Ok(_) => Ok(exit::OK),
+        // Who reads has enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit::OK),
+        Err(error) => Err(failed(&error)),
+    }
 }
 
 /// What is to be done where nothing can be read.

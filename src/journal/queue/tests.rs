@@ -24,6 +24,7 @@ fn onto(fd: OwnedFd, speaker: Speaker, verbosity: Verbosity) -> Journal {
         run_id: None,
         speaker,
         format: Format::Text,
+        secrets: Arc::default(),
     };
     let journal = Journal::onto(context, verbosity, fd);
     let around = Surroundings {

@@ -1,9 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::discriminant;
+use std::path::PathBuf;
 
 use super::super::kind::MESSAGE_IDS;
 use super::super::route::{Format, Speaker};
 use super::*;
+use crate::core::final_line::AgentResult;
+use crate::core::mask::Secrets;
+use crate::core::outcome::SpawnStep;
 
 #[path = "../../../tests/it/support/notes.rs"]
 mod notes;
@@ -18,6 +22,7 @@ fn nobody() -> Context {
         run_id: None,
         speaker: Speaker::Run,
         format: Format::Text,
+        secrets: std::sync::Arc::default(),
     }
 }
 
@@ -108,4 +113,59 @@ fn the_facts_of_a_note_are_fields() {
         ..Fields::default()
     };
     assert_eq!(render(&note, &context).fields, expected);
+
+    let Note::Ended(outcome, _) = note else {
+        panic!("{note:?}");
+    };
+    let result = AgentResult {
+        session: Some("4f1c".into()),
+        cost_usd: Some("0.04".into()),
+        turns: Some("3".into()),
+    };
+    let note = Note::Ended(outcome, result);
+    let expected = Fields {
+        session_id: Some("4f1c"),
+        cost_usd: Some("0.04"),
+        turns: Some("3"),
+        ..expected
+    };
+    assert_eq!(render(&note, &context).fields, expected);
+}
+
+#[test]
+fn no_note_shows_a_secret() {
+    let secrets = Secrets::new([b"hunter22".to_vec()]);
+    let context = Context {
+        secrets: std::sync::Arc::new(secrets),
+        ..nobody()
+    };
+    let at = || PathBuf::from("/srv/hunter22");
+    for note in [
+        Note::SpawnFailed {
+            command: "hunter22".into(),
+            on: Some("/hunter22".into()),
+            step: SpawnStep::Dir,
+            errno: 2,
+        },
+        Note::DirTrouble {
+            dir: at(),
+            text: "A_TOKEN=x hunter22".into(),
+        },
+        Note::Obtained {
+            lock: at(),
+            waited: secs(1),
+        },
+        Note::ClaimFailed {
+            path: at(),
+            text: "hunter22".into(),
+        },
+    ] {
+        let record = render(&note, &context);
+        let shown = format!("{} {:?}", record.message(), record.fields);
+        assert!(
+            !shown.contains("hunter22") && !shown.contains("A_TOKEN=x"),
+            "{shown}"
+        );
+        assert!(shown.contains("***"), "{shown}");
+    }
 }

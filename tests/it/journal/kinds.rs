@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 use lockkeeper::journal::kind::{Level, MESSAGE_IDS};
 use lockkeeper::journal::render::{Record, render};
@@ -49,6 +50,7 @@ fn context(of_run: bool) -> Context {
         run_id: text("0123456789abcdef"),
         speaker: Speaker::InitRun,
         format: Format::Text,
+        secrets: Arc::default(),
     }
 }
 

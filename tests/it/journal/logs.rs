@@ -161,3 +161,29 @@ fn logs_says_what_to_do_where_nothing_can_be_read() {
         "{told}"
     );
 }
+
+#[test]
+fn logs_shows_the_file_of_a_job_whose_output_goes_there() {
+    let dir = Dir::new();
+    let config = dir.join("lockkeeper.toml");
+    let toml = format!(
+        "[jobs.dev]\nclass = \"interactive\"\ncommand = [\"echo\", \"a line\"]\n\
+         output = \"file\"\nlog_dir = \"{}\"\n",
+        dir.display()
+    );
+    fs::write(&config, toml).unwrap();
+    let lockkeeper = |words: &[&str]| {
+        let mut command = Command::new(bin::lockkeeper());
+        child::bare(&mut command).args(words).arg("-c").arg(&config);
+        command
+    };
+    let told = output(&mut lockkeeper(&["logs", "dev"]));
+    assert_eq!(told.status.code(), Some(125), "it has not run yet");
+    assert!(text(&told.stderr).contains("dev.log"), "{told:?}");
+    read(&mut lockkeeper(&["run", "dev"]));
+    assert_eq!(read(&mut lockkeeper(&["logs", "dev"])), "a line");
+    let mut follow = child::start(&mut lockkeeper(&["logs", "dev", "-f"]));
+    assert_eq!(follow.line().as_deref(), Some("a line"));
+    read(&mut lockkeeper(&["run", "dev"]));
+    assert_eq!(follow.line().as_deref(), Some("a line"));
+}

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use lockkeeper::core::final_line::AgentResult;
 use lockkeeper::core::note::{Dead, Fate, Note};
 use lockkeeper::core::outcome::{Outcome, Reason, SpawnStep, Status};
 
@@ -16,14 +17,15 @@ pub(crate) fn secs(secs: u64) -> Duration {
 }
 
 pub(crate) fn outcome(code: u8, reason: Reason, status: Option<Status>) -> Note {
-    Note::Ended(Outcome {
+    let outcome = Outcome {
         code,
         reason,
         status,
         waited: secs(1),
         held: secs(3),
         ran: secs(3),
-    })
+    };
+    Note::Ended(outcome, AgentResult::default())
 }
 
 /// Every note, with the words that it gets.
@@ -347,6 +349,7 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
             Note::GitLockLeft { path: lock() },
             r#"git's lock "/x" is still there, and git refuses to work: remove it, if no git of somebody else's is at work there"#,
         ),
+        (Note::OutputTrouble { text: text() }, "output: why"),
         (Note::UnkillableGone, "what could not be killed has gone"),
         (
             Note::ProcUnusable { text: text() },

@@ -1,0 +1,277 @@
+//! Hides what stands behind a name that says it is secret: `API_TOKEN=…`, `"accessToken": "…"`, also
+//! within a JSON text, where the quotes have backslashes before them.
+//!
+//! - A name in capitals counts when it ends in TOKEN, KEY or SECRET, or contains PASS; another one when
+//!   it ends in token, secret, password, passphrase or a kind of key (`apiKey`, `private-key`).
+//! - Behind `=` any value counts. Behind `:` only a quoted one, as JSON has it, or one that follows a
+//!   name in capitals without quotes: program text is full of `token: string`.
+//! - A quoted value ends at its quote or with the line, another one at white space or at a quote.
+//!
+//! The name goes out before it is known to be one, so nothing is ever held back.
+
+use super::MASK;
+use crate::core::bytes;
+
+/// So much before a separator can belong to a name; a longer one is known by its end.
+const REACH: usize = 96;
+
+const CAPITALS: [&str; 3] = ["TOKEN", "KEY", "SECRET"];
+const OTHERS: [&str; 9] = [
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "passphrase",
+    "apikey",
+    "accesskey",
+    "secretkey",
+    "privatekey",
+];
+
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    state: State,
+    /// The last bytes of text before this piece.
+    tail: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum State {
+    #[default]
+    Text,
+    /// Behind a name and its separator, before the value.
+    Before {
+        quoted_only: bool,
+        /// Backslashes that have come and not gone out.
+        backslashes: usize,
+    },
+    Value {
+        quote: Option<u8>,
+        /// How many backslashes stood before the opening quote.
+        opening: usize,
+        /// Backslashes that have come and not gone out.
+        backslashes: usize,
+    },
+}
+
+/// How a name and its separator say that a secret follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Follows {
+    Anything,
+    Quoted,
+}
+
+impl Names {
+    pub(super) fn feed(&mut self, piece: &[u8], out: &mut Vec<u8>) {
+        let mut at = 0;
+        // Where the text begins that a name may stand in.
+        let mut text_from = 0;
+        while let Some(rest) = piece.get(at..).filter(|rest| !rest.is_empty()) {
+            if !matches!(self.state, State::Text) {
+                at += self.step(rest, out);
+                if matches!(self.state, State::Text) {
+                    text_from = at;
+                }
+                continue;
+            }
+            let Some(found) = bytes::find(rest, b'=', b':') else {
+                out.extend_from_slice(rest);
+                break;
+            };
+            let (text, _) = rest.split_at(found + 1);
+            out.extend_from_slice(text);
+            let before = piece.get(text_from..at + found).unwrap_or_default();
+            let separator = text.last().copied().unwrap_or_default();
+            if let Some(follows) = self.judge(before, separator) {
+                self.state = State::Before {
+                    quoted_only: follows == Follows::Quoted,
+                    backslashes: 0,
+                };
+                self.tail.clear();
+            }
+            at += found + 1;
+        }
+        if matches!(self.state, State::Text) {
+            self.remember(piece.get(text_from..).unwrap_or_default());
+        } else {
+            self.tail.clear();
+        }
+    }
+
+    /// The stream ends here.
+    pub(super) fn end(&mut self, out: &mut Vec<u8>) {
+        match std::mem::take(&mut self.state) {
+            State::Before { backslashes, .. } => put_backslashes(backslashes, out),
+            State::Text | State::Value { .. } => {}
+        }
+    }
+
+    /// What follows `before` and `separator`, if that ends in the name of a secret.
+    fn judge(&self, before: &[u8], separator: u8) -> Option<Follows> {
+        if before.len() >= REACH || self.tail.is_empty() {
+            return judge(before, separator);
+        }
+        let mut whole = self.tail.clone();
+        whole.extend_from_slice(before);
+        judge(&whole, separator)
+    }
+
+    fn remember(&mut self, text: &[u8]) {
+        if text.len() >= REACH {
+            self.tail.clear();
+        }
+        self.tail.extend_from_slice(
+            text.get(text.len().saturating_sub(REACH)..)
+                .unwrap_or_default(),
+        );
+        let surplus = self.tail.len().saturating_sub(REACH);
+        self.tail.drain(..surplus);
+    }
+
+    /// One or more bytes behind a name; how many.
+    fn step(&mut self, rest: &[u8], out: &mut Vec<u8>) -> usize {
+        let Some(&byte) = rest.first() else { return 0 };
+        match self.state {
+            State::Text => 0,
+            State::Before {
+                quoted_only,
+                backslashes,
+            } => self.before(byte, quoted_only, backslashes, out),
+            State::Value {
+                quote,
+                opening,
+                backslashes,
+            } => self.value(rest, quote, opening, backslashes, out),
+        }
+    }
+
+    fn before(
+        &mut self,
+        byte: u8,
+        quoted_only: bool,
+        backslashes: usize,
+        out: &mut Vec<u8>,
+    ) -> usize {
+        match byte {
+            b' ' | b'\t' if backslashes == 0 => out.push(byte),
+            b'\\' => {
+                self.state = State::Before {
+                    quoted_only,
+                    backslashes: backslashes + 1,
+                };
+            }
+            b'"' | b'\'' => {
+                put_backslashes(backslashes, out);
+                out.push(byte);
+                out.extend_from_slice(MASK);
+                self.state = State::Value {
+                    quote: Some(byte),
+                    opening: backslashes,
+                    backslashes: 0,
+                };
+            }
+            // No value, or `==`, `=>`, `=~`: a comparison.
+            _ if quoted_only || byte < b' ' || b"=>~".contains(&byte) => {
+                put_backslashes(backslashes, out);
+                self.state = State::Text;
+                return 0;
+            }
+            _ => {
+                out.extend_from_slice(MASK);
+                self.state = State::Value {
+                    quote: None,
+                    opening: 0,
+                    backslashes: 0,
+                };
+            }
+        }
+        1
+    }
+
+    fn value(
+        &mut self,
+        rest: &[u8],
+        quote: Option<u8>,
+        opening: usize,
+        backslashes: usize,
+        out: &mut Vec<u8>,
+    ) -> usize {
+        let ends = |byte: &u8| match quote {
+            Some(quote) => *byte == quote || *byte == b'\n' || *byte == b'\\',
+            None => *byte <= b' ' || b"\"'`\\".contains(byte),
+        };
+        let hidden = rest.iter().position(ends).unwrap_or(rest.len());
+        let still = |backslashes| State::Value {
+            quote,
+            opening,
+            backslashes,
+        };
+        // Those that stand before more of the value are a part of it.
+        let backslashes = if hidden > 0 { 0 } else { backslashes };
+        let Some(end) = rest.get(hidden) else {
+            self.state = still(0);
+            return hidden;
+        };
+        if *end == b'\\' {
+            self.state = still(backslashes + 1);
+            return hidden + 1;
+        }
+        let closes = match quote {
+            Some(quote) if *end == quote => {
+                backslashes <= opening || (opening == 0 && backslashes % 2 == 0)
+            }
+            _ => true,
+        };
+        if !closes {
+            self.state = still(0);
+            return hidden + 1;
+        }
+        if *end != b'\n' && *end > b' ' {
+            put_backslashes(backslashes, out);
+        }
+        self.state = State::Text;
+        hidden
+    }
+}
+
+fn put_backslashes(count: usize, out: &mut Vec<u8>) {
+    out.resize(out.len() + count, b'\\');
+}
+
+/// The same for what stands in one piece.
+fn judge(before: &[u8], separator: u8) -> Option<Follows> {
+    let before = before
+        .get(before.len().saturating_sub(REACH)..)
+        .unwrap_or_default();
+    let spaces = |byte: &u8| *byte == b' ' || *byte == b'\t';
+    let before = trim_end(before, spaces);
+    let unquoted = trim_end(before, |byte| *byte == b'"' || *byte == b'\'');
+    let quoted = unquoted.len() < before.len();
+    let unquoted = trim_end(unquoted, |byte| *byte == b'\\');
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte == b'-';
+    let name = unquoted
+        .get(trim_end(unquoted, is_part).len()..)
+        .unwrap_or_default();
+    let name = std::str::from_utf8(name).unwrap_or_default();
+    let in_capitals = !name.contains(|c: char| c.is_ascii_lowercase());
+    let is_secret = if in_capitals {
+        CAPITALS.iter().any(|end| name.ends_with(end)) || name.contains("PASS")
+    } else {
+        let mut bare = name.to_ascii_lowercase();
+        bare.retain(|c| c != '_' && c != '-');
+        OTHERS.iter().any(|end| bare.ends_with(end))
+    };
+    if !is_secret {
+        return None;
+    }
+    Some(if separator == b':' && (quoted || !in_capitals) {
+        Follows::Quoted
+    } else {
+        Follows::Anything
+    })
+}
+
+fn trim_end(text: &[u8], goes: impl Fn(&u8) -> bool) -> &[u8] {
+    let end = text.iter().rposition(|byte| !goes(byte));
+    text.get(..end.map_or(0, |end| end + 1)).unwrap_or_default()
+}

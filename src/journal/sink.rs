@@ -20,6 +20,7 @@ use super::line::{Out, line};
 use super::render::{Record, render};
 use super::route::{Context, Route, SOCKET, Speaker, Surroundings, Verbosity, takes};
 use crate::core::note::Note;
+use crate::trouble;
 
 /// Which mount gives a container the host's journal. The folder, not the socket: a mounted socket
 /// file stays the old one when the host makes a new one.
@@ -114,8 +115,11 @@ impl<'a> Sink<'a> {
 
     fn is_away(&mut self, error: &io::Error, record: &Record<'_>, here: bool) {
         if !std::mem::replace(&mut self.away, true) {
-            let text =
-                format!("failed to send to {SOCKET:?}: {error}; see that systemd-journald runs");
+            let why = trouble::text_of(error);
+            let text = format!(
+                "failed to send to {SOCKET:?}: {why}; see that systemd-journald runs, and in a \
+                 container that the folder is mounted, not the socket: {MOUNT}"
+            );
             let note = Note::NoJournal { text };
             let record = render(&note, self.context);
             if takes(self.without.stderr, record.level) {

@@ -207,7 +207,9 @@ impl Guard<'_> {
                 libc::SIGCONT if self.continue_monitor() => {}
                 // A terminal that hangs up tells the leader of its session alone, which may be us.
                 libc::SIGHUP => self.pass(Order::Signal(signo)),
-                _ if kernel => self.keep(Order::Signal(signo)),
+                // The monitor has it as well; one that is about to end may not read it any more.
+                libc::SIGINT | libc::SIGQUIT if kernel => self.keep(Order::Signal(signo)),
+                _ if kernel => {}
                 _ => self.pass(Order::Signal(signo)),
             }
         }

@@ -39,7 +39,7 @@
 //! | `touch FILE`, `write FILE TEXT…` | files |
 //! | `append FILE TEXT…` | one line, in one write |
 //! | `notes [-v] FILE`, `notes FILE SIG` | writes the notes of FILE, JSON a line, to the journal and says `noted`; waits for all to be taken once SIG has come, else not for long |
-//! | `panic-aside` | a thread panics, in a process that is prepared for a crash as init is |
+//! | `panic-aside` | the log thread panics, in a process that is prepared for a crash as init is |
 //! | `mkdir DIR`, `rmdir DIR` | folders |
 //! | `lock FILE`, `unlock-all` | `flock(2)`, kept; frees it on every descriptor that it has |
 //!

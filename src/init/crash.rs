@@ -9,5 +9,5 @@ use crate::sys;
 
 /// From here on a crash of this process ends in order, within `stop_within`.
 pub fn prepare(stop_within: Duration) {
-    sys::crash::arm(u32::try_from(stop_within.as_secs()).unwrap_or(u32::MAX));
+    sys::crash::arm(stop_within, None);
 }

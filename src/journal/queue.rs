@@ -193,7 +193,7 @@ impl Journal {
             return;
         }
         let shared = Arc::clone(&self.shared);
-        let started = thread::start("log", STACK, move || shared.write_all(around));
+        let started = thread::start(thread::LOG, STACK, move || shared.write_all(around));
         self.running.set(started.is_ok());
     }
 }

@@ -15,7 +15,7 @@ use crate::sys::fd::{self, Wire};
 use crate::sys::process::{self, Forked};
 use crate::sys::signals::{self, Signal, Signals};
 use crate::sys::wait::{self, Reaped};
-use crate::sys::{clock, poll, tree};
+use crate::sys::{clock, crash, poll, tree};
 
 /// How often survivors of KILL are killed anew and looked at.
 const KILL_RETRY: Duration = Duration::from_secs(2);
@@ -43,10 +43,13 @@ pub enum Watched {
 /// What `monitor` owns, the lock and the latches of claims and directories, stays open here until the watch is over:
 /// dropping it earlier would leave them to the monitor alone.
 ///
+/// Should this process itself crash, it waits `crashed_within` for the end of the run.
+///
 /// Must be called while the process has one thread. Fails where nothing could be forked.
 pub fn watch(
     init: Option<&Wire>,
     init_lost_within: Duration,
+    crashed_within: Duration,
     orders: &mut Vec<Order>,
     monitor: impl FnOnce(Wire) -> u8,
 ) -> io::Result<Watched> {
@@ -61,10 +64,12 @@ pub fn watch(
     match process::fork()? {
         Forked::Child => {
             drop((own_end, signals));
+            crash::disarm();
             process::exit_now(monitor(its_end))
         }
         Forked::Parent(pid) => {
             drop(its_end);
+            crash::arm(crashed_within, None);
             let keeps_inherited = fd::has_inherited();
             if !keeps_inherited {
                 fd::close_inherited();

@@ -327,7 +327,6 @@ impl Monitor<'_> {
             });
         } else if outcome.status.is_some() {
             self.check_file();
-            self.name_git_lock();
         }
         if let Some(lock) = self.setup.lock.take()
             && self.locked
@@ -335,6 +334,10 @@ impl Monitor<'_> {
             let _ = lock.unlock();
             let (lock, held) = (lock.path().to_owned(), outcome.held);
             self.setup.journal.note(Note::Released { lock, held });
+        }
+        // From here on in folders that may lie elsewhere than the lock, and hang without it.
+        if outcome.status.is_some() {
+            self.name_git_lock();
         }
         self.release_dirs();
         self.setup.claims.release();

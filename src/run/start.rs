@@ -22,11 +22,14 @@ use crate::lock::placement::{self, Severity};
 use crate::lock::shared::SharedLock;
 use crate::sys::fd::Wire;
 use crate::sys::spawn::Session;
-use crate::sys::{clock, process, tty};
+use crate::sys::{clock, crash, process, tty};
 use crate::trouble;
 
 /// How long the last notes may take to reach the journal.
 const FLUSH: Duration = Duration::from_secs(1);
+
+/// What a run may take beyond the graces of its ladder, until a guard that has crashed waits no longer.
+const REST: Duration = Duration::from_secs(10);
 
 /// Who starts a run, and from where.
 #[derive(Debug)]
@@ -93,38 +96,35 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         let claims = Claims::open(owner, caller.runtime.as_deref(), &mut notes);
         let held = lock.clone();
         let first_notes = std::mem::take(&mut notes);
-        let watched = guard::watch(
-            caller.init.as_ref(),
-            caller.init_lost_within,
-            &mut orders,
-            |wire| {
-                let setup = Setup {
-                    plan,
-                    run_id: &caller.run_id,
-                    container: caller.container(),
-                    lock,
-                    dirs,
-                    unsure,
-                    claims,
-                    guard: Some(wire),
-                    init: caller.init.as_ref(),
-                    session,
-                    job_control,
-                    hup_stops: caller.init.is_none(),
-                    namespace: false,
-                    started_in: caller.started_in.clone(),
-                    queued_at,
-                    secrets: Arc::clone(&caller.context.secrets),
-                    journal: caller.journal(),
-                    first_notes,
-                };
-                match monitor::live(setup) {
-                    Ok(End::Ended(outcome)) => outcome.code,
-                    Ok(End::StartOver) => exit::OK,
-                    Err(_) => exit::FAILED,
-                }
-            },
-        );
+        let (init, init_lost) = (caller.init.as_ref(), caller.init_lost_within);
+        let crashed = plan.stop.grace + plan.stop.leftover_grace + REST;
+        let watched = guard::watch(init, init_lost, crashed, &mut orders, |wire| {
+            let setup = Setup {
+                plan,
+                run_id: &caller.run_id,
+                container: caller.container(),
+                lock,
+                dirs,
+                unsure,
+                claims,
+                guard: Some(wire),
+                init: caller.init.as_ref(),
+                session,
+                job_control,
+                hup_stops: caller.init.is_none(),
+                namespace: false,
+                started_in: caller.started_in.clone(),
+                queued_at,
+                secrets: Arc::clone(&caller.context.secrets),
+                journal: caller.journal(),
+                first_notes,
+            };
+            match monitor::live(setup) {
+                Ok(End::Ended(outcome)) => outcome.code,
+                Ok(End::StartOver) => exit::OK,
+                Err(_) => exit::FAILED,
+            }
+        });
         match watched {
             Ok(Watched::StartOver) => {}
             Ok(Watched::Ended(outcome)) => {
@@ -163,6 +163,9 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
 /// namespace ends with it.
 pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
     let namespace = process::own_pid() == 1;
+    if namespace {
+        crash::arm(plan.stop.grace, Some(plan.stop.signal));
+    }
     let mut first_notes = Vec::new();
     let owner = Owner {
         plan,

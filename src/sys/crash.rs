@@ -1,19 +1,18 @@
 //! When the program itself panics or faults: an end in order, from a handler that calls nothing but
 //! the kernel.
 //!
-//! All descriptors are closed first: the guards see the end of their wires and stop their runs by
-//! the ladder. What ends is reaped for as long as an orderly stop may take; then the rest is killed
-//! and the process exits 125. Without this, a PID 1 that faults takes the whole namespace down with
+//! All descriptors are closed first: those who watch our wires, the guards of an init and the monitor
+//! of a guard, see their end and stop their runs by the ladder. A PID 1 without any such asks all
+//! processes itself. What ends is reaped for as long as an orderly stop may take; then PID 1 kills the
+//! rest, and the process exits 125. Without this, a PID 1 that faults takes the whole namespace down with
 //! SIGKILL in the same instant, and a panic that aborts ends as 139, as the kernel ignores SIGABRT for
 //! init.
 //!
-//! A panic in any other thread than the first ends nothing: each of them does one thing that may take
-//! for ever anyhow (the log thread in a write, a waiter for a latch), so it stands still where it is,
-//! and the process goes on without it. Two threads that ended the process, one by the order of its
-//! loop and one in here, would take each other's children and descriptors.
+//! A panic in the log thread ends nothing: nobody waits for it without a limit, so it stands still
+//! where it is, and the process goes on without notes.
 
 use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::clock;
@@ -21,6 +20,8 @@ use super::process::{exit_now, kill, own_pid};
 
 /// Seconds that the runs have for their end; zero: not armed.
 static WITHIN: AtomicU32 = AtomicU32::new(0);
+/// What a PID 1 asks all processes by; zero: others do.
+static ASK: AtomicI32 = AtomicI32::new(0);
 static CRASHED: AtomicBool = AtomicBool::new(false);
 
 /// Descriptors above this are not expected where they have to be closed one by one.
@@ -35,9 +36,12 @@ const FAULTS: [libc::c_int; 5] = [
     libc::SIGABRT,
 ];
 
-/// Arms the handlers and the panic hook: from here on a crash ends in order, in `within` seconds.
-pub fn arm(within: u32) {
-    WITHIN.store(within.max(1), Ordering::Relaxed);
+/// Arms the handlers and the panic hook: from here on a crash ends in order, in `within`. `ask` is the
+/// signal by which a PID 1 that is itself the monitor of its run asks all processes to go.
+pub fn arm(within: Duration, ask: Option<i32>) {
+    let seconds = u32::try_from(within.as_secs()).unwrap_or(u32::MAX);
+    WITHIN.store(seconds.max(1), Ordering::Relaxed);
+    ASK.store(ask.unwrap_or_default(), Ordering::Relaxed);
     for signo in FAULTS {
         // SAFETY: all zeros is a valid sigaction; the handler calls only the kernel and statics, and
         // runs on the alternate stack that the runtime made for stack overflows, where there is one.
@@ -52,28 +56,35 @@ pub fn arm(within: u32) {
         let place = info
             .location()
             .map_or(("?", 0), |place| (place.file(), place.line()));
-        let first = is_first_thread();
-        let then = if first {
-            "ending in order"
+        let then = if is_log() {
+            "going on without notes"
         } else {
-            "going on without this thread"
+            "ending in order"
         };
         let (file, line) = place;
         let text = format!("lockkeeper: internal error at {file}:{line}: {then}\n");
         write_stderr(text.as_bytes());
-        if first {
-            end_in_order();
-        }
-        loop {
+        while is_log() {
             std::thread::park();
         }
+        end_in_order();
     }));
 }
 
-/// The first thread's number is the process's (gettid(2)).
-fn is_first_thread() -> bool {
-    // SAFETY: takes nothing.
-    unsafe { libc::gettid() == libc::getpid() }
+/// For a fork that has somebody above it to see to its crash.
+pub fn disarm() {
+    if WITHIN.swap(0, Ordering::Relaxed) == 0 {
+        return;
+    }
+    for signo in FAULTS {
+        // SAFETY: the default runs no code of ours.
+        unsafe { libc::signal(signo, libc::SIG_DFL) };
+    }
+    drop(std::panic::take_hook());
+}
+
+fn is_log() -> bool {
+    std::thread::current().name() == Some(super::thread::LOG)
 }
 
 extern "C" fn fault(_signo: libc::c_int) {
@@ -81,9 +92,19 @@ extern "C" fn fault(_signo: libc::c_int) {
     end_in_order();
 }
 
+/// If that waits for nobody: a pipe that has room has it for a short text (pipe(7)).
 fn write_stderr(text: &[u8]) {
-    // SAFETY: `text` is valid for reading its length.
-    unsafe { libc::write(2, text.as_ptr().cast(), text.len()) };
+    let mut room = libc::pollfd {
+        fd: 2,
+        events: libc::POLLOUT,
+        revents: 0,
+    };
+    // SAFETY: `room` is one valid pollfd, and `text` is valid for reading its length.
+    unsafe {
+        if libc::poll(&raw mut room, 1, 0) == 1 {
+            libc::write(2, text.as_ptr().cast(), text.len());
+        }
+    }
 }
 
 /// Never comes back. A second crash on the way ends at once.
@@ -99,6 +120,11 @@ fn end_in_order() -> ! {
             // SAFETY: as above.
             unsafe { libc::close(fd) };
         }
+    }
+    let ask = ASK.load(Ordering::Relaxed);
+    if ask != 0 && own_pid() == 1 {
+        let _ = kill(-1, ask);
+        let _ = kill(-1, libc::SIGCONT);
     }
     let mut children: libc::sigset_t = zeroed_set();
     // SAFETY: the set is valid for writing and then for reading.

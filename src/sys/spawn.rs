@@ -54,6 +54,8 @@ pub struct Command {
     argv: Vec<CString>,
     /// `NAME=value`, in place of what we were started with.
     changes: Vec<CString>,
+    /// Without anything else in its environment.
+    bare: bool,
     dir: Option<CString>,
     session: Session,
     user: Option<Credentials>,
@@ -117,6 +119,7 @@ impl Command {
             pass: Vec::new(),
             argv,
             changes,
+            bare: false,
             dir: None,
             session: Session::Shared,
             user: None,
@@ -154,6 +157,12 @@ impl Command {
     /// Sets whom it becomes.
     pub fn user(&mut self, user: Credentials) -> &mut Self {
         self.user = Some(user);
+        self
+    }
+
+    /// Leaves nothing in its environment but the changes.
+    pub const fn bare(&mut self) -> &mut Self {
+        self.bare = true;
         self
     }
 

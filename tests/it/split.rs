@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::SystemTime;
 
-use nix::sys::signal::Signal::{SIGCONT, SIGKILL, SIGSTOP};
+use nix::sys::signal::Signal::{SIGCONT, SIGKILL, SIGSTOP, SIGTERM};
 
 use super::support::bin;
 use super::support::child::{self, Tied, bare, output, signal, text};
@@ -197,6 +197,35 @@ fn a_program_on_a_file_system_that_hangs_holds_up_its_own_process_alone() {
         .arg(twice.dir.join("one/program"));
     let run = output(&mut run);
     assert_eq!(run.status.code(), Some(124), "{}", text(&run.stderr));
+    assert_eq!(state(server), Some('T'));
+    signal(server, SIGCONT);
+}
+
+/// The command's folder hangs, which is why somebody ends it, and the lock lies elsewhere.
+#[test]
+fn a_working_directory_that_hangs_holds_up_neither_the_lock_nor_the_end() {
+    need!("root", "bindfs", "fuse");
+    let twice = Twice::new();
+    fs::create_dir_all(twice.dir.join("folder/w/.git")).expect("room for a folder");
+    let at = |name: &str| twice.dir.join(name).display().to_string();
+    let file = format!(
+        "[locks.l]\npath = {:?}\nshared_mount = \"off\"\n[classes.batch]\nlock = \"l\"\n\
+         [jobs.dev]\nclass = \"batch\"\ndir = {:?}\n\
+         command = [\"sh\", \"-c\", \"echo begun; exec sleep 600\"]\n",
+        at("lock"),
+        at("one/w"),
+    );
+    fs::write(twice.dir.join("file"), file).expect("room for a file");
+    let mut run = twice.inside.enter(bin::lockkeeper());
+    run.args(["run", "-c"])
+        .arg(twice.dir.join("file"))
+        .arg("dev");
+    let mut run = child::start(&mut run);
+    assert_eq!(run.line().as_deref(), Some("begun"));
+    let server = twice.server("one");
+    signal(server, SIGSTOP);
+    signal(child_of(run.pid()), SIGTERM);
+    assert_eq!(ended(&mut run).code(), Some(143));
     assert_eq!(state(server), Some('T'));
     signal(server, SIGCONT);
 }

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use lockkeeper::journal::{Context, Format, Journal, Speaker, Verbosity};
-use lockkeeper::sys::crash;
+use lockkeeper::sys::{self, crash};
 
 use crate::Done;
 use crate::files::{out, told};
@@ -55,10 +55,14 @@ pub(crate) fn write(words: &[&str]) -> Done {
 }
 
 pub(crate) fn panic_aside() {
-    crash::arm(1);
-    drop(thread::Builder::new().name("aside".into()).spawn(|| {
-        let none: [u8; 0] = [];
-        let beyond = std::hint::black_box(1);
-        out(&none[beyond].to_string());
-    }));
+    crash::arm(LONG, None);
+    drop(
+        thread::Builder::new()
+            .name(sys::thread::LOG.into())
+            .spawn(|| {
+                let none: [u8; 0] = [];
+                let beyond = std::hint::black_box(1);
+                out(&none[beyond].to_string());
+            }),
+    );
 }

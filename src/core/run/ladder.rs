@@ -44,20 +44,23 @@ impl Run {
         within: Option<Duration>,
         out: &mut Vec<Action>,
     ) {
-        self.stop(now, Reason::InitStop, out);
-        let Some(within) = within else { return };
+        let Some(within) = within else {
+            self.stop(now, Reason::InitStop, out);
+            return;
+        };
+        let leftover = (within / 4).min(self.facts.stop.leftover_grace);
+        let grace = within.saturating_sub(leftover);
+        self.stop_with(now, Reason::InitStop, grace, out);
         if within.is_zero() {
             self.hurry(now, out);
             return;
         }
         self.over_by(now + within);
-        let leftover = (within / 4).min(self.facts.stop.leftover_grace);
         let cap = self.leftover_cap.map_or(leftover, |cap| cap.min(leftover));
         self.leftover_cap = Some(cap);
         match self.state {
             State::Stopping => {
-                self.timers
-                    .arm_by(Timer::StopGrace, now + within.saturating_sub(leftover));
+                self.timers.arm_by(Timer::StopGrace, now + grace);
             }
             State::Leftovers => self.timers.arm_by(Timer::LeftoverGrace, now + leftover),
             State::Sweeping => self.keep_to_time(now, out),
@@ -86,10 +89,15 @@ impl Run {
 
     /// The first rung: the stop signal, and CONT.
     pub(super) fn stop(&mut self, now: Time, reason: Reason, out: &mut Vec<Action>) {
+        self.stop_with(now, reason, self.facts.stop.grace, out);
+    }
+
+    fn stop_with(&mut self, now: Time, reason: Reason, at_most: Duration, out: &mut Vec<Action>) {
         match self.state {
             State::New | State::Claiming | State::Queued => self.finish(now, reason, out),
             State::Running => {
                 let StopPlan { signal, grace, .. } = self.facts.stop;
+                let grace = grace.min(at_most);
                 self.state = State::Stopping;
                 self.reason.get_or_insert(reason);
                 self.timers.clear_but(Timer::Touch);

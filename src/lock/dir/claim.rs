@@ -35,7 +35,7 @@ use super::sessions::Sessions;
 use super::{step, subtree};
 use crate::lock::latch;
 use crate::sys::pidfd::PidFd;
-use crate::sys::process;
+use crate::sys::{clock, poll, process};
 
 /// A directory lock, open and perhaps ours. Dropping it only closes descriptors: the claim becomes a
 /// dead one when the last process that shares them is gone. A run that ends in order calls
@@ -259,7 +259,7 @@ pub(super) fn in_the_way(found: Found) -> Option<(Kind, Option<Box<DirRecord>>, 
         Found::Nothing => return None,
         Found::Record(record, stamp) => {
             // Before it is judged: an end that comes after that is not missed.
-            let process = PidFd::open(record.pid).ok();
+            let process = to_await(record.pid);
             let verdict = judge(&record, Some(false), &Here::read(), &Sessions::new());
             let kind = match verdict.life {
                 Life::Dead => return None,
@@ -275,6 +275,14 @@ pub(super) fn in_the_way(found: Found) -> Option<(Kind, Option<Box<DirRecord>>, 
         Found::Closed(errno) => Kind::Closed(errno),
     };
     Some((kind, None, Until::Never))
+}
+
+/// The process `pid`, if its end is to come. One that has ended and was not reaped yet would end each
+/// wait at once, where its session lives.
+fn to_await(pid: i32) -> Option<PidFd> {
+    let process = PidFd::open(pid).ok()?;
+    let [ended] = poll::wait([Some(process.as_fd())], Some(clock::now()));
+    (!ended).then_some(process)
 }
 
 /// The latch: what guard and monitor share.

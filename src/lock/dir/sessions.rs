@@ -8,6 +8,9 @@
 //!   answered, and /proc shows no server besides (another user's, another container's, one with a
 //!   socket elsewhere). Else what is not found is [`Session::CannotTell`].
 //! - No server is started, and none is changed.
+//! - A client is what its server makes of it, which may have it execute a program or write a file
+//!   (tmux, `client.c`, `file.c`). So it runs as the user who listens, with nothing of our environment
+//!   where that is another, and at the very socket of which the kernel told who listens.
 //! - It ends: after [`LIMIT`] in all, a client that got no answer is killed; only a process that we
 //!   started. No more than `MOST_SOCKETS` are asked, no more than `MOST_BYTES` read of each.
 
@@ -22,16 +25,18 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket, sockopt,
+    AddressFamily, SockFlag, SockType, UnixAddr, UnixCredentials, connect, getsockopt, socket,
+    sockopt,
 };
+use nix::sys::stat::Mode;
 use nix::unistd::{geteuid, pipe2, read};
 
 use crate::core::outcome::Status;
 use crate::core::time::Time;
 use crate::sys::pidfd::PidFd;
-use crate::sys::spawn::{Command, Memory, Session as Place};
+use crate::sys::spawn::{Command, Credentials, Memory, Session as Place};
 use crate::sys::{clock, poll, proc, wait};
 
 /// How long all servers together may take.
@@ -197,8 +202,9 @@ impl Answer {
             Server::None => {}
             Server::Silent => self.partial = true,
             // 0 is every process that our PID namespace does not know.
-            Server::Process(pid) if !asked.insert(pid) && pid != 0 => {}
-            Server::Process(_) => match panes(path, deadline) {
+            Server::Listens(socket)
+                if !asked.insert(socket.peer.pid()) && socket.peer.pid() != 0 => {}
+            Server::Listens(socket) => match panes(&socket, deadline) {
                 Ok(text) => note(&text, &mut self.known),
                 // One that ended meanwhile has no sessions.
                 Err(_) => self.partial |= !matches!(server_at(path), Server::None),
@@ -220,22 +226,49 @@ enum Server {
     None,
     /// Somebody who may not be asked, or takes no more connections.
     Silent,
-    /// This process.
-    Process(i32),
+    /// Somebody.
+    Listens(Socket),
+}
+
+/// A socket on which somebody listens. Held open, so that it is the same one whatever lies at its path
+/// by then.
+struct Socket {
+    file: OwnedFd,
+    /// Who listens, at the time when he began to.
+    peer: UnixCredentials,
+}
+
+impl Socket {
+    /// A path that leads to it in any process that has the descriptor under its number
+    /// (`proc_pid_fd(5)`).
+    fn path(file: &OwnedFd) -> String {
+        format!("/proc/self/fd/{}", file.as_raw_fd())
+    }
 }
 
 /// Connects without waiting and goes again; the kernel says who listens (`SO_PEERCRED`, unix(7)).
 fn server_at(path: &Path) -> Server {
+    let file = match openat(
+        AT_FDCWD,
+        path,
+        OFlag::O_PATH | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    ) {
+        Ok(file) => file,
+        Err(Errno::ENOENT | Errno::ENOTDIR) => return Server::None,
+        Err(_) => return Server::Silent,
+    };
     let kind = SockType::Stream;
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let Ok(client) = socket(AddressFamily::Unix, kind, flags, None) else {
         return Server::Silent;
     };
-    let connected = UnixAddr::new(path).and_then(|place| connect(client.as_raw_fd(), &place));
-    match connected {
-        Ok(()) => getsockopt(&client, sockopt::PeerCredentials)
-            .map_or(Server::Silent, |peer| Server::Process(peer.pid())),
-        Err(Errno::ECONNREFUSED | Errno::ENOENT | Errno::ENOTDIR) => Server::None,
+    let place = UnixAddr::new(Socket::path(&file).as_str());
+    match place.and_then(|place| connect(client.as_raw_fd(), &place)) {
+        Ok(()) => getsockopt(&client, sockopt::PeerCredentials).map_or(Server::Silent, |peer| {
+            Server::Listens(Socket { file, peer })
+        }),
+        Err(Errno::ECONNREFUSED) => Server::None,
         Err(_) => Server::Silent,
     }
 }
@@ -284,7 +317,7 @@ fn tmux_is_here() -> bool {
 }
 
 /// What the server behind `socket` has, in [`FORMAT`].
-fn panes(socket: &Path, deadline: Time) -> io::Result<String> {
+fn panes(socket: &Socket, deadline: Time) -> io::Result<String> {
     tell(socket, &["list-panes", "-a", "-F", FORMAT], deadline).or_else(|error| {
         // "no current target" says a server that has no session at all.
         match tell(socket, &["list-sessions"], deadline) {
@@ -295,10 +328,10 @@ fn panes(socket: &Path, deadline: Time) -> io::Result<String> {
 }
 
 /// What a client of the server behind `socket` says to the command `words`, if it succeeds.
-fn tell(socket: &Path, words: &[&str], deadline: Time) -> io::Result<String> {
+fn tell(socket: &Socket, words: &[&str], deadline: Time) -> io::Result<String> {
     // -u: a client that thinks its terminal knows no UTF-8 writes `_` for what is no ASCII.
     let mut command: Vec<OsString> = ["tmux", "-u", "-S"].map(OsString::from).into();
-    command.push(socket.into());
+    command.push(Socket::path(&socket.file).into());
     command.extend(words.iter().map(OsString::from));
     if deadline.since(clock::now()).is_zero() {
         return Err(io::ErrorKind::TimedOut.into());
@@ -309,6 +342,12 @@ fn tell(socket: &Path, words: &[&str], deadline: Time) -> io::Result<String> {
     let failed = |(_, errno)| io::Error::from_raw_os_error(errno);
     let mut command = Command::new(&command, &[]).map_err(failed)?;
     command.session(Place::Own);
+    command.pass(&[socket.file.as_raw_fd()]);
+    let (uid, gid) = (socket.peer.uid(), socket.peer.gid());
+    if uid != geteuid().as_raw() {
+        let groups = vec![gid];
+        command.user(Credentials { uid, gid, groups }).bare();
+    }
     command.stdio(Some(&null), Some(&stdout), Some(&null));
     let spawned = command.spawn(Memory::Copied).map_err(failed)?;
     drop(stdout);

@@ -6,9 +6,12 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::AT_FDCWD;
@@ -18,7 +21,12 @@ use crate::config::plan::{Identity, RunPlan};
 use crate::core::event::{Event, Watched};
 use crate::core::note::Note;
 use crate::lock::sweep::listed::Listed;
+use crate::run::waiter::Waiter;
 use crate::sys::statx::stamp;
+use crate::sys::{clock, poll};
+
+/// How long the look for git's lock may take.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The lock directories of a run of `plan`; `None`: none are listed.
 pub(super) fn listed(plan: &RunPlan) -> Option<Listed> {
@@ -64,12 +72,24 @@ impl Monitor<'_> {
         self.note_all(notes);
     }
 
-    /// A git that was killed leaves `index.lock`, and each later one refuses to work.
+    /// A git that was killed leaves `index.lock`, and each later one refuses to work. Looked for in a
+    /// thread: what has just been ended may have hung with the file system of its folder.
     pub(super) fn name_git_lock(&self) {
-        let Some(dir) = &self.setup.plan.dir else {
+        let Some(dir) = self.setup.plan.dir.clone() else {
             return;
         };
-        if let Some(path) = git_lock(dir) {
+        let found = Arc::new(OnceLock::new());
+        let tell = Arc::clone(&found);
+        let look = move || {
+            let _ = tell.set(git_lock(&dir));
+            Ok(())
+        };
+        let Ok(look) = Waiter::start(Box::new(look)) else {
+            return;
+        };
+        poll::wait([Some(look.as_fd())], Some(clock::now() + PATIENCE));
+        if let Some(Some(path)) = found.get() {
+            let path = path.clone();
             self.setup.journal.note(Note::GitLockLeft { path });
         }
     }

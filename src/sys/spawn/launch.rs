@@ -286,7 +286,7 @@ fn environment(command: &Command) -> Vec<*const libc::c_char> {
     let mut envp = Vec::with_capacity(64);
     // SAFETY: a null-terminated array of C strings (environ(7)), or null where there is none.
     let mut next = unsafe { environ };
-    while !next.is_null() {
+    while !next.is_null() && !command.bare {
         // SAFETY: `next` is within the array, as it has not come to its null yet.
         let variable = unsafe { *next };
         if variable.is_null() {

@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::iter::{empty, once};
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -16,6 +18,9 @@ use crate::support::child::{self, Tied, bare, output};
 use crate::support::dir::Dir;
 use crate::support::need::need;
 use crate::support::wait::until;
+
+/// A user who is not us.
+const STRANGER: u32 = 65_534;
 
 /// A server of the test's own, in the foreground, so that it never outlives it.
 struct Server {
@@ -243,6 +248,42 @@ fn without_tmux_nothing_is_known() {
     assert_eq!(alone("judge").why(&in_session("%2")), "SessionGone");
     let without = alone("PATH=/nowhere; judge");
     assert_eq!(without.why(&in_session("%2")), "SessionUnknown");
+}
+
+/// A server has its clients execute programs and write files, if it likes, and they tell it their
+/// environment.
+#[test]
+fn another_users_server_is_asked_as_that_user_with_nothing_of_ours() {
+    need!("root", "unshare", "tmux");
+    let folder = Dir::new();
+    chown(&*folder, Some(STRANGER), Some(STRANGER)).unwrap();
+    let mut command = Command::new("tmux");
+    command.args(["-D", "-f", "/dev/null", "-L", "own"]);
+    bare(&mut command).env("TMUX_TMPDIR", &*folder);
+    let _server = child::start(command.current_dir("/").uid(STRANGER).gid(STRANGER));
+    let socket = folder.join(format!("tmux-{STRANGER}/own"));
+    until("the server listens", || {
+        UnixStream::connect(&socket).is_ok()
+    });
+
+    // In place of the client, one that says who he is.
+    let told = folder.join("told");
+    let script = format!(
+        "#!/bin/sh\n(id -u; id -G; env | grep ^OURS || :) > {}\n",
+        told.display()
+    );
+    fs::write(folder.join("tmux"), script).unwrap();
+    fs::set_permissions(folder.join("tmux"), fs::Permissions::from_mode(0o755)).unwrap();
+    let place = alone(&format!(
+        "PATH={}:$PATH; export OURS=1; judge",
+        folder.display()
+    ));
+    let why = place
+        .env("TMUX_TMPDIR", &*folder)
+        .why(&in_session("gt-toast"));
+    assert_eq!(why, "SessionGone");
+    let told = fs::read_to_string(told).unwrap();
+    assert_eq!(told, format!("{STRANGER}\n{STRANGER}\n"));
 }
 
 #[test]

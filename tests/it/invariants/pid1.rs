@@ -285,3 +285,21 @@ fn pid1_that_faults_lets_its_runs_end_in_order() {
     assert_eq!(fs::read_to_string(cleaned).unwrap(), "cleaned up\n");
     scene.assert_empty();
 }
+
+#[test]
+fn pid1_that_faults_beside_its_only_command_lets_it_end_in_order() {
+    need!("root");
+    for line in ["--", "run --lock LOCK --"] {
+        let scene = Scene::new();
+        let line = format!("{line} DIR/puppet mark PAGE 1 , cleanup 300 DIR/cleaned");
+        let words = scene.words(&line);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let mut inside = Ns::root().start(bin::lockkeeper(), &words);
+        until("it runs", || scene.page.alive().get(&1) == Some(&1));
+        signal(inside.pid1(), SIGSEGV);
+        assert_eq!(ended(&mut inside.process).code(), Some(125), "{line}");
+        let cleaned = fs::read_to_string(scene.path("cleaned"));
+        assert_eq!(cleaned.ok().as_deref(), Some("cleaned up\n"), "{line}");
+        scene.assert_empty();
+    }
+}

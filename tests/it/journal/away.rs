@@ -234,7 +234,7 @@ fn standard_error_that_is_the_journal_gets_priorities_and_repeats_nothing() {
 }
 
 #[test]
-fn a_thread_that_panics_ends_nobody_else() {
+fn a_log_thread_that_panics_ends_nobody_else() {
     let mut puppet = child::start(&mut std::process::Command::new(bin::puppet()));
     assert_eq!(puppet.ask("panic-aside"), "");
     until("it stands still", || {

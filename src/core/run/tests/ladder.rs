@@ -66,6 +66,21 @@ fn each_level_that_dies_has_the_next_one_killed() {
 }
 
 #[test]
+fn the_grace_that_is_told_is_the_one_that_the_command_has() {
+    let told = |event: &Event| {
+        let mut desk = Desk::running(facts());
+        desk.at(100, event);
+        let due = desk.deadline().expect("the end of the grace") - 100;
+        let is_told =
+            |note: &Note| matches!(note, Note::Stopping { grace, .. } if *grace == ms(due));
+        (due, desk.says(is_told))
+    };
+    assert_eq!(told(&term(SIGTERM)), (10_000, 1));
+    assert_eq!(told(&within(60_000)), (10_000, 1));
+    assert_eq!(told(&within(4000)), (3000, 1));
+}
+
+#[test]
 fn a_second_stop_within_a_second_changes_nothing() {
     for (first, second) in [(SIGTERM, SIGTERM), (SIGINT, SIGTERM), (SIGTERM, SIGHUP)] {
         let mut desk = Desk::running(facts());

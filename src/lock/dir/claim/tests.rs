@@ -310,3 +310,22 @@ fn who_waits_for_a_foreigner_is_woken_when_his_record_goes_and_when_he_does() {
     });
     lock.try_take(&claim("dev"), "").unwrap();
 }
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a child like any other program's"
+)]
+fn the_end_of_a_process_that_has_ended_is_not_awaited() {
+    let mut lives = std::process::Command::new("cat")
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = i32::try_from(lives.id()).unwrap();
+    let process = to_await(pid).unwrap();
+    drop(lives.stdin.take());
+    assert_eq!(poll::wait([Some(process.as_fd())], None), [true]);
+    // A zombie, until we ask for its status.
+    assert!(to_await(pid).is_none());
+    assert!(lives.wait().unwrap().success());
+}

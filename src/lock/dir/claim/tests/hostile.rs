@@ -95,6 +95,24 @@ fn what_is_no_file_in_place_of_latch_or_coordination_is_refused_and_left() {
 }
 
 #[test]
+fn somebodys_file_under_the_name_of_one_of_ours_keeps_its_permissions() {
+    for name in [LATCH, "agent.lock.flock"] {
+        for (content, other_name) in [("text", false), ("text", true), ("", true)] {
+            let dir = used();
+            fs::set_permissions(&*dir, fs::Permissions::from_mode(0o777)).unwrap();
+            let file = file(&dir, name);
+            fs::write(&file, content).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+            if other_name {
+                fs::hard_link(&file, dir.join("theirs")).unwrap();
+            }
+            drop(DirLock::take(&dir, &claim("dev")).unwrap());
+            assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o600, "{name}");
+        }
+    }
+}
+
+#[test]
 fn what_is_no_folder_in_place_of_the_folder_is_refused_and_left() {
     for lay in [NO_FILES[0].1, NO_FILES[1].1, NO_FILES[2].1, |path| {
         fs::write(path, "text").unwrap();

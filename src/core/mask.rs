@@ -40,12 +40,13 @@ impl Secrets {
             let lines = value.split(|byte| *byte == b'\n' || *byte == b'\r');
             let long = lines.filter(|line| line.len() >= LEAST_LINE && line.len() < value.len());
             all.extend(long.map(<[u8]>::to_vec));
-            all.push(as_json(&value));
+            let json = as_json(&value);
+            if json != value {
+                all.push(json);
+            }
             all.push(value);
         }
         all.retain(|value| value.len() >= LEAST_SECRET);
-        all.sort();
-        all.dedup();
         Self { values: all }
     }
 

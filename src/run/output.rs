@@ -28,7 +28,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::unistd::pipe2;
 
 use super::claims::Owner;
-use crate::config::plan::{OutputTo, RunPlan};
+use crate::config::plan::RunPlan;
 use crate::core::final_line::{Found, Scanner};
 use crate::core::mask::{Mask, Secrets};
 use crate::core::note::Note;
@@ -126,7 +126,7 @@ pub struct Output {
 
 /// Whether a run of `plan` has its output pass through us, and of its two streams only the first.
 const fn passes(plan: &RunPlan) -> (bool, bool) {
-    let both = !matches!(plan.output.to, OutputTo::Inherit)
+    let both = plan.output.is_kept()
         || !plan.output.redact.is_empty()
         || plan.limits.idle_timeout.is_some();
     (both || plan.limits.final_line.is_some(), !both)
@@ -151,14 +151,14 @@ impl Output {
             news: EventFd::from_flags(flags)?,
             quit: EventFd::from_flags(flags)?,
         });
-        let kept = plan.output.to != OutputTo::Inherit;
+        let kept = plan.output.is_kept();
         let output = Self { shared, kept };
-        let to_file = plan.output.to.file();
+        let to_file = plan.output.file;
         let file = to_file.then(|| Arc::new(Mutex::new(LogFile::new(&plan.job, &plan.output))));
         let place = |fd: BorrowedFd<'_>, name| -> io::Result<Place> {
             Ok(Place {
                 own: File::from(fd.try_clone_to_owned()?),
-                journal: plan.output.to.journal().then(|| record::head(owner, name)),
+                journal: plan.output.journal.then(|| record::head(owner, name)),
                 file: file.clone(),
                 stream: name,
             })

@@ -43,8 +43,8 @@ mod sink;
 use log_file::LogFile;
 use sink::{Place, Sink};
 
-/// One read; a pipe's own size (`pipe(7)`).
-const PIECE: usize = 64 * 1024;
+/// One read.
+const PIECE: usize = 128 * 1024;
 /// The pipe's size where output is kept: a writer at full speed then meets a reader at work.
 const PIPE: i32 = 256 * 1024;
 /// After the tree is empty, a writer outside it is followed no further than this.

@@ -128,6 +128,16 @@ impl Mask {
         }
     }
 
+    /// What of the next piece may be shown by now: the piece itself, or what is then in `out`.
+    pub fn show<'a>(&mut self, piece: &'a [u8], out: &'a mut Vec<u8>) -> &'a [u8] {
+        if self.values.is_none() && self.names.shows_all(piece) {
+            return piece;
+        }
+        out.clear();
+        self.feed(piece, out);
+        out
+    }
+
     /// Takes the next piece and appends to `out` what may be shown by now.
     pub fn feed(&mut self, piece: &[u8], out: &mut Vec<u8>) {
         let Some(values) = &mut self.values else {

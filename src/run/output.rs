@@ -44,7 +44,7 @@ use log_file::LogFile;
 use sink::{Place, Sink};
 
 /// One read.
-const PIECE: usize = 128 * 1024;
+const PIECE: usize = 64 * 1024;
 /// The pipe's size where output is kept: a writer at full speed then meets a reader at work.
 const PIPE: i32 = 256 * 1024;
 /// After the tree is empty, a writer outside it is followed no further than this.
@@ -326,11 +326,7 @@ impl Stream {
         self.shared.writing.fetch_add(1, Ordering::Release);
         let taken = match &mut self.mask {
             None => self.sink.put(piece),
-            Some(mask) => {
-                self.shown.clear();
-                mask.feed(piece, &mut self.shown);
-                self.sink.put(&self.shown)
-            }
+            Some(mask) => self.sink.put(mask.show(piece, &mut self.shown)),
         };
         self.shared.last.store(clock::now().0, Ordering::Release);
         self.shared.writing.fetch_sub(1, Ordering::Release);

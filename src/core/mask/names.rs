@@ -62,17 +62,34 @@ enum Follows {
 }
 
 impl Names {
+    /// Whether there is nothing in `piece` to hide; then it has been taken. Most pieces are so.
+    pub(super) fn shows_all(&mut self, piece: &[u8]) -> bool {
+        let shows = matches!(self.state, State::Text) && self.search(piece).is_none();
+        if shows {
+            self.remember(piece);
+        }
+        shows
+    }
+
+    /// The first separator in `text` that follows the name of a secret.
+    fn search(&self, text: &[u8]) -> Option<(usize, Follows)> {
+        let mut follows = None;
+        let found = bytes::find_where(text, b'=', b':', |at| {
+            if at >= REACH && !may_be_a_name(text, at) {
+                return false;
+            }
+            follows = self.judge(text, at);
+            follows.is_some()
+        });
+        found.zip(follows)
+    }
+
     pub(super) fn feed(&mut self, piece: &[u8], out: &mut Vec<u8>) {
         let mut at = 0;
         loop {
             let rest = piece.get(at..).unwrap_or_default();
             if matches!(self.state, State::Text) {
-                let mut follows = None;
-                let found = bytes::find_where(rest, b'=', b':', |found| {
-                    follows = self.judge(rest, found);
-                    follows.is_some()
-                });
-                let (Some(found), Some(follows)) = (found, follows) else {
+                let Some((found, follows)) = self.search(rest) else {
                     out.extend_from_slice(rest);
                     self.remember(rest);
                     return;
@@ -240,7 +257,7 @@ fn judge(before: &[u8], separator: u8) -> Option<Follows> {
     let before = before
         .get(before.len().saturating_sub(REACH)..)
         .unwrap_or_default();
-    if !may_be_a_name(before) {
+    if !may_be_a_name(before, before.len()) {
         return None;
     }
     let spaces = |byte: &u8| *byte == b' ' || *byte == b'\t';
@@ -272,18 +289,17 @@ fn judge(before: &[u8], separator: u8) -> Option<Follows> {
 }
 
 /// By its last two letters: JSON has a separator every few bytes, and hardly one of them counts.
-fn may_be_a_name(before: &[u8]) -> bool {
-    let mut end = before.len();
-    while let Some(b' ' | b'\t' | b'"' | b'\'' | b'\\') = before.get(end.wrapping_sub(1)) {
+fn may_be_a_name(text: &[u8], mut end: usize) -> bool {
+    while let Some(b' ' | b'\t' | b'"' | b'\'' | b'\\') = text.get(end.wrapping_sub(1)) {
         end -= 1;
     }
-    match before.get(..end).unwrap_or_default() {
+    match text.get(..end).unwrap_or_default() {
         [.., last, b'a'..=b'z'] if !last.is_ascii_alphabetic() => false,
         [.., b'e' | b'E', b'n' | b't' | b'y']
         | [.., b'r' | b'R' | b'w' | b'W', b'd']
         | [.., b's' | b'S', b'e'] => true,
         // A time of day is no name.
-        [.., b'0'..=b'9', b'0'..=b'9'] => before.iter().any(u8::is_ascii_uppercase),
+        [.., b':', b'0'..=b'9', b'0'..=b'9'] => false,
         [.., b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-'] => true,
         _ => false,
     }

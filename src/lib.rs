@@ -13,7 +13,7 @@
 //! | [`core`] | pure: the state machines of a run and of the job table, timers, notes |
 //! | [`run`] | guard and monitor: the shell round one run |
 //! | [`init`] | the shell round the job table |
-//! | [`lock`] | the shared lock, claims, lock directories, placement |
+//! | [`lock`] | the shared lock, claims, directory locks, lock directories, placement |
 //! | [`journal`] | notes → journald or standard error |
 //! | [`trouble`] | error numbers in words: why, and what to do |
 //! | [`sys`] | the only unsafe code: signals, wait, spawn, /proc, poll, clock |
@@ -68,6 +68,15 @@
 //! - **A claim's latch is taken before the fork, its record written after the command has started:**
 //!   information is off the command's path. A nested run asks the latch, as who started us has the
 //!   lock, and where the record can tell it, whether it is below that run's monitor ([`run::nested`]).
+//! - **Directories are locked before the shared lock,** in the order of their real paths, so that nobody
+//!   waits in a circle, and nobody for a directory while he holds the lock. A run inside a run waits
+//!   for no directory at all: the outer one perhaps holds what the other one wants.
+//! - **A directory lock is its latch; its record is for people and for other tools,** which know nothing
+//!   else. So it is written before the command starts, and a lock without a record is not taken. Each
+//!   try is the monitor's own; a thread only waits for the end of what is in the way, be it a latch, a
+//!   record or a process, and then the monitor tries again ([`lock::dir`]).
+//! - **A lock that covers the folders below finds those by looking,** as there is no place in which all
+//!   containers could register: each writes its record first and looks then ([`lock::dir::subtree`]).
 //! - **Lock directories are swept by the monitor alone.** A guard that has lost its monitor does not know
 //!   what was there before the run. What is left goes at the start of a later one: at once if the login
 //!   is `exclusive`, else when it is stale.
@@ -90,6 +99,10 @@
 //!   table at a microsecond a line.
 //! - **Not built for NFS:** the waiter is a thread, not a process of its own; a wait that hangs in the
 //!   kernel ends only with its process.
+
+// What the library's own tests share with the integration tests names it from outside.
+#[cfg(test)]
+extern crate self as lockkeeper;
 
 pub mod cli;
 pub mod config;

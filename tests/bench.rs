@@ -49,12 +49,15 @@ fn installed() -> PathBuf {
     copy
 }
 
-fn built() -> PathBuf {
+/// Cargo's folder for what it builds.
+fn target() -> PathBuf {
     let own = std::env::current_exe().expect("our own path");
-    let target = own
-        .ancestors()
-        .find(|path| path.ends_with("target"))
-        .expect("a target folder");
+    let target = own.ancestors().find(|path| path.ends_with("target"));
+    target.expect("a target folder").to_owned()
+}
+
+fn built() -> PathBuf {
+    let target = target();
     let arch = std::env::consts::ARCH;
     let built = target.join(format!("{arch}-unknown-linux-musl/release/lockkeeper"));
     assert!(

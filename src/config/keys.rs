@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use super::plan::Format;
+
 /// Where a key may stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -158,6 +160,8 @@ pub const KEYS: &[Key] = keys! {
         "the time for an orderly stop of all runs; keep it below the container's own stop time-out", also "stop_timeout" "shutdown_timeout";
     "stay" in Init: Shape::Flag, "false",
         "whether init lives on when no job can ever run again", also "keep_alive";
+    "log" in Init: Shape::Word(Format::WORDS), "text",
+        "what notes look like on standard error, where there is no journal; LOCKKEEPER_LOG in the environment goes before it", also "log_format" "format";
 
     // [locks.NAME]
     "path" in Lock: Shape::Path, "required",

@@ -54,6 +54,33 @@ pub struct InitPlan {
     pub stop_within: Duration,
     /// Whether init lives on when no job can ever run again.
     pub stay: bool,
+    /// What a line on standard error looks like.
+    pub log: Format,
+}
+
+/// What a note looks like on standard error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Words.
+    #[default]
+    Text,
+    /// One JSON object a line, with the names and values that `journalctl --output=json` shows.
+    Json,
+}
+
+impl Format {
+    /// The words for it.
+    pub const WORDS: &'static [&'static str] = &["text", "json"];
+
+    /// What `word` means; `None`: it is none of [`Self::WORDS`].
+    pub fn of(word: &str) -> Option<Self> {
+        match word {
+            "text" => Some(Self::Text),
+            "json" => Some(Self::Json),
+            _ => None,
+        }
+    }
 }
 
 /// A job: what runs, and when.

@@ -12,7 +12,7 @@ use super::findings::Findings;
 use super::nearest::nearest;
 use super::plan::{
     ClassPlan, DEFAULT_FINAL_GRACE, DEFAULT_REFRESH, DEFAULT_STALE_AFTER, DEFAULT_STOP_WITHIN,
-    DEFAULT_WAIT, Every, FinalLine, Identity, InitPlan, JobPlan, Kind, LOCK_NAME, LockPlan,
+    DEFAULT_WAIT, Every, FinalLine, Format, Identity, InitPlan, JobPlan, Kind, LOCK_NAME, LockPlan,
     OnConflict, SharedMount, Start, Stdin, SweepPlan, Wait,
 };
 use super::report::shown;
@@ -94,6 +94,10 @@ fn init(sheet: Option<&Sheet>, host_name: &str) -> InitPlan {
             .and_then(|sheet| sheet.time("stop_within"))
             .unwrap_or(DEFAULT_STOP_WITHIN),
         stay: sheet.and_then(|sheet| sheet.flag("stay")).unwrap_or(false),
+        log: sheet
+            .and_then(|sheet| sheet.text("log"))
+            .and_then(Format::of)
+            .unwrap_or_default(),
     }
 }
 

@@ -157,6 +157,8 @@ pub enum Note {
         dir: PathBuf,
         /// Who has it, or what failed, and what to do.
         text: String,
+        /// How long it was waited for, where it was.
+        waited: Option<Duration>,
     },
     /// Something is wrong with the lock of a directory that we hold.
     DirTrouble {

@@ -11,10 +11,7 @@
 //!       wait over, stop
 //! ```
 //!
-//! Directories come first and the shared lock last, so that nobody waits for a directory while he
-//! holds the lock; one time, `wait`, covers both.
-//!
-//! How a run is ended, the ladder, is told in `ladder`; what a signal means, in `signals`; how a
+//! What comes before the queue of the lock is told in `claiming`; how a run is ended, the ladder, is told in `ladder`; what a signal means, in `signals`; how a
 //! second holder of the lock is found out, in `split`; what comes between the empty tree and the end
 //! where lock directories are listed, in `sweep`.
 //!
@@ -28,8 +25,9 @@ use super::note::Note;
 use super::outcome::{Outcome, Reason, Status, code};
 use super::time::Time;
 use super::timers::{ALL, Timer, Timers};
-use crate::config::plan::{OnConflict, Wait};
+use crate::config::plan::Wait;
 
+mod claiming;
 mod ladder;
 mod signals;
 mod split;
@@ -195,43 +193,6 @@ impl Run {
             out.push(Action::Lock);
         } else {
             self.spawn(out);
-        }
-    }
-
-    fn dirs_got(&mut self, now: Time, out: &mut Vec<Action>) {
-        if self.state == State::Claiming {
-            self.timers.disarm(Timer::LockWait);
-            if self.facts.wait.is_none() {
-                self.locked_at = Some(now);
-            }
-            self.queue(out);
-        }
-    }
-
-    fn dir_busy(&mut self, now: Time, may_end: bool, out: &mut Vec<Action>) {
-        if self.state != State::Claiming {
-            return;
-        }
-        match self.facts.dirs {
-            Some(OnConflict::Wait(wait)) if may_end => {
-                if let Wait::AtMost(wait) = wait {
-                    self.timers.arm(Timer::LockWait, self.queued_at + wait);
-                }
-                out.push(Action::AwaitDir);
-            }
-            Some(_) | None => self.finish(now, Reason::DirNotLocked, out),
-        }
-    }
-
-    fn dir_freed(&self, out: &mut Vec<Action>) {
-        if self.state == State::Claiming {
-            out.push(Action::LockDirs);
-        }
-    }
-
-    fn dir_failed(&mut self, now: Time, out: &mut Vec<Action>) {
-        if self.state == State::Claiming {
-            self.finish(now, Reason::DirNotLocked, out);
         }
     }
 

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::plan::RunPlan;
 use crate::core::outcome::{Outcome, Reason, SpawnStep, Status};
 use crate::core::table::{JobIndex, RunId};
-use crate::journal::{Context, Speaker, Verbosity};
+use crate::journal::{Context, Format, Speaker, Verbosity};
 use crate::run::message::{Incoming, Order, Progress, receive, send};
 use crate::run::secrets;
 use crate::run::start::{Caller, Refused, guarded};
@@ -38,6 +38,7 @@ struct Charge {
     started_in: Option<PathBuf>,
     runtime: Option<PathBuf>,
     verbosity: Verbosity,
+    format: Format,
     /// How long the run may go on when init has died.
     stop_within: Duration,
     /// The descriptor for the report.
@@ -57,6 +58,8 @@ pub struct Guards {
     pub runtime: Option<PathBuf>,
     /// How much standard error is told.
     pub verbosity: Verbosity,
+    /// What a line on it looks like.
+    pub format: Format,
     /// How long a run may go on when we have died: an init that crashes waits no longer.
     pub stop_within: Duration,
 }
@@ -85,6 +88,7 @@ impl Guards {
         started_in: Option<PathBuf>,
         runtime: Option<PathBuf>,
         verbosity: Verbosity,
+        format: Format,
         stop_within: Duration,
     ) -> io::Result<Self> {
         Ok(Self {
@@ -93,6 +97,7 @@ impl Guards {
             started_in,
             runtime,
             verbosity,
+            format,
             stop_within,
         })
     }
@@ -116,6 +121,7 @@ impl Guards {
             started_in: self.started_in.clone(),
             runtime: self.runtime.clone(),
             verbosity: self.verbosity,
+            format: self.format,
             stop_within: self.stop_within,
             report: report_fd,
         };
@@ -242,6 +248,7 @@ pub fn be_one(words: &[std::ffi::OsString]) -> Result<u8, Refused> {
             class: Some(plan.class.clone()),
             run_id: Some(charge.run_id.clone()),
             speaker: Speaker::InitRun,
+            format: charge.format,
             secrets: secrets::of([&plan]),
         },
         run_id: charge.run_id,

@@ -33,7 +33,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::fault::{Quoted, Why};
 use super::folders::{self, open_folder};
-use super::latch;
+use super::latch::{self, Part};
 use super::record::Record;
 
 /// The longest record that is written or believed, in bytes.
@@ -64,16 +64,16 @@ pub struct Claim {
 
 impl Claim {
     /// Takes the latch of run `run_id` in `folder`, which is created where it is missing. The claim
-    /// says nothing yet, but that its run lives.
+    /// says nothing yet, but that its run lives and, by `part`, whether it takes turns there.
     ///
     /// # Errors
     /// A [`ClaimError`]; nothing of the claim is left then.
-    pub fn open(folder: &Path, run_id: &str) -> Result<Self, ClaimError> {
+    pub fn open(folder: &Path, run_id: &str, part: Part) -> Result<Self, ClaimError> {
         let wrong = |trouble| ClaimError::new(folder, trouble);
         let names = Names::of(run_id).ok_or_else(|| wrong(Trouble::BadRunId))?;
         let dir = open_folder(folder, folders::SHARED)
             .map_err(|errno| wrong(Trouble::Kernel(Step::Folder, errno)))?;
-        let (latch, stat) = take_latch(&dir, &names).map_err(wrong)?;
+        let (latch, stat) = take_latch(&dir, &names, part).map_err(wrong)?;
         Ok(Self::new(folder, dir, latch, names, &stat))
     }
 
@@ -82,7 +82,7 @@ impl Claim {
     /// # Errors
     /// A [`ClaimError`]; nothing of the claim is left then.
     pub fn create(folder: &Path, run_id: &str, record: &Record) -> Result<Self, ClaimError> {
-        let claim = Self::open(folder, run_id)?;
+        let claim = Self::open(folder, run_id, Part::Whole)?;
         match claim.update(record) {
             Ok(()) => Ok(claim),
             Err(error) => {
@@ -230,7 +230,11 @@ pub(super) const NO_FOLLOW: AtFlags = AtFlags::AT_SYMLINK_NOFOLLOW;
 ///
 /// `O_EXCL` first, as a run's name is new: it spares a call, and `fs.protected_regular` forbids
 /// only an `O_CREAT` without it (`proc_sys_fs(5)`).
-pub(super) fn take_latch(folder: &OwnedFd, names: &Names) -> Result<(OwnedFd, FileStat), Trouble> {
+pub(super) fn take_latch(
+    folder: &OwnedFd,
+    names: &Names,
+    part: Part,
+) -> Result<(OwnedFd, FileStat), Trouble> {
     let name = names.latch.as_str();
     let create = FLAGS | OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL;
     let mut made_by_us = false;
@@ -250,7 +254,7 @@ pub(super) fn take_latch(folder: &OwnedFd, names: &Names) -> Result<(OwnedFd, Fi
             }
             Err(errno) => return Err(Trouble::Kernel(Step::Create, errno)),
         };
-        match latch::try_lock(&latch) {
+        match latch::try_lock_part(&latch, part) {
             Ok(true) => {}
             // Between our two calls somebody took it for a dead one, and now removes it.
             Ok(false) if made_by_us => {

@@ -10,8 +10,17 @@ use std::os::fd::AsFd;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 
-/// The whole file, whatever its length.
-const fn whole(kind: libc::c_int) -> libc::flock {
+/// How much of a latch its owner takes. Either says that it lives, and neither goes beside the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    Whole = 0,
+    /// All but the first byte: it takes no turn on the lock that the claim lies beside.
+    Rest = 1,
+}
+
+/// `part` of the file, whatever its length.
+const fn range(kind: libc::c_int, part: Part) -> libc::flock {
     #[expect(
         clippy::cast_possible_truncation,
         reason = "the kinds and whences are numbers below ten; the kernel's struct has shorts"
@@ -19,11 +28,15 @@ const fn whole(kind: libc::c_int) -> libc::flock {
     libc::flock {
         l_type: kind as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 0,
+        l_start: part as libc::off_t,
         l_len: 0,
         // An OFD lock has no process; anything else is EINVAL.
         l_pid: 0,
     }
+}
+
+const fn whole(kind: libc::c_int) -> libc::flock {
+    range(kind, Part::Whole)
 }
 
 /// Takes the latch; `false`: somebody else has it. Needs a descriptor open for writing.
@@ -31,7 +44,12 @@ const fn whole(kind: libc::c_int) -> libc::flock {
 /// # Errors
 /// What fcntl(2) says: `EINVAL` on kernels before 3.15, `ENOLCK` on file systems without locks.
 pub(super) fn try_lock(latch: impl AsFd) -> Result<bool, Errno> {
-    match fcntl(latch, FcntlArg::F_OFD_SETLK(&whole(libc::F_WRLCK))) {
+    try_lock_part(latch, Part::Whole)
+}
+
+/// [`try_lock`] for an owner that takes no more than `part`.
+pub(super) fn try_lock_part(latch: impl AsFd, part: Part) -> Result<bool, Errno> {
+    match fcntl(latch, FcntlArg::F_OFD_SETLK(&range(libc::F_WRLCK, part))) {
         Ok(_) => Ok(true),
         // fcntl(2) allows both.
         Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
@@ -78,7 +96,19 @@ pub(super) fn unlock(latch: impl AsFd) -> Result<(), Errno> {
 /// It is asked as a reader would ask: only a write lock answers, which needs write permission on
 /// the latch, so that nobody who may merely read it can make a dead claim look alive.
 pub(super) fn is_held(latch: impl AsFd) -> Result<bool, Errno> {
-    let mut asked = whole(libc::F_RDLCK);
+    blocks(latch, whole(libc::F_RDLCK))
+}
+
+/// Whether an owner holds all of the latch ([`Part::Whole`]), asked in the same way.
+pub(super) fn is_held_whole(latch: impl AsFd) -> Result<bool, Errno> {
+    let first_byte = libc::flock {
+        l_len: 1,
+        ..whole(libc::F_RDLCK)
+    };
+    blocks(latch, first_byte)
+}
+
+fn blocks(latch: impl AsFd, mut asked: libc::flock) -> Result<bool, Errno> {
     fcntl(latch, FcntlArg::F_OFD_GETLK(&mut asked))?;
     Ok(libc::c_int::from(asked.l_type) != libc::F_UNLCK)
 }
@@ -132,6 +162,24 @@ mod tests {
         assert_eq!(try_lock(&other), Ok(false));
         drop(copy);
         assert_eq!(try_lock(&other), Ok(true));
+    }
+
+    #[test]
+    fn an_owner_of_a_part_lives_and_keeps_all_others_out() {
+        let dir = Scratch::new();
+        let path = dir.join("latch");
+        let owner = File::create(&path).unwrap();
+        let other = File::create(&path).unwrap();
+        let held = || (is_held(&other).unwrap(), is_held_whole(&other).unwrap());
+        assert_eq!(try_lock_part(&owner, Part::Rest), Ok(true));
+        assert_eq!(held(), (true, false));
+        for part in [Part::Whole, Part::Rest] {
+            assert_eq!(try_lock_part(&other, part), Ok(false));
+        }
+        unlock(&owner).unwrap();
+        assert_eq!(try_lock_part(&owner, Part::Whole), Ok(true));
+        assert_eq!(held(), (true, true));
+        assert_eq!(try_lock_part(&other, Part::Rest), Ok(false));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use nix::sys::stat::Mode;
 
 use super::claim::{FLAGS, MAX_RECORD, Names, remove, take_latch};
 use super::folders::open_existing;
-use super::latch;
+use super::latch::{self, Part};
 use super::record::{Record, State};
 
 /// How many entries of a claims folder are looked at.
@@ -72,13 +72,17 @@ pub fn lookup(folder: &Path, run_id: &str) -> Option<Record> {
     }
 }
 
-/// Whether the owner of this run's claim lives, whatever its record says, or if it has none yet.
-/// `false` also where that cannot be known.
-pub fn lives(folder: &Path, run_id: &str) -> bool {
+/// Whether the owner of this run's claim lives and takes turns on the lock that `folder` lies beside,
+/// whatever its record says, or if it has none yet. `false` also where that cannot be known.
+pub fn takes_turns(folder: &Path, run_id: &str) -> bool {
     let Some(names) = Names::of(run_id) else {
         return false;
     };
-    open_existing(folder).is_ok_and(|dir| owner_lives(&dir, &names) == Some(true))
+    open_existing(folder).is_ok_and(|dir| {
+        openat(&dir, names.latch.as_str(), FLAGS, Mode::empty())
+            .and_then(latch::is_held_whole)
+            .unwrap_or(false)
+    })
 }
 
 /// Whether any run but `run_id` is at work on what `folder` is about: alive, and not waiting in the
@@ -143,7 +147,7 @@ fn clear_one(dir: &OwnedFd, names: &Names) -> bool {
     if owner_lives(dir, names) != Some(false) {
         return false;
     }
-    let Ok((_latch, _)) = take_latch(dir, names) else {
+    let Ok((_latch, _)) = take_latch(dir, names, Part::Whole) else {
         return false;
     };
     let _ = remove(dir, &names.temporary);

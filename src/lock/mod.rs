@@ -9,6 +9,7 @@
 //! | [`record`] | what a claim says, and how an error message puts it |
 //! | [`listing`] | reading the claims of others, and clearing away the dead |
 //! | [`dir`] | directory locks: one agent per working copy |
+//! | [`scan`] | the directory locks below a root |
 //! | [`rivals`] | touching our claim and looking at others', where no kernel lock says who lives |
 //! | [`folders`] | where claims lie |
 //! | [`sweep`] | lock directories: what a killed agent leaves, and the next one waits for |
@@ -17,9 +18,9 @@
 //! | [`probe`] | whether a folder's file system excludes anybody at all |
 //!
 //! Invariants of this room:
-//! - the shared lock is the only thing that excludes anybody; claims are information, and no error
-//!   of theirs may fail a run;
-//! - nobody is asked by taking his lock: who holds it is read from claims;
+//! - the shared lock and directory locks are all that excludes anybody; claims are information, and
+//!   no error of theirs may fail a run;
+//! - nobody is asked by taking his lock: who holds it is read from claims and records;
 //! - what cannot be read or judged is left alone;
 //! - absent on purpose: polling, heartbeats (but for [`rivals`]), ages, guesses from process ids.
 

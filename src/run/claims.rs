@@ -14,6 +14,7 @@ use crate::config::plan::{Identity, Kind, LOCK_NAME, RunPlan};
 use crate::core::note::Note;
 use crate::lock::claim::{Claim, ClaimError};
 use crate::lock::folders::claims_folder;
+use crate::lock::latch::Part;
 use crate::lock::listing::{clear_dead, has_other_user, list};
 use crate::lock::record::{self, Named, Origin, Record, State};
 use crate::sys::{clock, process};
@@ -52,7 +53,12 @@ impl Claims {
         let of_login = folders(owner.plan);
         let mut held = Vec::new();
         for folder in of_login.iter().map(PathBuf::as_path).chain(runtime) {
-            match Claim::open(folder, owner.run_id) {
+            let part = if beside.as_deref() == Some(folder) {
+                Part::Whole
+            } else {
+                Part::Rest
+            };
+            match Claim::open(folder, owner.run_id, part) {
                 Ok(claim) => held.push(claim),
                 // A login that does not exist yet has no other user either.
                 Err(error) if error.is_missing() && beside.is_none() => {}

@@ -6,7 +6,7 @@
 //! | [`guard`] | the caller's process id, the lock file opened before the fork | when the monitor has reported, or has died and no process of the run is left |
 //! | [`monitor`] | the command and its tree, every deadline, the terminal's job control | when the tree is empty and the lock is free |
 //!
-//! Invariants: the lock file is opened close-on-exec before the fork, so no job ever has the
+//! Invariants: the lock file, and the latch of each directory that is locked, is opened close-on-exec before the fork, so no job ever has the
 //! descriptor; each of the two is a subreaper, so that when the monitor dies, exactly this run's
 //! orphans become the guard's children; whichever of the two is killed, the other ends the tree
 //! before the lock is free. All policy is [`crate::core::run`]; nothing here decides.

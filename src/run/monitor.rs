@@ -159,7 +159,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
     while monitor.end.is_none() {
         monitor.turn();
     }
-    monitor.setup.journal.flush(FLUSH);
+    monitor.setup.journal.finish(FLUSH);
     let end = monitor.end.unwrap_or(End::StartOver);
     if let Some(above) = monitor.above() {
         let message = match end {
@@ -314,7 +314,7 @@ impl Monitor<'_> {
             output.finish();
         }
         if self.claiming.is_blocked() {
-            self.dirs_not_obtained();
+            self.dir_not_obtained(&outcome);
         } else if outcome.reason == Reason::WaitExpired
             && let Some(lock) = &self.setup.lock
         {

@@ -3,8 +3,9 @@
 //! The environment names the runs round us, and who copies it, by an env file or through a server
 //! that was started elsewhere, names them as well. So a run counts only if all of this is true:
 //!
-//! 1. its latch beside *this* lock is held, so it lives; as it has started what started us, and is no
-//!    interactive run, it has the lock;
+//! 1. its latch beside *this* lock is held, so it lives, and held whole, so it takes turns on this lock
+//!    and does not only use the login there ([`crate::lock::latch::Part`]); as it has started what
+//!    started us, it has the lock;
 //! 2. its monitor is our parent or above it. Whatever a run starts stays below its monitor, a
 //!    subreaper, also when what was in between has ended. So a true nested run is never taken for a
 //!    stranger, which would wait for itself.
@@ -20,8 +21,8 @@ use std::path::Path;
 use super::claims::ancestors;
 use crate::core::note::Note;
 use crate::lock::folders::claims_folder;
-use crate::lock::listing::{lives, lookup};
-use crate::lock::record::{Kind, Origin, Record, State};
+use crate::lock::listing::{lookup, takes_turns};
+use crate::lock::record::{Origin, Record, State};
 use crate::sys::proc;
 
 /// What we are to a run that the environment names.
@@ -62,11 +63,10 @@ pub fn passes(lock: &Path, notes: &mut Vec<Note>) -> bool {
 }
 
 fn standing(folder: &Path, run_id: &str) -> Standing {
-    if !lives(folder, run_id) {
+    if !takes_turns(folder, run_id) {
         return Standing::Nothing;
     }
     match lookup(folder, run_id) {
-        Some(record) if record.kind == Kind::Interactive => Standing::Nothing,
         Some(record) if is_above(&record) == Some(false) => Standing::Stranger,
         _ => Standing::Part,
     }

@@ -12,11 +12,12 @@ use super::guard::{self, Watched};
 use super::message::{Progress, send};
 use super::monitor::{self, End, Setup};
 use super::{nested, report, secrets};
-use crate::config::plan::{Kind, LockPlan, RunPlan};
+use crate::config::plan::{Kind, LockPlan, RunPlan, SharedMount};
 use crate::core::note::Note;
 use crate::core::outcome::{Outcome, Reason};
 use crate::exit;
-use crate::journal::{Context, Journal, Speaker, Verbosity};
+use crate::journal::route;
+use crate::journal::{Context, Format, Journal, Speaker, Verbosity};
 use crate::lock::placement::{self, Severity};
 use crate::lock::shared::SharedLock;
 use crate::sys::fd::Wire;
@@ -80,44 +81,50 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         unsure,
     };
     let mut opened: Option<Arc<Dirs>> = None;
+    let mut orders = Vec::new();
     loop {
         // Those that an earlier monitor took are still ours: the latches are open here, too.
         let dirs = match opened.take().filter(|dirs| dirs.are_current()) {
             Some(dirs) => dirs,
-            None => Arc::new(open_dirs(owner, caller)?),
+            None => Arc::new(open_dirs(owner, caller, &mut notes)?),
         };
         opened = Some(Arc::clone(&dirs));
         let lock = needed.map(open).transpose()?.map(Arc::new);
         let claims = Claims::open(owner, caller.runtime.as_deref(), &mut notes);
         let held = lock.clone();
         let first_notes = std::mem::take(&mut notes);
-        let watched = guard::watch(caller.init.as_ref(), caller.init_lost_within, |wire| {
-            let setup = Setup {
-                plan,
-                run_id: &caller.run_id,
-                container: caller.container(),
-                lock,
-                dirs,
-                unsure,
-                claims,
-                guard: Some(wire),
-                init: caller.init.as_ref(),
-                session,
-                job_control,
-                hup_stops: caller.init.is_none(),
-                namespace: false,
-                started_in: caller.started_in.clone(),
-                queued_at,
-                secrets: Arc::clone(&caller.context.secrets),
-                journal: caller.journal(),
-                first_notes,
-            };
-            match monitor::live(setup) {
-                Ok(End::Ended(outcome)) => outcome.code,
-                Ok(End::StartOver) => exit::OK,
-                Err(_) => exit::FAILED,
-            }
-        });
+        let watched = guard::watch(
+            caller.init.as_ref(),
+            caller.init_lost_within,
+            &mut orders,
+            |wire| {
+                let setup = Setup {
+                    plan,
+                    run_id: &caller.run_id,
+                    container: caller.container(),
+                    lock,
+                    dirs,
+                    unsure,
+                    claims,
+                    guard: Some(wire),
+                    init: caller.init.as_ref(),
+                    session,
+                    job_control,
+                    hup_stops: caller.init.is_none(),
+                    namespace: false,
+                    started_in: caller.started_in.clone(),
+                    queued_at,
+                    secrets: Arc::clone(&caller.context.secrets),
+                    journal: caller.journal(),
+                    first_notes,
+                };
+                match monitor::live(setup) {
+                    Ok(End::Ended(outcome)) => outcome.code,
+                    Ok(End::StartOver) => exit::OK,
+                    Err(_) => exit::FAILED,
+                }
+            },
+        );
         match watched {
             Ok(Watched::StartOver) => {}
             Ok(Watched::Ended(outcome)) => {
@@ -135,7 +142,7 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                 claims::clear(owner, caller.runtime.as_deref());
                 let journal = caller.journal();
                 journal.note(Note::GuardCleaned { reaped });
-                journal.flush(FLUSH);
+                journal.finish(FLUSH);
                 return Ok(ended(plan, caller, lost()));
             }
             Err(error) => {
@@ -215,6 +222,7 @@ impl Caller {
                 class: Some(plan.class.clone()),
                 run_id: Some(run_id.clone()),
                 speaker: Speaker::Run,
+                format: route::format(Format::Text),
                 secrets: secrets::of([plan]),
             },
             run_id,
@@ -253,11 +261,25 @@ fn place(lock: &LockPlan, notes: &mut Vec<Note>) -> Result<bool, Refused> {
     Ok(verdict.is_unsure)
 }
 
-fn open_dirs(owner: Owner<'_>, caller: &Caller) -> Result<Dirs, Refused> {
-    Dirs::open(owner, caller.started_in.as_deref()).map_err(|error| Refused {
+/// Opens the directories' locks. One on a container's own file system is as private as the directory.
+fn open_dirs(owner: Owner<'_>, caller: &Caller, notes: &mut Vec<Note>) -> Result<Dirs, Refused> {
+    let dirs = Dirs::open(owner, caller.started_in.as_deref()).map_err(|error| Refused {
         code: error.code(),
         text: error.to_string(),
-    })
+    })?;
+    for lock in dirs.locks() {
+        let verdict = placement::check(&lock.latch_path(), SharedMount::Auto);
+        if verdict.is_ok_and(|verdict| verdict.is_unsure) {
+            notes.push(Note::Placement {
+                lock: lock.dir().to_owned(),
+                text: "nobody can know whether a lock on this file system keeps two containers \
+                       apart; a copy on a local disk, bind-mounted, would"
+                    .to_owned(),
+                warning: true,
+            });
+        }
+    }
+    Ok(dirs)
 }
 
 fn open(lock: &LockPlan) -> Result<SharedLock, Refused> {

@@ -6,6 +6,11 @@
 //! and the process exits 125. Without this, a PID 1 that faults takes the whole namespace down with
 //! SIGKILL in the same instant, and a panic that aborts ends as 139, as the kernel ignores SIGABRT for
 //! init.
+//!
+//! A panic in any other thread than the first ends nothing: each of them does one thing that may take
+//! for ever anyhow (the log thread in a write, a waiter for a latch), so it stands still where it is,
+//! and the process goes on without it. Two threads that ended the process, one by the order of its
+//! loop and one in here, would take each other's children and descriptors.
 
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -47,13 +52,28 @@ pub fn arm(within: u32) {
         let place = info
             .location()
             .map_or(("?", 0), |place| (place.file(), place.line()));
-        let text = format!(
-            "lockkeeper: internal error at {}:{}: ending in order\n",
-            place.0, place.1
-        );
+        let first = is_first_thread();
+        let then = if first {
+            "ending in order"
+        } else {
+            "going on without this thread"
+        };
+        let (file, line) = place;
+        let text = format!("lockkeeper: internal error at {file}:{line}: {then}\n");
         write_stderr(text.as_bytes());
-        end_in_order();
+        if first {
+            end_in_order();
+        }
+        loop {
+            std::thread::park();
+        }
     }));
+}
+
+/// The first thread's number is the process's (gettid(2)).
+fn is_first_thread() -> bool {
+    // SAFETY: takes nothing.
+    unsafe { libc::gettid() == libc::getpid() }
 }
 
 extern "C" fn fault(_signo: libc::c_int) {

@@ -1,7 +1,7 @@
 //! fork and exec of a job: it gets the mask and the dispositions that we were started with, and a
 //! failure between fork and exec comes back as a step and an error number.
 //!
-//! Everything that allocates is made before the fork; the child ([`launch`]) calls nothing but the
+//! Everything that allocates is made before the fork; the child (`launch`) calls nothing but the
 //! kernel. The child's signals are blocked until the instant before execve, so none is lost on the
 //! way. Only the main thread may spawn: a parent-death signal follows the thread that forked
 //! (prctl(2)).

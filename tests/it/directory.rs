@@ -132,6 +132,16 @@ fn a_locked_directory_refuses_the_next_run_with_75_and_says_who_has_it() {
 }
 
 #[test]
+fn a_refusal_names_who_works_in_the_directory() {
+    let copy = Copy::new();
+    let run = copy.begun("", "chdir DIR/w , mark PAGE 1");
+    let command = child_of(child_of(run.pid()));
+    let (_, told) = copy.refused("");
+    let named = format!("1 process works inside: {command} (puppet)");
+    assert!(told.contains(&named), "{told}");
+}
+
+#[test]
 fn a_run_that_waits_gets_the_directory_when_the_last_process_before_it_has_gone() {
     let copy = Copy::new();
     let mut first = copy.begun("--grace 100ms", STAYS);
@@ -168,6 +178,10 @@ fn a_wait_for_a_directory_that_is_over_ends_with_75() {
     let mut run = copy.begun("", "mark PAGE 1");
     let (code, told) = copy.refused("--wait 300ms");
     assert_eq!(code, Some(75));
+    assert!(
+        told.contains("ms in vain: ") && told.contains("waited 3"),
+        "{told}"
+    );
     assert!(told.contains("job \"puppet\""), "{told}");
     signal(run.pid(), SIGINT);
     ended(&mut run);
@@ -483,6 +497,9 @@ fn a_latch_that_is_cleared_away_under_a_run_is_told() {
     let file = fs::File::create(&errors).unwrap();
     let mut run = child::start(command.stderr(file));
     assert_eq!(run.line().as_deref(), Some("begun"));
+    until("nobody writes there any more", || {
+        record(&copy.dir()).is_some_and(|there| there.state == Some(State::Running))
+    });
     fs::remove_dir_all(copy.dir().join(".runtime")).unwrap();
     signal(run.pid(), SIGTERM);
     ended(&mut run);
@@ -508,4 +525,112 @@ fn a_directory_may_be_named_by_a_relative_path() {
     let told = child::read(&mut command);
     let there = DirRecord::parse(told.as_bytes()).unwrap();
     assert_eq!(there.cwd.as_deref(), place.to_str());
+}
+
+#[test]
+fn a_run_waits_for_one_above_that_covers_its_directory_and_for_one_below() {
+    let copy = Copy::new();
+    fs::create_dir(copy.dir().join("below")).unwrap();
+    let config = copy.scene.config(
+        "[jobs.upper]
+        class = \"batch\"
+        dir = \"DIR/w\"
+        dir_lock = true
+        subtree = true
+        script = mark PAGE 1 , out begun , wait TERM
+        [jobs.lower]
+        class = \"batch\"
+        dir = \"DIR/w/below\"
+        dir_lock = true
+        script = mark PAGE 2 , out begun , wait TERM",
+    );
+    let run = |job: &str| {
+        let mut command = Command::new(bin::lockkeeper());
+        child::bare(&mut command)
+            .args(["run", "-c"])
+            .arg(&config)
+            .arg(job);
+        child::start(&mut command)
+    };
+    let below = copy.dir().join("below");
+    for (first, second, held) in [
+        ("upper", "lower", copy.dir()),
+        ("lower", "upper", below.clone()),
+    ] {
+        let mut first = run(first);
+        assert_eq!(first.line().as_deref(), Some("begun"));
+        let mut second = run(second);
+        until("it waits", || waiters(&latch(&held)) == 1);
+        signal(first.pid(), SIGTERM);
+        ended(&mut first);
+        assert_eq!(second.line().as_deref(), Some("begun"));
+        signal(second.pid(), SIGTERM);
+        ended(&mut second);
+    }
+    assert!(record(&below).is_none() && record(&copy.dir()).is_none());
+    assert_eq!(copy.scene.page.overlaps().1, []);
+    copy.scene.assert_empty();
+}
+
+#[test]
+fn a_wait_for_one_below_that_is_over_leaves_no_record() {
+    let copy = Copy::new();
+    let below = copy.dir().join("below");
+    fs::create_dir(&below).unwrap();
+    let config = copy.scene.config(
+        "[jobs.upper]
+        class = \"batch\"
+        dir = \"DIR/w\"
+        dir_lock = true
+        subtree = true
+        wait = \"300ms\"
+        script = mark PAGE 1",
+    );
+    let held = manual::hold(&below, "anna", None).unwrap();
+    let mut command = Command::new(bin::lockkeeper());
+    child::bare(&mut command).args(["run", "-c"]).arg(config);
+    let told = output(command.arg("upper"));
+    assert_eq!(told.status.code(), Some(75));
+    let told = text(&told.stderr);
+    assert!(told.contains("its lock would cover"), "{told}");
+    assert!(told.contains("anna holds it by hand"), "{told}");
+    assert!(record(&copy.dir()).is_none());
+    assert_eq!(
+        record(&below),
+        Some(DirRecord {
+            token: record(&below).unwrap().token,
+            ..held
+        })
+    );
+}
+
+#[test]
+fn a_dead_monitor_leaves_no_record() {
+    let copy = Copy::new();
+    let mut run = copy.begun("", "mark PAGE 1");
+    signal(child_of(run.pid()), SIGKILL);
+    assert_eq!(ended(&mut run).code(), Some(125));
+    copy.assert_free();
+}
+
+#[test]
+fn a_directory_where_nobody_can_know_what_a_lock_is_worth_is_named() {
+    need!("root", "bindfs", "fuse");
+    let copy = Copy::new();
+    let mount = Dir::new();
+    let script = "\"$LOCKKEEPER\" run --dir-lock \"$DIR\" -- echo begun 2>&1";
+    let mut inside = Ns::root()
+        .shell(&format!(
+            "bindfs '{}' '{}'",
+            copy.dir().display(),
+            mount.display()
+        ))
+        .env("LOCKKEEPER", &bin::lockkeeper().display().to_string())
+        .env("DIR", &mount.display().to_string())
+        .start(Path::new("/bin/sh"), &["-c", script]);
+    let told: Vec<String> = std::iter::from_fn(|| inside.process.line()).collect();
+    ended(&mut inside.process);
+    let told = told.join("\n");
+    assert!(told.contains("nobody can know whether a lock"), "{told}");
+    assert!(told.contains("begun"), "{told}");
 }

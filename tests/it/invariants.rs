@@ -3,6 +3,7 @@
 //!
 //! | file | invariant |
 //! | --- | --- |
+//! | `doubt` | nothing is removed that may be somebody's |
 //! | `exclusive` | never two batch runs of one lock at once |
 //! | `interactive` | an interactive run never opens, waits for or holds a shared lock |
 //! | `held` | a lock is held until the last process of the tree is gone |
@@ -12,6 +13,7 @@
 //! | `status` | the command's own status comes back unchanged |
 //! | `replay` | the policy of a run is a function of its events and their times |
 
+mod doubt;
 mod exclusive;
 mod held;
 mod interactive;

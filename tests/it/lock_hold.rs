@@ -116,6 +116,16 @@ fn what_cannot_be_looked_at_is_said_with_the_way_out() {
         assert!(got.starts_with("lockkeeper: cannot look at \""), "{got}");
         assert!(got.trim_end().ends_with(said), "{got}");
     }
+    copies.gastown("a/w", NOBODY);
+    let mut few = Command::new("sh");
+    let line = "ulimit -n 4; exec \"$0\" lock list \"$1\"";
+    bare(&mut few)
+        .args(["-c", line])
+        .arg(lockkeeper())
+        .arg(&*copies.root);
+    let few = output(&mut few);
+    assert_eq!(few.status.code(), Some(1), "{few:?}");
+    assert!(text(&few.stdout).contains("(ulimit -n)"), "{few:?}");
     for args in ["hold ROOT/file --reason test", "release ROOT/file"] {
         let output = copies.lock(args);
         let got = text(&output.stderr);

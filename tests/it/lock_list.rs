@@ -7,6 +7,7 @@ use std::os::unix::net::UnixListener;
 use std::process::Command;
 
 use lockkeeper::lock::dir::record::DirRecord;
+use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use serde_json::Value;
@@ -16,7 +17,8 @@ use crate::support::child::{self, bare, output, text};
 use crate::support::copies::{Copies, NOBODY, gastown, json};
 use crate::support::need::need;
 use crate::support::pty::Pty;
-use crate::support::scene::Scene;
+use crate::support::scene::{Scene, waits_in};
+use crate::support::wait::until;
 
 #[test]
 fn a_tree_without_locks_is_clean() {
@@ -27,6 +29,20 @@ fn a_tree_without_locks_is_clean() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let said = text(&output.stdout);
     assert!(said.starts_with("0 locks below \""), "{said}");
+}
+
+#[test]
+fn roots_that_overlap_show_each_lock_once_and_a_skipped_root_is_looked_into() {
+    let copies = Copies::new();
+    copies.gastown("a/target/w", NOBODY);
+    copies.gastown("a/mine", NOBODY);
+    let count = |args: &str| json(&copies.lock(args))["locks"].as_array().unwrap().len();
+    assert_eq!(count("list --json ROOT"), 1);
+    assert_eq!(count("list --json ROOT ROOT/a ROOT/a/../a"), 1);
+    assert_eq!(count("list --json ROOT ROOT/a/target"), 2);
+    assert_eq!(count("list --json --no-skip ROOT"), 2);
+    assert_eq!(count("list --json --skip mine ROOT"), 0);
+    assert_eq!(count("list --json --no-skip --skip mine ROOT"), 1);
 }
 
 #[test]
@@ -478,7 +494,7 @@ fn show_tells_of_a_shared_lock_who_holds_it_and_who_waits() {
     let scene = Scene::new();
     let _holder = scene.begun("", "out begun , hang");
     let waiter = scene.run("", "hang");
-    crate::support::wait::until("somebody waits", || scene.waiting() == 1);
+    until("somebody waits", || scene.waiting() == 1);
     let show = |args: &[&str]| {
         let mut command = Command::new(lockkeeper());
         output(
@@ -516,16 +532,50 @@ fn a_list_ends_as_others_do_when_it_is_interrupted_or_its_reader_has_gone() {
         output.status.success() && output.stderr.is_empty(),
         "{output:?}"
     );
-    // Stopped before it begins, interrupted, continued: the interrupt ends it.
-    let script = "kill -STOP $$; exec \"$0\" lock list /";
-    let mut command = Command::new("sh");
-    bare(&mut command).args(["-c", script]).arg(lockkeeper());
-    let mut list = child::start(&mut command);
-    crate::support::wait::until("it stopped", || {
-        fs::read_to_string(format!("/proc/{}/stat", list.pid()))
-            .is_ok_and(|stat| stat.contains(") T "))
-    });
-    child::signal(list.pid(), nix::sys::signal::Signal::SIGINT);
-    child::signal(list.pid(), nix::sys::signal::Signal::SIGCONT);
+    // More than a pipe holds, and nobody reads it.
+    for name in 0..600 {
+        copies.write(&format!("{name}"), "{");
+    }
+    let mut list = child::start(&mut copies.command("list --json ROOT"));
+    let pid = list.pid();
+    until("it waits for its reader", || waits_in(pid, libc::SYS_write));
+    child::signal(pid, Signal::SIGINT);
     assert_eq!(list.wait().signal(), Some(2));
+}
+
+#[test]
+fn no_file_costs_a_system_call() {
+    need!("strace");
+    let copies = Copies::new();
+    for dir in 0..10 {
+        copies.copy(&format!("d{dir}"));
+    }
+    let calls = || {
+        let log = copies.home().join("calls");
+        let mut command = Command::new("strace");
+        bare(&mut command)
+            .args([
+                "-f",
+                "-qq",
+                "-e",
+                "trace=%file,close,fstat,getdents64",
+                "-o",
+            ])
+            .arg(&log)
+            .arg(lockkeeper())
+            .args(["lock", "list"])
+            .arg(&*copies.root)
+            .env("HOME", copies.home());
+        assert!(output(&mut command).status.success());
+        let log = fs::read_to_string(log).unwrap();
+        let of_threads = |line: &&str| !line.contains("resumed>") && !line.contains("+++");
+        log.lines().filter(of_threads).count()
+    };
+    let without = calls();
+    for dir in 0..10 {
+        for file in 0..100 {
+            fs::write(copies.root.join(format!("d{dir}/{file}")), "").unwrap();
+        }
+    }
+    assert_eq!(calls(), without);
 }

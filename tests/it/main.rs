@@ -22,6 +22,7 @@ mod directory;
 mod early;
 mod foreign;
 mod invariants;
+mod journal;
 mod lock_clean;
 mod lock_hold;
 mod lock_list;

@@ -96,6 +96,46 @@ fn who_has_the_environment_of_a_living_run_and_is_no_part_of_it_waits_for_the_lo
     drop(holder);
 }
 
+/// A run of class `login`, whose login's lock somebody else holds, and in it at once a run on that lock.
+#[track_caller]
+fn does_not_pass(class: &str) {
+    let scene = Scene::new();
+    let config = scene.config(&format!(
+        "[classes.login]\n{class}\nidentity = \"DIR\"\n\
+         [locks.other]\npath = \"DIR/other.lock\"\n\
+         [jobs.outer]\nclass = \"login\"\n\
+         command = [\"{}\", \"run\", \"--lock\", \"LOCK\", \"--wait\", \"0s\", \"--\", \"echo\", \"inside\"]",
+        bin::lockkeeper().display()
+    ));
+    let held = scene.hold();
+    // As quick as can be: its record may not be there yet.
+    for _ in 0..50 {
+        let mut outer = Command::new(bin::lockkeeper());
+        bare(&mut outer)
+            .args(["run", "-c"])
+            .arg(&config)
+            .arg("outer");
+        let output = output(&mut outer);
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(
+            (output.status.code(), out.as_str()),
+            (Some(75), ""),
+            "{err}"
+        );
+    }
+    drop(held);
+}
+
+#[test]
+fn in_a_run_that_takes_another_lock_and_uses_the_same_login_a_run_waits_for_the_lock() {
+    does_not_pass("kind = \"batch\"\nlock = \"other\"");
+}
+
+#[test]
+fn in_an_interactive_run_of_the_same_login_a_run_waits_for_the_lock() {
+    does_not_pass("kind = \"interactive\"");
+}
+
 #[test]
 fn where_nobody_can_tell_who_is_above_a_nested_run_passes() {
     need!("root");

@@ -4,7 +4,7 @@
 //! against the sweep, `agent` the real agent.
 
 mod agent;
-mod desk;
+pub(crate) mod desk;
 mod peers;
 
 use std::fs;
@@ -49,8 +49,7 @@ fn where_nobody_else_uses_the_login_it_goes_at_once() {
 #[test]
 fn an_interactive_run_on_the_same_login_is_somebody_else() {
     let desk = Desk::new("exclusive = true\nrefresh = \"300ms\"", LEAVES);
-    let mut chat = desk.start_job("chat");
-    assert_eq!(chat.line().as_deref(), Some("begun"));
+    let chat = desk.chat();
     let told = desk.run();
     assert!(told.contains("no sign of life for 300ms"), "{told}");
     assert_eq!(desk.lock_dirs(), [""; 0]);
@@ -102,10 +101,7 @@ fn one_that_was_there_before_stays_while_it_is_young() {
         desk.touch_ahead(".oauth_refresh.lock", Duration::from_millis(1005));
         desk.make(".claude.json.lock");
         desk.touch(".claude.json.lock", Duration::from_secs(40));
-        let chat = chat.then(|| desk.start_job("chat"));
-        until("it uses the login", || {
-            desk.users() == usize::from(chat.is_some())
-        });
+        let chat = chat.then(|| desk.chat());
         let told = desk.run();
         assert!(!told.contains("removed"), "{told}");
         let both = [".claude.json.lock", ".oauth_refresh.lock"];

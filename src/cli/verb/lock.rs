@@ -51,7 +51,7 @@ fn tell(
     args: &LockArgs,
     report: Option<OwnedFd>,
     json: &Value,
-    text: impl FnOnce() -> String,
+    text: &mut dyn FnMut() -> String,
 ) -> Result<(), Refused> {
     let json = escaped(json);
     if let Some(report) = report {

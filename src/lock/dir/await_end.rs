@@ -10,7 +10,8 @@ use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 use super::conflict::{DirError, Doing};
-use super::place::{Place, Stamp};
+use super::place::Place;
+use super::stat::Stamp;
 use crate::lock::latch;
 use crate::sys::pidfd::PidFd;
 use crate::sys::poll;

@@ -22,14 +22,14 @@
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
 use super::await_end::Until;
 use super::conflict::{Conflict, DirError, Doing, Kind};
 use super::judge::{Here, Life, judge};
-use super::place::{Found, Place};
+use super::place::{Found, LATCH, Place};
 use super::record::DirRecord;
 use super::sessions::Sessions;
 use super::{step, subtree};
@@ -181,13 +181,13 @@ impl DirLock {
     /// # Errors
     /// The record is left, and dead: the next taker takes it over.
     pub fn release(&self) -> Result<(), DirError> {
-        let removed = self
-            .place
-            .coordinate()
-            .and_then(|_coordination| match self.place.read() {
+        let removed = self.place.coordinate().and_then(|_coordination| {
+            self.place.remove_temporary(&self.token);
+            match self.place.read() {
                 Found::Record(there, _) if self.is_own(&there) => self.place.remove_record(),
                 _ => Ok(()),
-            });
+            }
+        });
         let _ = latch::unlock(&self.latch);
         removed
     }
@@ -200,6 +200,11 @@ impl DirLock {
     /// The directory, by its real path.
     pub fn dir(&self) -> &Path {
         self.place.dir()
+    }
+
+    /// The latch, by its path.
+    pub fn latch_path(&self) -> PathBuf {
+        self.place.folder_path().join(LATCH)
     }
 
     /// Device and inode of the directory.

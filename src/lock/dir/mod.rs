@@ -1,5 +1,10 @@
 //! Directory locks: one agent per working copy, and what killed agents leave behind.
 //!
+//! The lock lies in the directory itself, so that all who mount it share it: a latch, which the
+//! kernel frees when its holder dies, and a record beside it, for people and other tools. Both
+//! are judged from here: ours by the latch alone, a person's by its mark, another tool's by what the
+//! record says. Only the provably dead are taken over or cleared away.
+//!
 //! | file | what is in it |
 //! | --- | --- |
 //! | [`claim`] | the lock itself: taken, kept up to date, released, taken over from the dead |
@@ -26,4 +31,7 @@ pub mod record;
 pub mod sessions;
 pub mod subtree;
 
+mod coordination;
+mod owner;
+mod stat;
 mod step;

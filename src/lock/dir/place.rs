@@ -14,29 +14,30 @@
 //! Invariants:
 //! - Nothing here is followed through a symbolic link, waited for, or inherited by a command.
 //! - Whoever may write the directory may lock it: what we make has the directory's own permissions,
-//!   and its owner where we are root, so that several users of one working copy exclude each other.
+//!   and root makes it *as the directory's owner* (`owner`), so that several users of one
+//!   working copy exclude each other, and nothing that its owner lays there becomes his through us.
 //! - The record is written beside its name, forced to the disk and renamed: a reader, and whoever
 //!   starts after a power cut, sees a whole record or none.
 
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
-use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, geteuid, unlinkat};
+use nix::sys::stat::{FileStat, Mode, fchmod, fstat, fstatat, mkdirat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::conflict::{DirError, Doing};
+use super::owner::Owner;
 use super::record::{Corrupt, DirRecord};
+use super::stat::{Stamp, identity, is_regular, kind, stamp};
 use super::step;
 use crate::lock::claim::FLAGS;
 use crate::lock::latch;
-use crate::sys::{clock, poll};
 
 /// The folder of all this, in the directory.
 pub const FOLDER: &str = ".runtime";
@@ -44,8 +45,6 @@ pub const FOLDER: &str = ".runtime";
 pub const RECORD: &str = "agent.lock";
 /// The latch's name in it.
 pub const LATCH: &str = "agent.latch";
-/// What gastown's tools lock while they read and write the record.
-const COORDINATION: &str = "agent.lock.flock";
 const IGNORE: &str = ".gitignore";
 /// Before the token, in the name of a record that is being written.
 const TEMPORARY: &str = ".agent.lock.";
@@ -56,9 +55,6 @@ const TOKEN_LENGTH: usize = 32;
 const MAX_ENTRIES: usize = 4096;
 /// How often somebody makes and removes a file while we open it, before we give up.
 const ROUNDS: u32 = 16;
-/// How long others may keep the record to themselves, who need microseconds for it: ten waits, each
-/// twice as long as the one before.
-const COORDINATION_WAITS: u32 = 10;
 
 /// An open place.
 #[derive(Debug)]
@@ -67,9 +63,9 @@ pub struct Place {
     dir: PathBuf,
     directory: OwnedFd,
     folder: OwnedFd,
-    /// What new files are made with: the directory's permissions and owner.
+    /// The permissions that new files get.
     mode: Mode,
-    owner: Option<(Uid, Gid)>,
+    owner: Owner,
 }
 
 /// What lies at the record's name.
@@ -86,19 +82,6 @@ pub enum Found {
     /// It may not be opened.
     Closed(Errno),
 }
-
-/// Which file a record was read from, and which writing of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp {
-    device: u64,
-    inode: u64,
-    size: i64,
-    modified: (i64, i64),
-}
-
-/// The record is ours to read and write as long as this lives.
-#[derive(Debug)]
-pub(in crate::lock) struct Coordination(#[expect(dead_code, reason = "held open")] File);
 
 impl Place {
     /// Opens the place of `dir`, and makes the folder where it is missing.
@@ -121,10 +104,9 @@ impl Place {
             .map_err(|errno| failed(Doing::Finding, errno))?;
         let stat = fstat(&directory).map_err(|errno| failed(Doing::Finding, errno))?;
         let mode = Mode::from_bits_truncate(stat.st_mode);
-        let owner = (geteuid().is_root() && stat.st_uid != 0)
-            .then(|| (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid)));
+        let owner = Owner::of(&stat);
         let folder = match (open_folder(&directory), make) {
-            (Err(Errno::ENOENT), true) => make_folder(&directory, mode, owner),
+            (Err(Errno::ENOENT), true) => make_folder(&directory, mode, &owner),
             (answer, _) => answer,
         };
         let folder = folder.map_err(|errno| failed(Doing::Folder, errno))?;
@@ -213,46 +195,6 @@ impl Place {
         there.ok().as_ref().map(stamp)
     }
 
-    /// Has the record to ourselves, as gastown's tools have it (its `internal/lock/lock.go`): flock(2)
-    /// on a file of its own. Not awaited in the kernel's queue but tried, at most for a second: those
-    /// who follow the protocol need microseconds, and one that does not must not hold us for ever.
-    pub(in crate::lock) fn coordinate(&self) -> Result<Coordination, DirError> {
-        let file = self.open_coordination()?;
-        for wait in 0..=COORDINATION_WAITS {
-            match fs2::FileExt::try_lock_exclusive(&file) {
-                Ok(()) => return Ok(Coordination(file)),
-                Err(error) => match errno_of(&error) {
-                    Errno::EWOULDBLOCK if wait < COORDINATION_WAITS => {
-                        let pause = Duration::from_millis(1 << wait);
-                        poll::wait([], Some(clock::now() + pause));
-                    }
-                    Errno::EINTR => {}
-                    errno => return Err(self.error(Doing::Coordination, errno)),
-                },
-            }
-        }
-        Err(self.error(Doing::Coordination, Errno::EWOULDBLOCK))
-    }
-
-    /// Waits in the kernel until the record is ours to write, without a limit: for a thread of its
-    /// own.
-    pub(super) fn await_coordination(&self) -> Result<(), DirError> {
-        let file = self.open_coordination()?;
-        loop {
-            match fs2::FileExt::lock_exclusive(&file).map_err(|error| errno_of(&error)) {
-                Ok(()) => return Ok(()),
-                Err(Errno::EINTR) => {}
-                Err(errno) => return Err(self.error(Doing::Coordination, errno)),
-            }
-        }
-    }
-
-    fn open_coordination(&self) -> Result<File, DirError> {
-        self.open_or_create(COORDINATION)
-            .map(File::from)
-            .map_err(|errno| self.error(Doing::Coordination, errno))
-    }
-
     /// Writes `record`, which bears `token`, as a whole. Under [`Place::coordinate`].
     pub(super) fn write(&self, record: &DirRecord, token: &str) -> Result<(), DirError> {
         let temporary = temporary(token);
@@ -273,11 +215,8 @@ impl Place {
     }
 
     fn write_new(&self, name: &str, text: &[u8]) -> Result<(), Errno> {
-        let flags = FLAGS | OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
         step::point();
-        let fd = openat(&self.folder, name, flags, self.mode)?;
-        self.adapt(&fd);
-        let mut file = File::from(fd);
+        let mut file = File::from(self.create(name, FLAGS | OFlag::O_WRONLY)?);
         step::point();
         let written = file.write_all(text).and_then(|()| {
             step::point();
@@ -292,6 +231,11 @@ impl Place {
         let removed = self.remove(RECORD);
         step::point();
         removed.map_err(|errno| self.error(Doing::Removing, errno))
+    }
+
+    /// Removes what the holder of this token left half written, as a monitor whose guard releases now.
+    pub(super) fn remove_temporary(&self, token: &str) {
+        let _ = self.remove(temporary(token));
     }
 
     /// Removes what takers left who died while they wrote. Only for who holds the latch, and under
@@ -332,14 +276,13 @@ impl Place {
 
     /// Opens without `O_CREAT` first: `fs.protected_regular` refuses it on a file of another user in
     /// a sticky folder, even to root (`proc_sys_fs(5)`).
-    fn open_or_create(&self, name: &str) -> Result<OwnedFd, Errno> {
+    pub(super) fn open_or_create(&self, name: &str) -> Result<OwnedFd, Errno> {
         let flags = FLAGS | OFlag::O_RDWR;
         for _ in 0..ROUNDS {
             let opened = match openat(&self.folder, name, flags, Mode::empty()) {
                 Err(Errno::ENOENT) => {
                     step::point();
-                    let create = flags | OFlag::O_CREAT | OFlag::O_EXCL;
-                    openat(&self.folder, name, create, self.mode)
+                    self.create(name, flags)
                 }
                 other => other,
             };
@@ -360,23 +303,25 @@ impl Place {
         Err(Errno::EBUSY)
     }
 
-    /// Its maker may have been killed before it was for all, or never have meant it to be.
-    fn mend(&self, fd: &OwnedFd, stat: &FileStat) {
-        let ours = geteuid().is_root() || geteuid().as_raw() == stat.st_uid;
-        let narrow = stat.st_mode & self.mode.bits() != self.mode.bits();
-        let foreign = self.owner.is_some() && stat.st_uid == 0;
-        if ours && (narrow || foreign) {
+    /// Makes a file that was not there, with the permissions that the umask would cut.
+    fn create(&self, name: &str, flags: OFlag) -> Result<OwnedFd, Errno> {
+        let flags = flags | OFlag::O_CREAT | OFlag::O_EXCL;
+        self.owner.act(|| {
+            let fd = openat(&self.folder, name, flags, self.mode)?;
             step::point();
-            self.adapt(fd);
-        }
+            let _ = fchmod(&fd, self.mode);
+            Ok(fd)
+        })
     }
 
-    /// Gives a new file the directory's permissions, which the umask cut, and its owner. Where the
-    /// file system knows neither, others get in anyway.
-    fn adapt(&self, fd: impl AsFd) {
-        let _ = fchmod(&fd, self.mode);
-        if let Some((user, group)) = self.owner {
-            let _ = fchown(&fd, Some(user), Some(group));
+    /// Its maker may have been killed before it was for all. Only an empty file of one name is ours to
+    /// open to others: whoever may write here may have laid another one in its place.
+    fn mend(&self, fd: &OwnedFd, stat: &FileStat) {
+        let narrow = stat.st_mode & self.mode.bits() != self.mode.bits();
+        let empty = stat.st_size == 0 && stat.st_nlink == 1;
+        if narrow && empty && self.owner.is(stat.st_uid) {
+            step::point();
+            let _ = self.owner.act(|| fchmod(fd, self.mode));
         }
     }
 
@@ -390,22 +335,17 @@ fn open_folder(directory: &OwnedFd) -> Result<OwnedFd, Errno> {
     openat(directory, FOLDER, flags, Mode::empty())
 }
 
-fn make_folder(
-    directory: &OwnedFd,
-    mode: Mode,
-    owner: Option<(Uid, Gid)>,
-) -> Result<OwnedFd, Errno> {
+fn make_folder(directory: &OwnedFd, mode: Mode, owner: &Owner) -> Result<OwnedFd, Errno> {
     step::point();
-    match mkdirat(directory, FOLDER, mode | Mode::S_IRWXU) {
-        Ok(()) => {
-            step::point();
-            let folder = open_folder(directory)?;
-            let _ = fchmod(&folder, mode | Mode::S_IRWXU);
-            if let Some((user, group)) = owner {
-                let _ = fchown(&folder, Some(user), Some(group));
-            }
-            Ok(folder)
-        }
+    let answer = owner.act(|| {
+        mkdirat(directory, FOLDER, mode | Mode::S_IRWXU)?;
+        step::point();
+        let folder = open_folder(directory)?;
+        let _ = fchmod(&folder, mode | Mode::S_IRWXU);
+        Ok(folder)
+    });
+    match answer {
+        Ok(folder) => Ok(folder),
         Err(Errno::EEXIST) => open_folder(directory),
         Err(errno) => Err(errno),
     }
@@ -419,44 +359,6 @@ fn is_temporary(name: &OsStr) -> bool {
     let token = name.as_bytes().strip_prefix(TEMPORARY.as_bytes());
     token
         .is_some_and(|token| token.len() == TOKEN_LENGTH && token.iter().all(u8::is_ascii_hexdigit))
-}
-
-fn is_regular(stat: &FileStat) -> bool {
-    kind(stat).is_none()
-}
-
-/// What a thing is that is no regular file.
-fn kind(stat: &FileStat) -> Option<&'static str> {
-    match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
-        SFlag::S_IFREG => None,
-        SFlag::S_IFLNK => Some("a symbolic link"),
-        SFlag::S_IFDIR => Some("a folder"),
-        SFlag::S_IFIFO => Some("a FIFO"),
-        SFlag::S_IFSOCK => Some("a socket"),
-        _ => Some("a device"),
-    }
-}
-
-#[expect(
-    clippy::useless_conversion,
-    reason = "the widths of these numbers differ between architectures"
-)]
-fn identity(stat: &FileStat) -> (u64, u64) {
-    (u64::from(stat.st_dev), u64::from(stat.st_ino))
-}
-
-#[expect(
-    clippy::useless_conversion,
-    reason = "the widths of these numbers differ between architectures"
-)]
-fn stamp(stat: &FileStat) -> Stamp {
-    let (device, inode) = identity(stat);
-    Stamp {
-        device,
-        inode,
-        size: i64::from(stat.st_size),
-        modified: (i64::from(stat.st_mtime), i64::from(stat.st_mtime_nsec)),
-    }
 }
 
 pub(super) fn errno_of(error: &io::Error) -> Errno {

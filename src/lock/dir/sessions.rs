@@ -9,7 +9,7 @@
 //!   socket elsewhere). Else what is not found is [`Session::CannotTell`].
 //! - No server is started, and none is changed.
 //! - It ends: after [`LIMIT`] in all, a client that got no answer is killed; only a process that we
-//!   started. No more than [`MOST_SOCKETS`] are asked, no more than [`MOST_BYTES`] read of each.
+//!   started. No more than `MOST_SOCKETS` are asked, no more than `MOST_BYTES` read of each.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};

@@ -89,7 +89,7 @@ fn a_living_owner_amid_its_first_record_keeps_its_files() {
     let dir = Scratch::new();
     let names = Names::of("r1").unwrap();
     let folder = open_existing(&dir).unwrap();
-    let latch = take_latch(&folder, &names).unwrap();
+    let latch = take_latch(&folder, &names, Part::Whole).unwrap();
     fs::write(dir.join(".r1.tmp"), "{").unwrap();
     assert_eq!(clear_dead(&dir), 0);
     assert_eq!(files(&dir), [".r1.tmp", "r1.latch"]);

@@ -1,8 +1,8 @@
-//! The way from where a thread began down to where it is: one [`Level`] for each directory that has
+//! The way from where a thread began down to where it is: one `Level` for each directory that has
 //! sub-directories left to look into.
 //!
 //! Invariants, whatever the tree is like:
-//! - at most [`OPEN`] levels keep their directory open, besides the lowest one; a level that was
+//! - at most `OPEN` levels keep their directory open, besides the lowest one; a level that was
 //!   closed is opened again by the names on the way to it, one by one, following no link;
 //! - a level knows the names of some thousand sub-directories, not of a million: the rest is read
 //!   from the directory when these are done;
@@ -190,7 +190,9 @@ impl Depth {
     }
 
     fn pop(&mut self) {
-        if let Some(level) = self.levels.pop() {
+        if let Some(mut level) = self.levels.pop() {
+            // Whoever gets the list must not take these names for its own.
+            level.names.clear();
             self.spare.push(level.names);
         }
     }

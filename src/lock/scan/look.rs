@@ -19,10 +19,10 @@ use super::super::dir::agentctl::{Entry, worth};
 use super::super::dir::judge::{Here, Life, Verdict, judge};
 use super::super::dir::record::DirRecord;
 use super::super::dir::sessions::Sessions;
-use super::super::fault::Why;
 use super::super::latch;
 use super::depth;
 use super::walk::RUNTIME;
+use crate::trouble;
 
 /// The record of a directory lock, in its `.runtime`.
 const RECORD: &str = "agent.lock";
@@ -160,18 +160,19 @@ pub fn look(path: &Path, dir: BorrowedFd<'_>) -> Option<Lock> {
             // A file of that name is somebody else's business.
             let stat = fstatat(dir, RUNTIME, AtFlags::AT_SYMLINK_NOFOLLOW).ok()?;
             let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
-            "its .runtime is a symbolic link, which is not followed".clone_into(&mut lock.why);
+            "its .runtime is a symbolic link, which is not followed; look where it leads"
+                .clone_into(&mut lock.why);
             return (kind == SFlag::S_IFLNK).then_some(lock);
         }
         Err(errno) => {
-            lock.why = format!("its .runtime cannot be opened: {}", Why(errno));
+            lock.why = format!("its .runtime cannot be opened: {}", words(errno));
             return Some(lock);
         }
     };
     match read(&runtime) {
         Content::Nothing => return None,
         Content::Unreadable(errno) => {
-            lock.why = format!("its record cannot be read: {}", Why(errno));
+            lock.why = format!("its record cannot be read: {}", words(errno));
         }
         Content::NoRecord(why) => {
             lock.state = State::Corrupt;
@@ -250,6 +251,15 @@ impl Lock {
         let name = Path::new(".runtime").join(RECORD);
         let there = fstatat(dir, &name, AtFlags::AT_SYMLINK_NOFOLLOW);
         there.ok().as_ref().map(identity) == self.record_identity
+    }
+}
+
+/// Why something cannot be looked at, and what to do.
+pub fn words(errno: Errno) -> String {
+    let text = trouble::text(errno as i32);
+    match errno {
+        Errno::EACCES | Errno::EPERM => format!("{text}; look as a user who may"),
+        _ => text,
     }
 }
 

@@ -3,7 +3,6 @@
 //! State: the locks that were found, sorted by path. Only now can be seen what no lock tells by
 //! itself: one lock that two mounts show, and collisions.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -11,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use nix::errno::Errno;
 
 use super::super::dir::judge::Life;
-use super::look::{Identity, Judge, Lock, State, look, look_at};
+use super::look::{Judge, Lock, State, look, look_at};
 use super::skip::Skip;
 use super::walk::walk;
 
@@ -61,17 +60,17 @@ impl Survey {
             if lock.life == Life::Dead {
                 // It may have been released or taken over since it was read: as it is now.
                 match look_at(&lock.dir, judge) {
-                    Ok(Some(now)) => lock = now,
+                    Ok(Some(now)) if now.identity == lock.identity => lock = now,
                     Ok(None) => continue,
-                    // Too long a path, perhaps: as it was.
-                    Err(_) => {}
+                    // Too long a path, or another directory by now, perhaps one out of the root.
+                    Ok(Some(_)) | Err(_) => {}
                 }
             }
             survey.locks.push(lock);
         }
         survey.locks.extend(more);
         survey.compare();
-        survey.unread.sort_by(|(a, _), (b, _)| a.cmp(b));
+        survey.unread.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         survey.unread.dedup();
         Ok(survey)
     }
@@ -84,19 +83,19 @@ impl Survey {
     }
 
     fn compare(&mut self) {
-        self.locks.sort_by(|a, b| a.dir.cmp(&b.dir));
+        self.locks.sort_unstable_by(|a, b| a.dir.cmp(&b.dir));
         // One root lay below another.
         let is_twice = |a: &Lock, b: &Lock| a.dir == b.dir && !a.of_agentctl && !b.of_agentctl;
         self.locks.dedup_by(|a, b| is_twice(a, b));
-        self.locks = one_of_each(std::mem::take(&mut self.locks));
+        self.one_of_each();
         let of_directory = |lock: &Lock| {
-            let known = lock.identity != (0, 0);
+            let known = stands(lock) && lock.identity != (0, 0);
             known.then(|| format!("{:?}", lock.identity))
         };
-        collide(&mut self.locks, of_directory, |_| {
+        self.collide(&of_directory, &|_| {
             "another record claims the same directory".to_owned()
         });
-        collide(&mut self.locks, session, |lock| {
+        self.collide(&session, &|lock| {
             let (session, host) = lock
                 .record
                 .as_ref()
@@ -104,68 +103,74 @@ impl Survey {
             format!("session {session:?} of host {host:?} claims more than one directory")
         });
     }
-}
 
-/// Drops what is one and the same record of one and the same directory under a further path.
-fn one_of_each(locks: Vec<Lock>) -> Vec<Lock> {
-    let mut first: BTreeMap<(Identity, Identity), usize> = BTreeMap::new();
-    let mut kept: Vec<Lock> = Vec::with_capacity(locks.len());
-    for lock in locks {
-        let Some(record) = lock.record_identity else {
-            kept.push(lock);
-            continue;
+    /// Drops what is one and the same record of one and the same directory under a further path.
+    fn one_of_each(&mut self) {
+        let record = |lock: &Lock| {
+            let record = lock.record_identity?;
+            Some(format!("{:?} {record:?}", lock.identity))
         };
-        let at = *first.entry((lock.identity, record)).or_insert(kept.len());
-        match kept.get_mut(at) {
-            Some(known) => known.also_at.push(lock.dir),
-            None => kept.push(lock),
-        }
-    }
-    kept
-}
-
-/// Marks those that stand and have the same `key`. What a person holds may well be held by an agent,
-/// too: agentctl's own locks are made so.
-fn collide(
-    locks: &mut [Lock],
-    key: impl Fn(&Lock) -> Option<String>,
-    why: impl Fn(&Lock) -> String,
-) {
-    let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    for (at, lock) in locks.iter().enumerate() {
-        let stands = !matches!(lock.state, State::Stale | State::Corrupt | State::Manual);
-        if let Some(key) = key(lock).filter(|_| stands) {
-            groups.entry(key).or_default().push(at);
-        }
-    }
-    for group in groups.values() {
-        let of = |at: &usize| Some((*at, locks.get(*at)?));
-        let members: Vec<(usize, Owner, PathBuf)> = group
-            .iter()
-            .filter_map(of)
-            .map(|(at, lock)| (at, Owner::of(lock), lock.dir.clone()))
-            .collect();
-        for at in group {
-            let Some(lock) = locks.get_mut(*at) else {
+        let mut twice = Vec::new();
+        for group in self.groups(&record) {
+            let Some((first, others)) = group.split_first() else {
                 continue;
             };
-            let own = Owner::of(lock);
-            let others: Vec<PathBuf> = members
-                .iter()
-                .filter(|(other, owner, _)| other != at && !own.is(owner))
-                .map(|(_, _, dir)| dir.clone())
-                .collect();
-            if !others.is_empty() {
-                lock.state = State::Collision;
-                lock.why = why(lock);
-                lock.collides_with = others;
+            let at = |other: &usize| Some(self.locks.get(*other)?.dir.clone());
+            let also_at = others.iter().filter_map(at).collect();
+            if let Some(first) = self.locks.get_mut(*first) {
+                first.also_at = also_at;
+            }
+            twice.extend_from_slice(others);
+        }
+        let mut at = 0;
+        self.locks.retain(|_| {
+            at += 1;
+            !twice.contains(&(at - 1))
+        });
+    }
+
+    /// Marks those that have the same `key`.
+    fn collide(&mut self, key: &dyn Fn(&Lock) -> Option<String>, why: &dyn Fn(&Lock) -> String) {
+        for group in self.groups(key) {
+            let of = |at: &usize| self.locks.get(*at).map(Owner::of);
+            let owners: Vec<Owner> = group.iter().filter_map(of).collect();
+            for (at, own) in group.iter().zip(&owners) {
+                let is_other = |other: &&Owner| !own.is(other) && other.place != own.place;
+                let others = owners.iter().filter(is_other);
+                let others: Vec<PathBuf> = others.map(|other| other.place.1.clone()).collect();
+                if let Some(lock) = self.locks.get_mut(*at).filter(|_| !others.is_empty()) {
+                    lock.state = State::Collision;
+                    lock.why = why(lock);
+                    lock.collides_with = others;
+                }
             }
         }
     }
+
+    /// The places of locks with the same key, each group of two and more in the order of the paths.
+    fn groups(&self, key: &dyn Fn(&Lock) -> Option<String>) -> Vec<Vec<usize>> {
+        let keyed = self.locks.iter().enumerate();
+        let mut keyed: Vec<(String, usize)> = keyed
+            .filter_map(|(at, lock)| Some((key(lock)?, at)))
+            .collect();
+        keyed.sort_unstable();
+        let same = keyed.chunk_by(|(a, _), (b, _)| a == b);
+        let several = same.filter(|group| group.len() > 1);
+        let places = |group: &[(String, usize)]| group.iter().map(|(_, at)| *at).collect();
+        several.map(places).collect()
+    }
+}
+
+/// Whether a lock keeps others out. What a person holds may well be held by an agent, too:
+/// agentctl's own locks are made so.
+const fn stands(lock: &Lock) -> bool {
+    !matches!(lock.state, State::Stale | State::Corrupt | State::Manual)
 }
 
 /// Whose a lock is, to tell whether another is the same one's.
 struct Owner {
+    /// Which file says so, or whose list, and of which directory.
+    place: (bool, PathBuf, i32),
     run: Option<String>,
     pid: i32,
     of_agentctl: bool,
@@ -175,6 +180,11 @@ impl Owner {
     fn of(lock: &Lock) -> Self {
         let record = lock.record.as_ref();
         Self {
+            place: (
+                lock.of_agentctl,
+                lock.dir.clone(),
+                record.map_or(0, |record| record.pid),
+            ),
             run: record.and_then(|record| record.run_id.clone()),
             pid: record.map_or(0, |record| record.pid),
             of_agentctl: lock.of_agentctl,
@@ -192,7 +202,7 @@ impl Owner {
 
 fn session(lock: &Lock) -> Option<String> {
     let record = lock.record.as_ref()?;
-    let named = !record.session_id.is_empty() && !record.is_manual();
+    let named = !record.session_id.is_empty() && stands(lock);
     named.then(|| format!("{}\n{}", record.hostname, record.session_id))
 }
 

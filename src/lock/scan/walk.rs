@@ -9,7 +9,7 @@
 //! the list of what could not be read.
 //!
 //! Mounts are crossed, as find(1) does by default: working copies are often mounts of their own.
-//! Links are never followed. The depth is limited by the length of a path alone ([`LONGEST`]), as a
+//! Links are never followed. The depth is limited by the length of a path alone (`LONGEST`), as a
 //! file system that answers from a program may have no end.
 
 use std::ffi::{CStr, OsStr};
@@ -26,6 +26,7 @@ use std::thread;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{SFlag, fstatat};
+use nix::unistd::{SysconfVar, sysconf};
 
 use super::depth::{Depth, Level, Step};
 use super::skip::{Skip, is_place};
@@ -70,6 +71,15 @@ pub struct Found<'a> {
 /// # Errors
 /// `root` itself cannot be opened as a directory.
 pub fn walk(root: &Path, skip: &Skip, found: &(dyn Fn(&Found<'_>) + Sync)) -> io::Result<Seen> {
+    walk_by(threads(), root, skip, found)
+}
+
+fn walk_by(
+    threads: usize,
+    root: &Path,
+    skip: &Skip,
+    found: &(dyn Fn(&Found<'_>) + Sync),
+) -> io::Result<Seen> {
     let flags = OFlag::O_DIRECTORY | OFlag::O_NONBLOCK;
     let dir = File::options()
         .read(true)
@@ -88,7 +98,7 @@ pub fn walk(root: &Path, skip: &Skip, found: &(dyn Fn(&Found<'_>) + Sync)) -> io
         seen: Mutex::default(),
     };
     thread::scope(|scope| {
-        for _ in 1..threads() {
+        for _ in 1..threads {
             // Where no further thread is allowed, fewer do it.
             let _ = thread::Builder::new()
                 .stack_size(256 * 1024)
@@ -102,10 +112,11 @@ pub fn walk(root: &Path, skip: &Skip, found: &(dyn Fn(&Found<'_>) + Sync)) -> io
         .unwrap_or_else(PoisonError::into_inner))
 }
 
+/// As many as there are processors for us.
 fn threads() -> usize {
-    thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(THREADS)
+    let online = sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten();
+    let online = online.and_then(|online| usize::try_from(online).ok());
+    online.unwrap_or(1).clamp(1, THREADS)
 }
 
 /// An open directory and its path.

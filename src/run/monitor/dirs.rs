@@ -4,13 +4,16 @@
 //! what is in the way, and then it is tried again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Monitor;
 use crate::core::event::Event;
 use crate::core::note::Note;
+use crate::core::outcome::{Outcome, Reason};
 use crate::lock::dir::await_end::Until;
 use crate::lock::dir::claim::Obstacle;
 use crate::lock::dir::conflict::{Conflict, DirError, Owner as Named};
+use crate::lock::dir::in_use;
 use crate::lock::dir::record::DirRecord;
 use crate::lock::record::{State, start_time};
 use crate::run::claims;
@@ -152,19 +155,42 @@ impl Monitor<'_> {
     /// Says why the next directory is not ours.
     fn dir_refused(&mut self, text: String) -> Event {
         self.claiming.obstacle = None;
-        let next = self.setup.dirs.locks().get(self.claiming.taken);
-        if let Some(lock) = next {
-            let dir = lock.dir().to_owned();
-            self.setup.journal.note(Note::DirRefused { dir, text });
-        }
+        self.note_refused(text, None);
         Event::DirFailed
     }
 
-    /// The run ends because of what is in the way of a directory.
-    pub(super) fn dirs_not_obtained(&mut self) {
-        if let Some((conflict, _)) = self.claiming.obstacle.take() {
-            let _ = self.dir_refused(conflict.to_string());
+    fn note_refused(&self, text: String, waited: Option<Duration>) {
+        let next = self.setup.dirs.locks().get(self.claiming.taken);
+        if let Some(lock) = next {
+            let dir = lock.dir().to_owned();
+            self.setup
+                .journal
+                .note(Note::DirRefused { dir, text, waited });
         }
+    }
+
+    /// The run ends while something is in the way of a directory. Where that is why it ends, it says
+    /// who has it, and who works there whatever he has.
+    pub(super) fn dir_not_obtained(&mut self, outcome: &Outcome) {
+        let Some((conflict, _)) = self.claiming.obstacle.take() else {
+            return;
+        };
+        let waited = match outcome.reason {
+            Reason::WaitExpired => Some(outcome.waited),
+            Reason::DirNotLocked => None,
+            _ => return,
+        };
+        let mut text = conflict.to_string();
+        if waited.is_none() && conflict.may_end() && !claims::ancestors().is_empty() {
+            text.push_str("; a run inside another one waits for no directory");
+        }
+        if let Ok(mut there) = in_use::look(&conflict.at) {
+            let guard = nix::unistd::getppid().as_raw();
+            there.inside.retain(|worker| worker.pid != guard);
+            text.push_str("; ");
+            text.push_str(&there.to_string());
+        }
+        self.note_refused(text, waited);
     }
 
     /// The command runs as `pid`: the records name it from here on.

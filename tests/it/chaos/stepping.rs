@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lockkeeper::lock::listing::{list, lives};
+use lockkeeper::lock::listing::{list, takes_turns};
 
 use super::phase::{Phase, Tracker};
 use super::plan::{Aim, SUBJECT};
@@ -155,7 +155,7 @@ impl Round<'_, '_> {
             let mut claims = list(&folder).claims.into_iter();
             claims.any(|(record, alive)| alive && record.run_id == name)
         } else {
-            lives(&folder, &name)
+            takes_turns(&folder, &name)
         };
         self.tally.claims_seen += 1;
         if !alive {

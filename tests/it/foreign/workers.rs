@@ -101,6 +101,14 @@ fn another_folder_at_the_same_path_in_a_container_is_another_folder() {
 }
 
 #[test]
+fn whoever_asks_does_not_count() {
+    let own = std::process::id().cast_signed();
+    let here = std::env::current_dir().unwrap();
+    assert!(fs::read_link(format!("/proc/{own}/cwd")).unwrap() == here);
+    assert!(!pids(&here).contains(&own));
+}
+
+#[test]
 fn the_dead_work_nowhere() {
     let dir = Dir::new();
     let worker = work(&dir);

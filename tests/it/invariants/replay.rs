@@ -9,6 +9,7 @@ use lockkeeper::core::run::Run;
 use lockkeeper::run::event_log::{Entry, Head};
 use nix::sys::signal::Signal::{SIGKILL, SIGSTOP, SIGTERM, SIGUSR1};
 
+use crate::support::bin;
 use crate::support::child::{self, Tied, signal};
 use crate::support::scene::{Scene, child_of, ended, state};
 use crate::support::wait::until;
@@ -150,4 +151,28 @@ fn deterministic_core_replays_runs_with_kills_and_stops() {
         matches!(event, Event::Reaped { empty: true, .. })
     });
     scene.assert_empty();
+}
+
+#[test]
+fn deterministic_core_replays_the_watch_over_a_lock_directory() {
+    let scene = Scene::new();
+    let config = scene.config(
+        "[classes.batch]
+        identity = \"DIR\"
+        refresh = \"200ms\"
+        [jobs.dev]
+        class = \"batch\"
+        command = [\"mkdir\", \"DIR/.oauth_refresh.lock\"]",
+    );
+    fs::create_dir(scene.path("events")).unwrap();
+    let mut command = Command::new(bin::lockkeeper());
+    child::bare(&mut command)
+        .args(["run", "-c"])
+        .arg(config)
+        .arg("dev")
+        .env("LOCKKEEPER_EVENT_LOG", scene.path("events"));
+    assert!(ended(&mut child::start(&mut command)).success());
+    assert!(!scene.path(".oauth_refresh.lock").exists());
+    let doubtful = |event: &Event| matches!(event, Event::Swept { doubtful: true });
+    seen(&replayed(&scene), doubtful);
 }

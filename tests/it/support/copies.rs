@@ -86,6 +86,10 @@ impl Copies {
         until("the record says that it runs", || {
             fs::read_to_string(self.record_path(name)).is_ok_and(|text| text.contains("running"))
         });
+        let command = child_of(child_of(run.pid()));
+        until("the command is sleep", || {
+            fs::read_to_string(format!("/proc/{command}/comm")).is_ok_and(|name| name == "sleep\n")
+        });
         run
     }
 

@@ -14,22 +14,22 @@ use crate::support::scene::Scene;
 /// The claims beside the shared lock: a folder, and no lock directory.
 const CLAIMS: &str = "session.lock.d";
 
-pub(super) struct Desk {
+pub(crate) struct Desk {
     scene: Scene,
     config: PathBuf,
 }
 
 impl Desk {
     /// `keys` stand in the batch class; `script` is what `sh -c` runs as `dev`, in a folder of its
-    /// own; LOGIN in it is the login's folder.
-    pub(super) fn new(keys: &str, script: &str) -> Self {
+    /// own; LOGIN in both is the login's folder.
+    pub(crate) fn new(keys: &str, script: &str) -> Self {
         let scene = Scene::new();
         let login = scene.path("login");
         for folder in [&login, &scene.path("work")] {
             fs::create_dir(folder).expect("room for a folder");
         }
         let [login, work] = [login, scene.path("work")].map(|path| path.display().to_string());
-        let script = script.replace("LOGIN", &login);
+        let [keys, script] = [keys, script].map(|text| text.replace("LOGIN", &login));
         let text = format!(
             "[classes.batch]\nidentity = {login:?}\n{keys}\n\
              [classes.interactive]\nidentity = {login:?}\n\
@@ -42,60 +42,64 @@ impl Desk {
         Self { scene, config }
     }
 
-    pub(super) fn args(&self, job: &str) -> [String; 5] {
+    pub(crate) fn args(&self, job: &str) -> [String; 5] {
         let config = self.config.display().to_string();
         ["run", "-v", "-c", &config, job].map(str::to_owned)
     }
 
     /// A run of `job`, not yet started.
-    pub(super) fn job(&self, job: &str) -> &'static mut Command {
+    pub(crate) fn job(&self, job: &str) -> &'static mut Command {
         let command = Box::leak(Box::new(Command::new(bin::lockkeeper())));
         bare(command).args(self.args(job))
     }
 
+    /// A run of `dev`.
     #[track_caller]
-    pub(super) fn start_job(&self, job: &str) -> Tied {
-        child::start(self.job(job))
+    pub(crate) fn start(&self) -> Tied {
+        child::start(self.job("dev"))
     }
 
+    /// An interactive run, which has begun.
     #[track_caller]
-    pub(super) fn start(&self) -> Tied {
-        self.start_job("dev")
+    pub(crate) fn chat(&self) -> Tied {
+        let mut chat = child::start(self.job("chat"));
+        assert_eq!(chat.line().as_deref(), Some("begun"));
+        chat
     }
 
     /// A run of `dev` to its end, which must be a good one; what it told.
     #[track_caller]
-    pub(super) fn run(&self) -> String {
+    pub(crate) fn run(&self) -> String {
         let output = output(self.job("dev"));
         let told = text(&output.stderr);
         assert!(output.status.success(), "{told}{}", text(&output.stdout));
         told
     }
 
-    pub(super) fn work(&self) -> PathBuf {
+    pub(crate) fn work(&self) -> PathBuf {
         self.scene.path("work")
     }
 
     /// A lock directory, from the login's folder on.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.scene.path("login").join(name)
     }
 
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.path(name).symlink_metadata().is_ok()
     }
 
-    pub(super) fn make(&self, name: &str) {
+    pub(crate) fn make(&self, name: &str) {
         fs::create_dir(self.path(name)).expect("room for a folder");
     }
 
     /// Refreshed so long ago.
-    pub(super) fn touch(&self, name: &str, ago: Duration) {
+    pub(crate) fn touch(&self, name: &str, ago: Duration) {
         self.set(name, SystemTime::now() - ago);
     }
 
     /// Refreshed at a time so far in the future.
-    pub(super) fn touch_ahead(&self, name: &str, ahead: Duration) {
+    pub(crate) fn touch_ahead(&self, name: &str, ahead: Duration) {
         self.set(name, SystemTime::now() + ahead);
     }
 
@@ -107,7 +111,7 @@ impl Desk {
     }
 
     /// All lock directories, and what was made of them, by their names; their order is theirs.
-    pub(super) fn lock_dirs(&self) -> Vec<String> {
+    pub(crate) fn lock_dirs(&self) -> Vec<String> {
         let mut names = Vec::new();
         for folder in [self.scene.path("login"), self.scene.folder().to_owned()] {
             let entries = fs::read_dir(folder).expect("it is there").flatten();
@@ -124,20 +128,20 @@ impl Desk {
     }
 
     /// Whether nobody holds the shared lock.
-    pub(super) fn is_free(&self) -> bool {
+    pub(crate) fn is_free(&self) -> bool {
         use fs2::FileExt as _;
         File::open(self.lock()).is_ok_and(|file| file.try_lock_exclusive().is_ok())
     }
 
     /// How many runs claim to use the login.
-    pub(super) fn users(&self) -> usize {
+    pub(crate) fn users(&self) -> usize {
         use lockkeeper::lock::{folders::claims_folder, listing::list};
         let claims = list(&claims_folder(&self.lock())).claims;
         claims.iter().filter(|(_, lives)| *lives).count()
     }
 
     /// Whether the monitor of this guard has no command any more, and watches.
-    pub(super) fn is_watching(&self, guard: i32) -> bool {
+    pub(crate) fn is_watching(&self, guard: i32) -> bool {
         children(guard).into_iter().any(|monitor| {
             let open = fs::read_dir(format!("/proc/{monitor}/fd"));
             let mut links = open

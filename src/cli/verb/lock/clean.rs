@@ -25,13 +25,13 @@ pub(super) fn clean(args: &LockArgs, report: Option<OwnedFd>) -> Result<u8, Refu
         Some(Some(Cleaned::Left(left))) => Some(left.to_string()),
         _ => None,
     };
-    let json = json::survey(&roots, &survey, |at, lock| {
+    let json = json::survey(&roots, &survey, &|at, lock| {
         lock.insert("removed".to_owned(), Value::from(is_removed(at)));
         if let Some(left) = left(at) {
             lock.insert("left".to_owned(), Value::from(left));
         }
     });
-    tell(args, report, &json, || {
+    tell(args, report, &json, &mut || {
         let all = args.verbosity != Verbosity::Quiet;
         let mut table = Table::new(all);
         for (at, lock) in survey.locks.iter().enumerate() {

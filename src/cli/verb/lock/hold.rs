@@ -39,12 +39,12 @@ pub(super) fn hold(args: &LockArgs, report: Option<OwnedFd>) -> Result<u8, Refus
         }
     };
     let mut whole = json::versioned();
-    whole.extend(json::object([
+    whole.extend(json::object(&mut [
         ("dir", json::path(&dir)),
         ("state", "manual".into()),
         ("record", json::record(&record)),
     ]));
-    tell(args, report, &whole.into(), || {
+    tell(args, report, &whole.into(), &mut || {
         if args.verbosity == Verbosity::Quiet {
             return String::new();
         }

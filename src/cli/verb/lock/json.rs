@@ -50,20 +50,23 @@ pub(super) type Object = Map<String, Value>;
 
 /// An object of version 1.
 pub(super) fn versioned() -> Object {
-    object([("v", VERSION.into())])
+    object(&mut [("v", VERSION.into())])
 }
 
-/// An object with these fields.
-pub(super) fn object<const N: usize>(fields: [(&str, Value); N]) -> Object {
-    let own = |(name, value): (&str, Value)| (name.to_owned(), value);
-    fields.into_iter().map(own).collect()
+/// An object with these fields, which are taken out.
+pub(super) fn object(fields: &mut [(&str, Value)]) -> Object {
+    let mut object = Object::new();
+    for (name, value) in fields {
+        object.insert((*name).to_owned(), value.take());
+    }
+    object
 }
 
 /// All of a survey; `more` adds to each lock.
 pub(super) fn survey(
     roots: &[PathBuf],
     survey: &Survey,
-    more: impl Fn(usize, &mut Object),
+    more: &dyn Fn(usize, &mut Object),
 ) -> Value {
     let locks = survey.locks.iter().enumerate().map(|(at, found)| {
         let mut object = lock(found);
@@ -72,14 +75,14 @@ pub(super) fn survey(
     });
     let unread = survey.unread.iter().map(|(unread, errno)| {
         let why = crate::trouble::why(*errno);
-        Value::Object(object([("path", path(unread)), ("why", why.into())]))
+        Value::Object(object(&mut [("path", path(unread)), ("why", why.into())]))
     });
     let broken = survey.broken.iter().map(|(broken, why)| {
         let why = why.as_str().into();
-        Value::Object(object([("path", path(broken)), ("why", why)]))
+        Value::Object(object(&mut [("path", path(broken)), ("why", why)]))
     });
     let mut whole = versioned();
-    whole.extend(object([
+    whole.extend(object(&mut [
         ("roots", paths(roots)),
         ("directories", survey.directories.into()),
         ("locks", Value::Array(locks.collect())),
@@ -102,7 +105,7 @@ pub(super) fn lock(lock: &Lock) -> Object {
     } else {
         "record"
     };
-    object([
+    object(&mut [
         ("dir", path(&lock.dir)),
         ("state", lock.state.word().into()),
         ("needs_a_person", lock.state.needs_a_person().into()),
@@ -118,7 +121,7 @@ pub(super) fn lock(lock: &Lock) -> Object {
 /// What a record says.
 pub(super) fn record(record: &DirRecord) -> Value {
     // What we render is JSON.
-    serde_json::from_str(&record.render()).unwrap_or_default()
+    serde_json::from_slice(record.render().as_bytes()).unwrap_or_default()
 }
 
 pub(super) fn path(path: &Path) -> Value {

@@ -22,8 +22,8 @@ use crate::trouble;
 
 pub(super) fn list(args: &LockArgs, report: Option<OwnedFd>) -> Result<u8, Refused> {
     let (roots, survey) = survey(args, &Judge::new())?;
-    let json = json::survey(&roots, &survey, |_, _| {});
-    tell(args, report, &json, || {
+    let json = json::survey(&roots, &survey, &|_, _| {});
+    tell(args, report, &json, &mut || {
         let all = args.verbosity != Verbosity::Quiet;
         let mut table = Table::new(all);
         for lock in &survey.locks {

@@ -50,9 +50,9 @@ pub(super) fn release(args: &LockArgs, report: Option<OwnedFd>) -> Result<u8, Re
         Some(Released::NoRecord(what)) => ("corrupt", format!("by force, {what}")),
     };
     let mut whole = json::versioned();
-    let removed = json::object([("dir", json::path(&dir)), ("released", word.into())]);
+    let removed = json::object(&mut [("dir", json::path(&dir)), ("released", word.into())]);
     whole.extend(removed);
-    tell(args, report, &whole.into(), || match args.verbosity {
+    tell(args, report, &whole.into(), &mut || match args.verbosity {
         Verbosity::Quiet => String::new(),
         _ => format!("{} is free: {what}\n", Quoted(&dir)),
     })?;

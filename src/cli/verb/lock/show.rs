@@ -36,12 +36,12 @@ fn directory(args: &LockArgs, path: &Path, report: Option<OwnedFd>) -> Result<u8
     let in_use = in_use::look(path).map_err(failed)?;
     let known = lock.as_ref().map(|lock| Value::Object(json::lock(lock)));
     let mut whole = json::versioned();
-    whole.extend(json::object([
+    whole.extend(json::object(&mut [
         ("dir", json::path(path)),
         ("lock", known.unwrap_or_default()),
         ("in_use", workers(&in_use)),
     ]));
-    tell(args, report, &whole.into(), || {
+    tell(args, report, &whole.into(), &mut || {
         let word = lock.as_ref().map_or("not locked", |lock| lock.state.word());
         let mut text = format!("{}: {word}\n", Quoted(path));
         let mut say = |line: String| wrap(&mut text, &format!("    {line}"), "      ");
@@ -61,7 +61,10 @@ fn directory(args: &LockArgs, path: &Path, report: Option<OwnedFd>) -> Result<u8
 fn workers(in_use: &InUse) -> Value {
     let inside = in_use.inside.iter().map(|worker| {
         let name = worker.name.as_str().into();
-        Value::Object(json::object([("pid", worker.pid.into()), ("name", name)]))
+        Value::Object(json::object(&mut [
+            ("pid", worker.pid.into()),
+            ("name", name),
+        ]))
     });
     let reach = match in_use.reach {
         Reach::Machine => "machine",
@@ -69,7 +72,7 @@ fn workers(in_use: &InUse) -> Value {
         Reach::Own => "own",
         Reach::Nothing => "nothing",
     };
-    Value::Object(json::object([
+    Value::Object(json::object(&mut [
         ("inside", Value::Array(inside.collect())),
         ("unseen", in_use.unseen.into()),
         ("reach", reach.into()),
@@ -88,11 +91,14 @@ fn shared(args: &LockArgs, path: &Path, report: Option<OwnedFd>) -> Result<u8, R
     let waiting: Vec<&Record> = living().filter(waits).collect();
     let interactive: Vec<&Record> = living().filter(passes).collect();
     let array = |records: &[&Record]| {
-        let value = |record: &&Record| serde_json::to_value(record).unwrap_or_default();
+        let value = |record: &&Record| {
+            let text = serde_json::to_vec(record).unwrap_or_default();
+            serde_json::from_slice(&text).unwrap_or_default()
+        };
         Value::Array(records.iter().map(value).collect())
     };
     let mut whole = json::versioned();
-    whole.extend(json::object([
+    whole.extend(json::object(&mut [
         ("path", json::path(path)),
         ("holders", array(&holders)),
         ("waiting", array(&waiting)),
@@ -100,7 +106,7 @@ fn shared(args: &LockArgs, path: &Path, report: Option<OwnedFd>) -> Result<u8, R
         ("ignored", listing.ignored.into()),
         ("truncated", listing.truncated.into()),
     ]));
-    tell(args, report, &whole.into(), || {
+    tell(args, report, &whole.into(), &mut || {
         let mut text = format!("{}: a shared lock\n", Quoted(path));
         let mut say = |line: String| wrap(&mut text, &format!("    {line}"), "      ");
         if holders.is_empty() {

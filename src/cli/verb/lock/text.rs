@@ -11,10 +11,9 @@ use std::time::SystemTime;
 use super::super::check::{WIDTH, count, wrap};
 use crate::lock::dir::record::{DirRecord, Plain, time_of};
 use crate::lock::fault::Quoted;
-use crate::lock::scan::look::{Lock, State};
+use crate::lock::scan::look::{Lock, State, words};
 use crate::lock::scan::survey::Survey;
 use crate::sys::{clock, tty};
-use crate::trouble;
 
 /// The columns before the directory, in characters.
 const STATE: usize = 11;
@@ -76,7 +75,6 @@ pub(super) fn advice(lock: &Lock) -> String {
             "{why}; ask where it was made, and if its owner is gone: \
              \"lockkeeper lock release --force DIR\""
         ),
-        State::CannotTell => format!("{why}; look as a user who may"),
         State::Orphaned => format!("{why}; end its process, or take up its session again"),
         State::Collision => {
             let others: Vec<String> = lock
@@ -86,7 +84,7 @@ pub(super) fn advice(lock: &Lock) -> String {
                 .collect();
             format!("{why}: {}; stop all but one", others.join(", "))
         }
-        State::Manual | State::Foreign | State::Held => why.clone(),
+        State::CannotTell | State::Manual | State::Foreign | State::Held => why.clone(),
     }
 }
 
@@ -182,7 +180,7 @@ impl Table {
     /// The whole text, with what could not be read and how many there are of what.
     pub(super) fn end(mut self, roots: &[PathBuf], survey: &Survey) -> String {
         for (path, errno) in survey.unread.iter().take(UNREAD) {
-            let line = format!("not read: {}: {}", Quoted(path), trouble::why(*errno));
+            let line = format!("not read: {}: {}", Quoted(path), words(*errno));
             wrap(&mut self.text, &line, "    ");
         }
         let more = survey.unread.len().saturating_sub(UNREAD) + survey.more_unread;

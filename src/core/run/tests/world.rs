@@ -352,19 +352,8 @@ impl World {
     /// Checks an action and lets the world answer it.
     fn perform(&mut self, action: &Action, event: &Event) -> Option<Event> {
         match action {
-            Action::LockDirs => {
-                assert!(self.facts.dirs.is_some() && !self.dirs_got);
-                assert!(!self.queued, "a directory wanted in the queue of the lock");
-                assert!(!self.stop_told, "directories wanted after a stop");
-                return Some(self.lock_dirs());
-            }
-            Action::AwaitDir => {
-                assert!(matches!(self.facts.dirs, Some(OnConflict::Wait(_))));
-                assert!(matches!(event, Event::DirBusy { may_end: true }));
-                if let Some(after) = self.climate.busy.get(self.tried - 1) {
-                    self.file(self.now + ms(*after), Happening::Told(Event::DirFreed));
-                }
-            }
+            Action::LockDirs => return Some(self.lock_dirs()),
+            Action::AwaitDir => self.await_dir(event),
             Action::Lock => {
                 assert!(self.facts.wait.is_some() && !self.queued);
                 assert_eq!(self.facts.dirs.is_some(), self.dirs_got);
@@ -561,7 +550,18 @@ impl World {
         assert_eq!(outcome.waited, if queues { waited } else { ms(0) });
     }
 
+    fn await_dir(&mut self, event: &Event) {
+        assert!(matches!(self.facts.dirs, Some(OnConflict::Wait(_))));
+        assert!(matches!(event, Event::DirBusy { may_end: true }));
+        if let Some(after) = self.climate.busy.get(self.tried - 1) {
+            self.file(self.now + ms(*after), Happening::Told(Event::DirFreed));
+        }
+    }
+
     fn lock_dirs(&mut self) -> Event {
+        assert!(self.facts.dirs.is_some() && !self.dirs_got);
+        assert!(!self.queued, "a directory wanted in the queue of the lock");
+        assert!(!self.stop_told, "directories wanted after a stop");
         let busy = self.tried < self.climate.busy.len();
         self.tried += 1;
         if busy {

@@ -24,7 +24,7 @@ fn claim(job: &str) -> DirRecord {
     }
 }
 
-fn file(dir: &Path, name: &str) -> std::path::PathBuf {
+fn file(dir: &Path, name: &str) -> PathBuf {
     dir.join(FOLDER).join(name)
 }
 

@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use nix::unistd::mkfifo;
 
 use super::super::super::scratch::Scratch;
+use nix::fcntl::{AT_FDCWD, openat};
 use nix::sys::stat::Mode;
 
 use super::super::depth::FLAGS;
@@ -12,8 +13,12 @@ use super::*;
 
 /// The directories with a `.runtime`, below `root` and without it.
 fn found(root: &Path, skip: &Skip) -> (BTreeSet<PathBuf>, Seen) {
+    found_by(threads(), root, skip)
+}
+
+fn found_by(threads: usize, root: &Path, skip: &Skip) -> (BTreeSet<PathBuf>, Seen) {
     let all = Mutex::new(BTreeSet::new());
-    let seen = walk(root, skip, &|found| {
+    let seen = walk_by(threads, root, skip, &|found| {
         let path = found.path.strip_prefix(root).unwrap();
         assert!(lock(&all).insert(path.to_owned()), "twice: {path:?}");
     })
@@ -89,16 +94,17 @@ fn every_directory_of_a_wide_and_deep_tree_is_read_exactly_once() {
         fs::create_dir_all(dir.join(&name).join(".runtime")).unwrap();
         expected.insert(name);
     }
-    let (got, seen) = found(&dir, &Skip::new(true, &[]));
-    assert_eq!(got.len(), expected.len());
-    assert_eq!(got, expected);
-    assert_eq!(seen.directories, expected.len() + 120 + 2);
-    assert!(seen.unread.is_empty(), "{seen:?}");
+    for threads in [1, 2, 5] {
+        let (got, seen) = found_by(threads, &dir, &Skip::new(true, &[]));
+        assert_eq!(got.len(), expected.len());
+        assert_eq!(got, expected);
+        assert_eq!(seen.directories, expected.len() + 120 + 2);
+        assert!(seen.unread.is_empty(), "{seen:?}");
+    }
 }
 
 #[test]
 fn a_chain_longer_than_any_path_the_kernel_takes_is_followed_to_its_end() {
-    use nix::fcntl::{AT_FDCWD, openat};
     use nix::sys::stat::mkdirat;
     let dir = Scratch::new();
     let name = "x".repeat(200);
@@ -122,4 +128,24 @@ fn a_root_that_is_none_is_an_error() {
     fs::write(dir.join("file"), "").unwrap();
     let error = walk(&dir.join("file"), &skip, &|_| {}).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::ENOTDIR));
+}
+
+#[test]
+fn a_directory_begins_with_no_names_of_the_one_before_it() {
+    let dir = Scratch::new();
+    fs::create_dir_all(dir.join("x/x")).unwrap();
+    let open = || openat(AT_FDCWD, &*dir, FLAGS, Mode::empty()).unwrap();
+    let (mut depth, mut path) = (Depth::default(), dir.as_os_str().as_bytes().to_vec());
+    for _ in 0..2 {
+        depth.push(open(), dir.as_os_str().len());
+        assert!(matches!(depth.step(&mut path, |_| false), Step::List));
+        let level = depth.lowest().unwrap();
+        level
+            .list(&mut Buffer::new(0), |_, _, names| {
+                names.extend_from_slice(b"x\0");
+            })
+            .unwrap();
+        assert!(matches!(depth.step(&mut path, |_| false), Step::Down(_)));
+        assert!(matches!(depth.step(&mut path, |_| false), Step::End));
+    }
 }

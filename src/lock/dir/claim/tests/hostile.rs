@@ -231,3 +231,30 @@ fn two_names_of_one_directory_are_one_lock() {
     let told = conflict(DirLock::take(&dir.join("w/../w"), &claim("x")).unwrap_err());
     assert_eq!(told.kind, Kind::Run);
 }
+
+#[test]
+fn a_file_of_roots_that_the_owner_links_into_the_place_of_another_stays_roots() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    for (name, content) in [
+        (LATCH, "secret"),
+        (LATCH, ""),
+        ("agent.lock.flock", "secret"),
+    ] {
+        let dir = used();
+        let of_root = dir.join("of-root");
+        fs::write(&of_root, content).unwrap();
+        fs::set_permissions(&of_root, fs::Permissions::from_mode(0o600)).unwrap();
+        for path in [dir.to_path_buf(), dir.join(FOLDER)] {
+            std::os::unix::fs::chown(&path, Some(12345), Some(12345)).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
+        }
+        fs::remove_file(file(&dir, name)).unwrap();
+        fs::hard_link(&of_root, file(&dir, name)).unwrap();
+        drop(DirLock::take(&dir, &claim("dev")));
+        let meta = fs::metadata(&of_root).unwrap();
+        assert_eq!((meta.uid(), meta.mode() & 0o777), (0, 0o600), "{name}");
+        assert_eq!(fs::read_to_string(&of_root).unwrap(), content);
+    }
+}

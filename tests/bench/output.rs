@@ -92,7 +92,8 @@ pub fn measure(binary: &Path, table: &mut Table) {
 
 fn configure(dir: &Path, all: &Path, few: &Path) -> PathBuf {
     let mut file = format!(
-        "[classes.batch]\nidentity = \"env:HOME\"\nlog_dir = {dir:?}\nlog_size = \"100G\"\n"
+        "[classes.batch]\nidentity = \"env:HOME\"\nlog_dir = \"{}\"\nlog_size = \"100G\"\n",
+        dir.display()
     );
     for (job, keys, data) in [
         ("file", "output = \"file\"", all),
@@ -106,8 +107,9 @@ fn configure(dir: &Path, all: &Path, few: &Path) -> PathBuf {
     ] {
         write!(
             file,
-            "[jobs.{job}]\nclass = \"batch\"\n{keys}\ncommand = [\"cat\", {data:?}]\n\
-             env = {{ A = \"sk-ant-oat01-aaaaaaaaaaaaaaaaaaaaaaaa\", B = \"ghp_bbbbbbbbbbbbbbbbbbbbbbbb\", C = \"the password of the database\" }}\n"
+            "[jobs.{job}]\nclass = \"batch\"\n{keys}\ncommand = [\"cat\", \"{}\"]\n\
+             env = {{ A = \"sk-ant-oat01-aaaaaaaaaaaaaaaaaaaaaaaa\", B = \"ghp_bbbbbbbbbbbbbbbbbbbbbbbb\", C = \"the password of the database\" }}\n",
+            data.display()
         )
         .expect("text");
     }

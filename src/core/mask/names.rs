@@ -295,12 +295,12 @@ fn may_be_a_name(text: &[u8], mut end: usize) -> bool {
     }
     match text.get(..end).unwrap_or_default() {
         [.., last, b'a'..=b'z'] if !last.is_ascii_alphabetic() => false,
-        [.., b'e' | b'E', b'n' | b't' | b'y']
-        | [.., b'r' | b'R' | b'w' | b'W', b'd']
-        | [.., b's' | b'S', b'e'] => true,
         // A time of day is no name.
         [.., b':', b'0'..=b'9', b'0'..=b'9'] => false,
-        [.., b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-'] => true,
+        [.., b'e' | b'E', b'n' | b't' | b'y']
+        | [.., b'r' | b'R' | b'w' | b'W', b'd']
+        | [.., b's' | b'S', b'e']
+        | [.., b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-'] => true,
         _ => false,
     }
 }

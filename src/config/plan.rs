@@ -223,8 +223,11 @@ pub struct RunPlan {
 /// Where a command's standard output and standard error go, and what is shown nowhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputPlan {
-    /// Where it goes.
-    pub to: OutputTo,
+    /// Whether it goes to the journal, a record a line.
+    pub journal: bool,
+    /// Whether it goes to a file. To neither: where ours goes; then nothing of it passes through us
+    /// unless a watchdog or `redact` needs that.
+    pub file: bool,
     /// The folder of the file.
     pub log_dir: PathBuf,
     /// The size of the file from which on it is set aside, in bytes.
@@ -238,7 +241,8 @@ pub struct OutputPlan {
 impl Default for OutputPlan {
     fn default() -> Self {
         Self {
-            to: OutputTo::Inherit,
+            journal: false,
+            file: false,
             log_dir: DEFAULT_LOG_DIR.into(),
             log_size: DEFAULT_LOG_SIZE,
             log_files: DEFAULT_LOG_FILES,
@@ -248,35 +252,14 @@ impl Default for OutputPlan {
 }
 
 impl OutputPlan {
-    /// The file of that job: where its output goes, if it goes to a file.
-    pub fn file(&self, job: &str) -> PathBuf {
+    /// Whether it is kept, and not just handed on to a reader of ours.
+    pub const fn is_kept(&self) -> bool {
+        self.journal || self.file
+    }
+
+    /// The file of that job.
+    pub fn path(&self, job: &str) -> PathBuf {
         self.log_dir.join(format!("{job}.log"))
-    }
-}
-
-/// Where a command's output goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OutputTo {
-    /// Where ours goes; nothing of it passes through us unless a watchdog or `redact` needs that.
-    Inherit,
-    /// To the journal, a record a line.
-    Journal,
-    /// To a file.
-    File,
-    /// To the journal and to a file.
-    Both,
-}
-
-impl OutputTo {
-    /// Whether lines go to the journal.
-    pub const fn journal(self) -> bool {
-        matches!(self, Self::Journal | Self::Both)
-    }
-
-    /// Whether lines go to a file.
-    pub const fn file(self) -> bool {
-        matches!(self, Self::File | Self::Both)
     }
 }
 

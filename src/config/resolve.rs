@@ -13,7 +13,7 @@ use super::nearest::nearest;
 use super::plan::{
     ClassPlan, DEFAULT_FINAL_GRACE, DEFAULT_REFRESH, DEFAULT_STALE_AFTER, DEFAULT_STOP_WITHIN,
     DEFAULT_WAIT, Every, FinalLine, Format, Identity, InitPlan, JobPlan, Kind, LOCK_NAME, LockPlan,
-    OnConflict, OutputTo, SharedMount, Start, Stdin, SweepPlan, Wait,
+    OnConflict, SharedMount, Start, Stdin, SweepPlan, Wait,
 };
 use super::report::shown;
 use super::sheet::{File, Sheet};
@@ -393,12 +393,9 @@ fn apply(sheet: &Sheet, plan: &mut ClassPlan, findings: &mut Findings) {
 
 fn output(sheet: &Sheet, plan: &mut ClassPlan) {
     let output = &mut plan.output;
-    match sheet.text("output") {
-        Some("inherit") => output.to = OutputTo::Inherit,
-        Some("journal") => output.to = OutputTo::Journal,
-        Some("file") => output.to = OutputTo::File,
-        Some("both") => output.to = OutputTo::Both,
-        _ => {}
+    if let Some(to) = sheet.text("output") {
+        output.journal = matches!(to, "journal" | "both");
+        output.file = matches!(to, "file" | "both");
     }
     if let Some(dir) = sheet.path("log_dir") {
         output.log_dir.clone_from(dir);
@@ -494,7 +491,7 @@ fn job<'f>(sheet: &'f Sheet, classes: &[Class<'f>], findings: &mut Findings) -> 
             }
         }
     }
-    if !plan.output.to.file() {
+    if !plan.output.file {
         for key in ["log_dir", "log_size", "log_files"] {
             if let Some(span) = sheet.key_span(key) {
                 let message = format!("`{key}` in {}, whose output goes to no file", sheet.title);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::expand::Lookup;
 use super::findings::Findings;
-use super::plan::{Identity, Kind, LEAST_SECRET, OutputTo, RunPlan, Start, Stdin};
+use super::plan::{Identity, Kind, LEAST_SECRET, RunPlan, Start, Stdin};
 use super::resolve::{Job, Resolved};
 use super::sheet::{File, Sheet};
 
@@ -46,7 +46,7 @@ fn secrets_that_would_be_shown(resolved: &Resolved<'_>, env: &Lookup<'_>, findin
             told.push((span.start, name));
             new
         };
-        if run.kind == Kind::Interactive && run.output.to == OutputTo::Inherit && tell("") {
+        if run.kind == Kind::Interactive && !run.output.is_kept() && tell("") {
             let message = format!(
                 "`redact` for {}, whose output goes to its terminal and not through lockkeeper",
                 job.sheet.title

@@ -1,6 +1,7 @@
 //! Finds the final line in a stream of bytes that arrives in pieces, without keeping the line: an
 //! agent's result can be megabytes long.
 
+use super::bytes;
 use crate::config::plan::FinalLine;
 
 mod fields;
@@ -105,7 +106,11 @@ impl Search {
 }
 
 fn contains(text: &[u8], wanted: &[u8]) -> bool {
-    !wanted.is_empty() && text.windows(wanted.len()).any(|window| window == wanted)
+    let Some(&first) = wanted.first() else {
+        return false;
+    };
+    let is_here = |at| text.get(at..).is_some_and(|here| here.starts_with(wanted));
+    bytes::find_where(text, first, first, is_here).is_some()
 }
 
 #[cfg(test)]

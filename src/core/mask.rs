@@ -40,12 +40,13 @@ impl Secrets {
             let lines = value.split(|byte| *byte == b'\n' || *byte == b'\r');
             let long = lines.filter(|line| line.len() >= LEAST_LINE && line.len() < value.len());
             all.extend(long.map(<[u8]>::to_vec));
-            all.push(as_json(&value));
+            let json = as_json(&value);
+            if json != value {
+                all.push(json);
+            }
             all.push(value);
         }
         all.retain(|value| value.len() >= LEAST_SECRET);
-        all.sort();
-        all.dedup();
         Self { values: all }
     }
 
@@ -125,6 +126,16 @@ impl Mask {
             names: Names::default(),
             passed: Vec::new(),
         }
+    }
+
+    /// What of the next piece may be shown by now: the piece itself, or what is then in `out`.
+    pub fn show<'a>(&mut self, piece: &'a [u8], out: &'a mut Vec<u8>) -> &'a [u8] {
+        if self.values.is_none() && self.names.shows_all(piece) {
+            return piece;
+        }
+        out.clear();
+        self.feed(piece, out);
+        out
     }
 
     /// Takes the next piece and appends to `out` what may be shown by now.

@@ -28,7 +28,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::unistd::pipe2;
 
 use super::claims::Owner;
-use crate::config::plan::{OutputTo, RunPlan};
+use crate::config::plan::RunPlan;
 use crate::core::final_line::{Found, Scanner};
 use crate::core::mask::{Mask, Secrets};
 use crate::core::note::Note;
@@ -43,7 +43,7 @@ mod sink;
 use log_file::LogFile;
 use sink::{Place, Sink};
 
-/// One read; a pipe's own size (`pipe(7)`).
+/// One read.
 const PIECE: usize = 64 * 1024;
 /// The pipe's size where output is kept: a writer at full speed then meets a reader at work.
 const PIPE: i32 = 256 * 1024;
@@ -126,7 +126,7 @@ pub struct Output {
 
 /// Whether a run of `plan` has its output pass through us, and of its two streams only the first.
 const fn passes(plan: &RunPlan) -> (bool, bool) {
-    let both = !matches!(plan.output.to, OutputTo::Inherit)
+    let both = plan.output.is_kept()
         || !plan.output.redact.is_empty()
         || plan.limits.idle_timeout.is_some();
     (both || plan.limits.final_line.is_some(), !both)
@@ -151,14 +151,14 @@ impl Output {
             news: EventFd::from_flags(flags)?,
             quit: EventFd::from_flags(flags)?,
         });
-        let kept = plan.output.to != OutputTo::Inherit;
+        let kept = plan.output.is_kept();
         let output = Self { shared, kept };
-        let to_file = plan.output.to.file();
+        let to_file = plan.output.file;
         let file = to_file.then(|| Arc::new(Mutex::new(LogFile::new(&plan.job, &plan.output))));
         let place = |fd: BorrowedFd<'_>, name| -> io::Result<Place> {
             Ok(Place {
                 own: File::from(fd.try_clone_to_owned()?),
-                journal: plan.output.to.journal().then(|| record::head(owner, name)),
+                journal: plan.output.journal.then(|| record::head(owner, name)),
                 file: file.clone(),
                 stream: name,
             })
@@ -326,11 +326,7 @@ impl Stream {
         self.shared.writing.fetch_add(1, Ordering::Release);
         let taken = match &mut self.mask {
             None => self.sink.put(piece),
-            Some(mask) => {
-                self.shown.clear();
-                mask.feed(piece, &mut self.shown);
-                self.sink.put(&self.shown)
-            }
+            Some(mask) => self.sink.put(mask.show(piece, &mut self.shown)),
         };
         self.shared.last.store(clock::now().0, Ordering::Release);
         self.shared.writing.fetch_sub(1, Ordering::Release);

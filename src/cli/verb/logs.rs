@@ -23,7 +23,6 @@ use nix::unistd::execvp;
 use super::start::{config_path, load, refused};
 use crate::cli::LogsArgs;
 use crate::config::load::Loaded;
-use crate::config::plan::OutputTo;
 use crate::exit;
 use crate::lock::fault::Quoted;
 use crate::run::start::Refused;
@@ -94,7 +93,7 @@ pub fn logs(args: LogsArgs) -> Result<u8, Refused> {
 fn log_file(loaded: Option<&Loaded>, job: Option<&str>) -> Option<PathBuf> {
     let jobs = loaded?.plan.jobs.iter();
     let run = &jobs.map(|job| &job.run).find(|run| job == Some(&run.job))?;
-    (run.output.to == OutputTo::File).then(|| run.output.file(&run.job))
+    (run.output.file && !run.output.journal).then(|| run.output.path(&run.job))
 }
 
 /// All of the file; to follow it is tail's business.

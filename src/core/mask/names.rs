@@ -62,39 +62,50 @@ enum Follows {
 }
 
 impl Names {
+    /// Whether there is nothing in `piece` to hide; then it has been taken. Most pieces are so.
+    pub(super) fn shows_all(&mut self, piece: &[u8]) -> bool {
+        let shows = matches!(self.state, State::Text) && self.search(piece).is_none();
+        if shows {
+            self.remember(piece);
+        }
+        shows
+    }
+
+    /// The first separator in `text` that follows the name of a secret.
+    fn search(&self, text: &[u8]) -> Option<(usize, Follows)> {
+        let mut follows = None;
+        let found = bytes::find_where(text, b'=', b':', |at| {
+            if at >= REACH && !may_be_a_name(text, at) {
+                return false;
+            }
+            follows = self.judge(text, at);
+            follows.is_some()
+        });
+        found.zip(follows)
+    }
+
     pub(super) fn feed(&mut self, piece: &[u8], out: &mut Vec<u8>) {
         let mut at = 0;
-        // Where the text begins that a name may stand in.
-        let mut text_from = 0;
-        while let Some(rest) = piece.get(at..).filter(|rest| !rest.is_empty()) {
-            if !matches!(self.state, State::Text) {
-                at += self.step(rest, out);
-                if matches!(self.state, State::Text) {
-                    text_from = at;
-                }
-                continue;
-            }
-            let Some(found) = bytes::find(rest, b'=', b':') else {
-                out.extend_from_slice(rest);
-                break;
-            };
-            let (text, _) = rest.split_at(found + 1);
-            out.extend_from_slice(text);
-            let before = piece.get(text_from..at + found).unwrap_or_default();
-            let separator = text.last().copied().unwrap_or_default();
-            if let Some(follows) = self.judge(before, separator) {
+        loop {
+            let rest = piece.get(at..).unwrap_or_default();
+            if matches!(self.state, State::Text) {
+                let Some((found, follows)) = self.search(rest) else {
+                    out.extend_from_slice(rest);
+                    self.remember(rest);
+                    return;
+                };
+                out.extend_from_slice(rest.get(..=found).unwrap_or_default());
                 self.state = State::Before {
                     quoted_only: follows == Follows::Quoted,
                     backslashes: 0,
                 };
                 self.tail.clear();
+                at += found + 1;
+            } else if rest.is_empty() {
+                return;
+            } else {
+                at += self.step(rest, out);
             }
-            at += found + 1;
-        }
-        if matches!(self.state, State::Text) {
-            self.remember(piece.get(text_from..).unwrap_or_default());
-        } else {
-            self.tail.clear();
         }
     }
 
@@ -106,8 +117,11 @@ impl Names {
         }
     }
 
-    /// What follows `before` and `separator`, if that ends in the name of a secret.
-    fn judge(&self, before: &[u8], separator: u8) -> Option<Follows> {
+    /// What follows the separator at that place of `text`, if what stands before it, and before `text`,
+    /// ends in the name of a secret.
+    fn judge(&self, text: &[u8], at: usize) -> Option<Follows> {
+        let before = text.get(at.saturating_sub(REACH)..at).unwrap_or_default();
+        let separator = text.get(at).copied()?;
         if before.len() >= REACH || self.tail.is_empty() {
             return judge(before, separator);
         }
@@ -243,6 +257,9 @@ fn judge(before: &[u8], separator: u8) -> Option<Follows> {
     let before = before
         .get(before.len().saturating_sub(REACH)..)
         .unwrap_or_default();
+    if !may_be_a_name(before, before.len()) {
+        return None;
+    }
     let spaces = |byte: &u8| *byte == b' ' || *byte == b'\t';
     let before = trim_end(before, spaces);
     let unquoted = trim_end(before, |byte| *byte == b'"' || *byte == b'\'');
@@ -269,6 +286,23 @@ fn judge(before: &[u8], separator: u8) -> Option<Follows> {
     } else {
         Follows::Anything
     })
+}
+
+/// By its last two letters: JSON has a separator every few bytes, and hardly one of them counts.
+fn may_be_a_name(text: &[u8], mut end: usize) -> bool {
+    while let Some(b' ' | b'\t' | b'"' | b'\'' | b'\\') = text.get(end.wrapping_sub(1)) {
+        end -= 1;
+    }
+    match text.get(..end).unwrap_or_default() {
+        [.., last, b'a'..=b'z'] if !last.is_ascii_alphabetic() => false,
+        // A time of day is no name.
+        [.., b':', b'0'..=b'9', b'0'..=b'9'] => false,
+        [.., b'e' | b'E', b'n' | b't' | b'y']
+        | [.., b'r' | b'R' | b'w' | b'W', b'd']
+        | [.., b's' | b'S', b'e']
+        | [.., b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-'] => true,
+        _ => false,
+    }
 }
 
 fn trim_end(text: &[u8], goes: impl Fn(&u8) -> bool) -> &[u8] {

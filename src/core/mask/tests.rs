@@ -86,6 +86,8 @@ fn what_stands_behind_a_secret_name_is_hidden() {
         ("export A_KEY='x y' B=c", "export A_KEY='***' B=c"),
         ("A_SECRET = \"x\\\"y\" z", "A_SECRET = \"***\" z"),
         ("DB_PASSWORD: hunter2\nx", "DB_PASSWORD: ***\nx"),
+        ("DB_PASS2024=x", "DB_PASS2024=***"),
+        ("12:30:45 A_KEY=x", "12:30:45 A_KEY=***"),
         ("PASSPHRASE=a\tb", "PASSPHRASE=***\tb"),
         (
             r#"{"accessToken":"sk-1","n":2}"#,

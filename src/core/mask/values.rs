@@ -3,16 +3,25 @@
 //! Invariant: a byte goes out only when no secret that begins at or before it can contain it, whatever
 //! comes next. What may begin one at the end of a piece is held back until that is known; that is never
 //! more than the longest secret.
+//!
+//! Where one may begin is found as Wu and Manber do ("A fast algorithm for multi-pattern searching",
+//! 1994): the last two bytes of a window as long as the shortest secret say how far the next place is at
+//! which one can begin, and that is mostly behind the window.
 
 use std::sync::Arc;
 
 use super::{LEAST_SECRET, MASK, Secrets};
 
+/// Places in the table of shifts.
+const PLACES: usize = 4096;
+
 #[derive(Debug)]
 pub(super) struct Values {
     secrets: Arc<Secrets>,
-    /// Whether a secret begins with this byte.
-    firsts: Box<[bool; 256]>,
+    /// The window: as long as the shortest secret, at most 256.
+    window: usize,
+    /// How far the next place is at which a secret can begin, by the last two bytes of the window.
+    shifts: Vec<u8>,
     /// Bytes that may begin a secret.
     held: Vec<u8>,
     /// So many of the bytes that come next are part of a secret.
@@ -20,19 +29,38 @@ pub(super) struct Values {
 }
 
 impl Values {
+    /// `secrets` has one at least.
     pub(super) fn new(secrets: Arc<Secrets>) -> Self {
-        let mut firsts = Box::new([false; 256]);
-        for first in secrets.values.iter().filter_map(|value| value.first()) {
-            if let Some(first) = firsts.get_mut(usize::from(*first)) {
-                *first = true;
+        let shortest = secrets.values.iter().map(Vec::len).min();
+        let window = shortest.unwrap_or_default().clamp(LEAST_SECRET, 256);
+        let far = u8::try_from(window - 1).unwrap_or(u8::MAX);
+        let mut shifts = vec![far; PLACES];
+        for value in &secrets.values {
+            let pairs = value.windows(2).zip((0..far).rev());
+            for (pair, shift) in pairs {
+                if let Some(place) = shifts.get_mut(place(pair)) {
+                    *place = (*place).min(shift);
+                }
             }
         }
         Self {
             secrets,
-            firsts,
+            window,
+            shifts,
             held: Vec::new(),
             hidden: 0,
         }
+    }
+
+    /// The next place from `at` on at which a secret may begin, complete or not.
+    fn next(&self, text: &[u8], mut at: usize) -> usize {
+        while let Some(pair) = text.get(at + self.window - 2..at + self.window) {
+            match self.shifts.get(place(pair)) {
+                Some(shift @ 1..) => at += usize::from(*shift),
+                _ => return at,
+            }
+        }
+        at.min(text.len())
     }
 
     pub(super) fn feed(&mut self, piece: &[u8], out: &mut Vec<u8>) {
@@ -59,9 +87,7 @@ impl Values {
         let mut at = 0;
         loop {
             let rest = text.get(at..).unwrap_or_default();
-            let is_first = |byte: &u8| self.firsts.get(usize::from(*byte)) == Some(&true);
-            let plain = rest.iter().position(is_first).unwrap_or(rest.len());
-            let (plain, rest) = rest.split_at(plain);
+            let (plain, rest) = rest.split_at(self.next(text, at) - at);
             self.pass(plain, out);
             at += plain.len();
             let Some(first) = rest.get(..1) else {
@@ -90,5 +116,12 @@ impl Values {
         let hidden = self.hidden.min(bytes.len());
         self.hidden -= hidden;
         out.extend_from_slice(bytes.get(hidden..).unwrap_or_default());
+    }
+}
+
+fn place(pair: &[u8]) -> usize {
+    match pair {
+        [one, other] => (usize::from(*one) << 4 ^ usize::from(*other)) % PLACES,
+        _ => 0,
     }
 }

@@ -23,15 +23,18 @@ impl Lines {
         mut hand_on: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         let end = bytes::rfind(piece, b'\n').map_or(0, |last| last + 1);
-        let (whole, begun) = piece.split_at(end);
+        let (mut whole, begun) = piece.split_at(end);
+        if !self.rest.is_empty() && !whole.is_empty() {
+            // Only the line that began earlier is copied.
+            let first = bytes::find(whole, b'\n', b'\n').map_or(end, |first| first + 1);
+            let (line, others) = whole.split_at(first);
+            self.rest.extend_from_slice(line);
+            hand_on(&self.rest)?;
+            self.rest.clear();
+            whole = others;
+        }
         if !whole.is_empty() {
-            if self.rest.is_empty() {
-                hand_on(whole)?;
-            } else {
-                self.rest.extend_from_slice(whole);
-                hand_on(&self.rest)?;
-                self.rest.clear();
-            }
+            hand_on(whole)?;
         }
         self.rest.extend_from_slice(begun);
         while self.rest.len() > LONGEST {
@@ -83,7 +86,10 @@ mod tests {
     #[test]
     fn a_line_waits_for_its_end() {
         let (all, rest) = fed(&[b"a", b"b\nc\nd", b"", b"e\n", b"f"]);
-        assert_eq!(all, [b"ab\nc\n".to_vec(), b"de\n".to_vec()]);
+        assert_eq!(
+            all,
+            ["ab\n", "c\n", "de\n"].map(|line| line.as_bytes().to_vec())
+        );
         assert_eq!(rest, b"f");
     }
 

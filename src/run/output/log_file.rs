@@ -34,7 +34,7 @@ impl LogFile {
     /// Opens nothing yet: a file system that hangs holds up only who writes.
     pub(super) fn new(job: &str, plan: &OutputPlan) -> Self {
         Self {
-            path: plan.file(job),
+            path: plan.path(job),
             size: plan.log_size,
             keep: plan.log_files,
             file: None,

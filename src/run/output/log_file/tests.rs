@@ -1,12 +1,12 @@
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use super::*;
-use crate::config::plan::OutputTo;
 use crate::lock::scratch::Scratch;
 
 fn log(folder: &Path, size: u64, keep: u64) -> LogFile {
     let plan = OutputPlan {
-        to: OutputTo::File,
+        journal: false,
+        file: true,
         log_dir: folder.join("made/for/it"),
         log_size: size,
         log_files: keep,

@@ -100,6 +100,10 @@
 //! - **Not built for NFS:** the waiter is a thread, not a process of its own; a wait that hangs in the
 //!   kernel ends only with its process.
 
+// What the library's own tests share with the integration tests names it from outside.
+#[cfg(test)]
+extern crate self as lockkeeper;
+
 pub mod cli;
 pub mod config;
 pub mod core;

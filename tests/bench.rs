@@ -21,6 +21,7 @@
 mod bench {
     pub mod handoff;
     pub mod idle;
+    pub mod output;
     pub mod scan;
     pub mod start;
     pub mod sweep;
@@ -91,6 +92,9 @@ fn main() {
     }
     if is_wanted("scan") {
         bench::scan::measure(&binary, &mut table);
+    }
+    if is_wanted("output") {
+        bench::output::measure(&binary, &mut table);
     }
     if is_wanted("sweep") {
         bench::sweep::measure(&binary, &mut table);

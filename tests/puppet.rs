@@ -38,6 +38,8 @@
 //! | `env NAME`, `notify TEXT` | prints a variable; sends TEXT to `$NOTIFY_SOCKET` |
 //! | `touch FILE`, `write FILE TEXT…` | files |
 //! | `append FILE TEXT…` | one line, in one write |
+//! | `notes [-v] FILE`, `notes FILE SIG` | writes the notes of FILE, JSON a line, to the journal and says `noted`; waits for all to be taken once SIG has come, else not for long |
+//! | `panic-aside` | the log thread panics, in a process that is prepared for a crash as init is |
 //! | `mkdir DIR`, `rmdir DIR` | folders |
 //! | `lock FILE`, `unlock-all` | `flock(2)`, kept; frees it on every descriptor that it has |
 //!
@@ -81,6 +83,8 @@ use std::time::Duration;
 
 #[path = "puppet/files.rs"]
 mod files;
+#[path = "puppet/notes.rs"]
+mod notes;
 #[expect(
     dead_code,
     reason = "asking what overlaps were like is the tests' half of this file"
@@ -283,6 +287,8 @@ fn perform(command: &[&str]) -> Done {
         ["state"] => state(),
         ["env", name] => out(&std::env::var(name).unwrap_or_default()),
         ["notify", text @ ..] => notify(&text.join(" "))?,
+        ["notes", words @ ..] => notes::write(words)?,
+        ["panic-aside"] => notes::panic_aside(),
         ["touch", file] => told(fs::write(file, ""), file)?,
         ["write", file, text @ ..] => told(fs::write(file, text.join(" ") + "\n"), file)?,
         ["append", file, text @ ..] => append(file, &text.join(" "))?,

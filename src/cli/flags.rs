@@ -105,7 +105,12 @@ pub const VERBS: &[VerbInfo] = &[
         synopsis: &[LIST, SHOW, CLEAN, HOLD, RELEASE],
         doc: "list, show, clean, hold and release directory locks",
     },
-    unbuilt(Verb::Logs, "logs", "read the journal"),
+    VerbInfo {
+        verb: Verb::Logs,
+        name: "logs",
+        synopsis: &["logs [JOB] [-c FILE] [-f] [--since WHEN] [-- OPTION...]"],
+        doc: "what the journal, or its file, has of a job; or of all",
+    },
     unbuilt(Verb::Timeline, "timeline", "draw the journal"),
 ];
 
@@ -215,6 +220,10 @@ pub enum Id {
     Reason,
     /// `--force`.
     Force,
+    /// `--follow`.
+    Follow,
+    /// `--since`.
+    Since,
     /// `--verbose`.
     Verbose,
     /// `--quiet`.
@@ -262,7 +271,7 @@ pub const FLAGS: &[Flag] = &[
             "config",
             "FILE",
             "else $LOCKKEEPER_CONFIG, else /etc/lockkeeper.toml",
-            &[Verb::Init, Verb::Run, Verb::Check],
+            &[Verb::Init, Verb::Run, Verb::Check, Verb::Logs],
         )
     },
     of_command(
@@ -376,6 +385,20 @@ pub const FLAGS: &[Flag] = &[
         None,
         "whatever the record says, unless its owner lives",
         &[Verb::LockRelease],
+    ),
+    plain(
+        Id::Follow,
+        "follow",
+        Some('f'),
+        "go on with what comes, until it is interrupted",
+        &[Verb::Logs],
+    ),
+    with_value(
+        Id::Since,
+        "since",
+        "WHEN",
+        "not what is older: 10m, 2h, or as journalctl takes it",
+        &[Verb::Logs],
     ),
     plain(
         Id::Verbose,

@@ -14,4 +14,4 @@ pub mod suggest;
 mod typed;
 pub mod verb;
 
-pub use parse::{CheckArgs, Command, InitArgs, LockArgs, RunArgs, UsageError, parse};
+pub use parse::{CheckArgs, Command, InitArgs, LockArgs, LogsArgs, RunArgs, UsageError, parse};

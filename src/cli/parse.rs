@@ -16,7 +16,7 @@ use std::time::Duration;
 use lexopt::Parser;
 
 use super::flags::{Id, Verb};
-use super::typed::{Read, Typed, not_built, quoted, text_of, usage};
+use super::typed::{Read, Typed, not_built, quoted, text_of, time, usage};
 use crate::config::plan::Wait;
 use crate::exit;
 use crate::journal::Verbosity;
@@ -32,6 +32,8 @@ pub enum Command {
     Check(CheckArgs),
     /// `lockkeeper lock …`.
     Lock(LockArgs),
+    /// `lockkeeper logs …`.
+    Logs(LogsArgs),
     /// `--help`, of the verb before it.
     Help(Option<Verb>),
     /// `--version`.
@@ -131,6 +133,21 @@ pub struct LockArgs {
     pub report: Option<RawFd>,
 }
 
+/// `lockkeeper logs [JOB] [-c FILE] [-f] [--since WHEN] [-- OPTION…]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogsArgs {
+    /// The job; `None`: all of them, and init.
+    pub job: Option<String>,
+    /// `-c`.
+    pub config: Option<PathBuf>,
+    /// `-f`.
+    pub follow: bool,
+    /// `--since`, in journalctl's words.
+    pub since: Option<OsString>,
+    /// What journalctl is given besides.
+    pub options: Vec<OsString>,
+}
+
 /// Why a command line could not be understood, and what to type instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageError(pub(super) String);
@@ -158,6 +175,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
         Verb::Init => init(&mut typed).map(Command::Init),
         Verb::Run => run(&mut typed).map(Command::Run),
         Verb::Check => check(&mut typed).map(Command::Check),
+        Verb::Logs => logs(&mut typed).map(Command::Logs),
         Verb::Lock => Err(usage(
             "\"lock\" needs one of list, show, clean, hold and release: see \"lockkeeper lock --help\"",
         )),
@@ -172,7 +190,6 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
         | Verb::Restart
         | Verb::Reload
         | Verb::Health
-        | Verb::Logs
         | Verb::Timeline) => Err(not_built(verb)),
     }
 }
@@ -205,6 +222,30 @@ fn check(typed: &mut Typed) -> Result<CheckArgs, UsageError> {
         json: typed.value(Id::Json).is_some(),
         verbosity: typed.verbosity()?,
         report: typed.descriptor()?,
+    })
+}
+
+fn logs(typed: &mut Typed) -> Result<LogsArgs, UsageError> {
+    typed.no_foreign_flag(Verb::Logs)?;
+    if typed.value(Id::Report).is_some() {
+        return Err(usage(
+            "\"--report\" does not go with \"logs\", which ends as journalctl does",
+        ));
+    }
+    let job = typed.job.take();
+    let since = typed.value(Id::Since).map(|(_, when)| {
+        // journalctl knows "10 minutes ago" and "-10m", and takes a bare "10m" for nothing.
+        match when.to_str().and_then(time) {
+            Some(ago) => format!("-{}s", ago.as_secs()).into(),
+            None => when.clone(),
+        }
+    });
+    Ok(LogsArgs {
+        job: job.map(|job| text_of("a job's name", job)).transpose()?,
+        config: typed.path(Id::Config)?,
+        follow: typed.value(Id::Follow).is_some(),
+        since,
+        options: typed.command.take().unwrap_or_default(),
     })
 }
 

@@ -93,12 +93,16 @@ impl Typed {
             self.command = Some([word].into_iter().chain(rest).collect());
             return Ok(true);
         }
-        if verb == Verb::Run && self.job.is_none() {
+        if matches!(verb, Verb::Run | Verb::Logs) && self.job.is_none() {
             self.job = Some(word);
             return Ok(false);
         }
         let word = quoted(&word);
         Err(match &self.job {
+            Some(job) if verb == Verb::Logs => usage(format!(
+                "unexpected argument {word} behind job {}: journalctl's own stand behind \"--\"",
+                quoted(job)
+            )),
             Some(job) => usage(format!(
                 "unexpected argument {word} behind job {0}; if {0} is a command, put -- before it",
                 quoted(job)
@@ -114,6 +118,11 @@ impl Typed {
     }
 
     fn unknown(&self, typed: &str) -> UsageError {
+        if self.verb == Some(Verb::Logs) {
+            return usage(format!(
+                "unknown option {typed:?}: journalctl's own stand behind \"--\""
+            ));
+        }
         if let Some(job) = &self.job {
             return usage(format!(
                 "unknown option {typed:?} behind job {0}; if {0} is a command, put -- before it",

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use super::plan::Format;
+
 /// Where a key may stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -75,6 +77,20 @@ pub enum Shape {
     Word(&'static [&'static str]),
     /// The name of a signal.
     Signal,
+    /// A number of bytes, of at least this many.
+    Size {
+        /// The fewest that mean something.
+        least: u64,
+    },
+    /// A whole number in these bounds.
+    Count {
+        /// The smallest.
+        least: u64,
+        /// The largest.
+        most: u64,
+    },
+    /// A list of the names of variables.
+    Names,
     /// A command and its arguments.
     Command,
     /// Variables and their values.
@@ -144,6 +160,8 @@ pub const KEYS: &[Key] = keys! {
         "the time for an orderly stop of all runs; keep it below the container's own stop time-out", also "stop_timeout" "shutdown_timeout";
     "stay" in Init: Shape::Flag, "false",
         "whether init lives on when no job can ever run again", also "keep_alive";
+    "log" in Init: Shape::Word(Format::WORDS), "text",
+        "what notes look like on standard error, where there is no journal; LOCKKEEPER_LOG in the environment goes before it", also "log_format" "format";
 
     // [locks.NAME]
     "path" in Lock: Shape::Path, "required",
@@ -195,6 +213,16 @@ pub const KEYS: &[Key] = keys! {
         "the group to run as, by name or number", also "gid";
     "stdin" in Class Job: Shape::Word(&["inherit", "null"]), "null for batch, inherit for interactive",
         "where standard input comes from", also "input" "tty" "terminal";
+    "output" in Class Job: Shape::Word(&["inherit", "journal", "file", "both"]), "inherit",
+        "where standard output and standard error go: where lockkeeper's own do, or line by line to the journal, to a file, to both", also "log" "logs" "stdout" "log_driver";
+    "log_dir" in Class Job: Shape::Path, "/var/log/lockkeeper",
+        "the folder of the file, JOB.log; it is created where it is missing", also "log_path" "log_folder" "log_directory" "logdir";
+    "log_size" in Class Job: Shape::Size { least: 4096 }, "10M",
+        "the size from which on the file is set aside, as JOB.log.1 and so on, and a new one begun", also "max_size" "log_max_size";
+    "log_files" in Class Job: Shape::Count { least: 1, most: 1000 }, "5",
+        "how many files that were set aside are kept", also "max_files" "log_max_files" "log_keep" "rotate";
+    "redact" in Class Job: Shape::Names, "none",
+        "variables whose values are shown nowhere: *** stands in their place", also "mask" "secrets" "hide";
 
     // [jobs.NAME]
     "class" in Job: Shape::Name, "required",
@@ -231,7 +259,6 @@ pub const KEYS: &[Key] = keys! {
     "ready_timeout" in Class Job: Shape::NotBuilt, "", "the time to READY=1";
     "restart" in Class Job: Shape::NotBuilt, "", "starting a job again when it fails";
     "after" in Job: Shape::NotBuilt, "", "jobs that start after others";
-    "output" in Class Job: Shape::NotBuilt, "", "where output goes";
     "pty" in Class Job: Shape::NotBuilt, "", "a terminal of its own for a command";
     "slots" in Lock: Shape::NotBuilt, "", "several holders of one lock";
     "priority" in Class Job: Shape::NotBuilt, "", "overtaking in the queue of a lock";
@@ -293,6 +320,11 @@ mod tests {
             let told = find(name, scope).unwrap().default;
             assert_eq!(humantime::parse_duration(told), Ok(used), "{name}");
         }
+        let output = plan::OutputPlan::default();
+        let told = |name| find(name, Scope::Job).unwrap().default;
+        assert_eq!(told("log_dir"), output.log_dir.to_str().unwrap());
+        assert_eq!(told("log_size"), format!("{}M", output.log_size >> 20));
+        assert_eq!(told("log_files"), output.log_files.to_string());
         let signal = find("signal", Scope::Stop).unwrap().default;
         assert_eq!((signal, plan::StopPlan::default().signal), ("TERM", 15));
     }

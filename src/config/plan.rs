@@ -25,6 +25,14 @@ pub const DEFAULT_STOP_WITHIN: Duration = Duration::from_secs(9);
 pub const DEFAULT_REFRESH: Duration = Duration::from_secs(6);
 /// After how long without a sign of life the owner of a lock directory is dead.
 pub const DEFAULT_STALE_AFTER: Duration = Duration::from_mins(1);
+/// Where the files of jobs lie whose output goes to files.
+pub const DEFAULT_LOG_DIR: &str = "/var/log/lockkeeper";
+/// From how many bytes on such a file is set aside.
+pub const DEFAULT_LOG_SIZE: u64 = 10 << 20;
+/// How many that were set aside are kept.
+pub const DEFAULT_LOG_FILES: u64 = 5;
+/// The fewest bytes of a value that can be masked: a shorter one stands in too many other words.
+pub const LEAST_SECRET: usize = 4;
 /// The lock's name in the folder of an identity.
 pub const LOCK_NAME: &str = "session.lock";
 
@@ -46,6 +54,33 @@ pub struct InitPlan {
     pub stop_within: Duration,
     /// Whether init lives on when no job can ever run again.
     pub stay: bool,
+    /// What a line on standard error looks like.
+    pub log: Format,
+}
+
+/// What a note looks like on standard error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Words.
+    #[default]
+    Text,
+    /// One JSON object a line, with the names and values that `journalctl --output=json` shows.
+    Json,
+}
+
+impl Format {
+    /// The words for it.
+    pub const WORDS: &'static [&'static str] = &["text", "json"];
+
+    /// What `word` means; `None`: it is none of [`Self::WORDS`].
+    pub fn of(word: &str) -> Option<Self> {
+        match word {
+            "text" => Some(Self::Text),
+            "json" => Some(Self::Json),
+            _ => None,
+        }
+    }
 }
 
 /// A job: what runs, and when.
@@ -104,6 +139,8 @@ pub struct ClassPlan {
     pub identity: Option<Identity>,
     /// As in [`RunPlan`].
     pub dirs: DirPlan,
+    /// As in [`RunPlan`].
+    pub output: OutputPlan,
 }
 
 impl ClassPlan {
@@ -125,6 +162,7 @@ impl ClassPlan {
             stop: StopPlan::default(),
             identity: None,
             dirs: DirPlan::default(),
+            output: OutputPlan::default(),
         }
     }
 
@@ -144,6 +182,7 @@ impl ClassPlan {
             stop: self.stop,
             identity: self.identity,
             dirs: self.dirs,
+            output: self.output,
         }
     }
 }
@@ -177,6 +216,51 @@ pub struct RunPlan {
     pub identity: Option<Identity>,
     /// The directories that it locks.
     pub dirs: DirPlan,
+    /// Where its output goes, and what must not be shown.
+    pub output: OutputPlan,
+}
+
+/// Where a command's standard output and standard error go, and what is shown nowhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputPlan {
+    /// Whether it goes to the journal, a record a line.
+    pub journal: bool,
+    /// Whether it goes to a file. To neither: where ours goes; then nothing of it passes through us
+    /// unless a watchdog or `redact` needs that.
+    pub file: bool,
+    /// The folder of the file.
+    pub log_dir: PathBuf,
+    /// The size of the file from which on it is set aside, in bytes.
+    pub log_size: u64,
+    /// How many that were set aside are kept; at least one.
+    pub log_files: u64,
+    /// The variables whose values are shown nowhere.
+    pub redact: Vec<String>,
+}
+
+impl Default for OutputPlan {
+    fn default() -> Self {
+        Self {
+            journal: false,
+            file: false,
+            log_dir: DEFAULT_LOG_DIR.into(),
+            log_size: DEFAULT_LOG_SIZE,
+            log_files: DEFAULT_LOG_FILES,
+            redact: Vec::new(),
+        }
+    }
+}
+
+impl OutputPlan {
+    /// Whether it is kept, and not just handed on to a reader of ours.
+    pub const fn is_kept(&self) -> bool {
+        self.journal || self.file
+    }
+
+    /// The file of that job.
+    pub fn path(&self, job: &str) -> PathBuf {
+        self.log_dir.join(format!("{job}.log"))
+    }
 }
 
 /// Which directories a run locks: each for one agent at a time.

@@ -12,7 +12,7 @@ use super::findings::Findings;
 use super::nearest::nearest;
 use super::plan::{
     ClassPlan, DEFAULT_FINAL_GRACE, DEFAULT_REFRESH, DEFAULT_STALE_AFTER, DEFAULT_STOP_WITHIN,
-    DEFAULT_WAIT, Every, FinalLine, Identity, InitPlan, JobPlan, Kind, LOCK_NAME, LockPlan,
+    DEFAULT_WAIT, Every, FinalLine, Format, Identity, InitPlan, JobPlan, Kind, LOCK_NAME, LockPlan,
     OnConflict, SharedMount, Start, Stdin, SweepPlan, Wait,
 };
 use super::report::shown;
@@ -94,6 +94,10 @@ fn init(sheet: Option<&Sheet>, host_name: &str) -> InitPlan {
             .and_then(|sheet| sheet.time("stop_within"))
             .unwrap_or(DEFAULT_STOP_WITHIN),
         stay: sheet.and_then(|sheet| sheet.flag("stay")).unwrap_or(false),
+        log: sheet
+            .and_then(|sheet| sheet.text("log"))
+            .and_then(Format::of)
+            .unwrap_or_default(),
     }
 }
 
@@ -384,6 +388,23 @@ fn apply(sheet: &Sheet, plan: &mut ClassPlan, findings: &mut Findings) {
         Some("null") => plan.stdin = Stdin::Null,
         _ => {}
     }
+    output(sheet, plan);
+}
+
+fn output(sheet: &Sheet, plan: &mut ClassPlan) {
+    let output = &mut plan.output;
+    if let Some(to) = sheet.text("output") {
+        output.journal = matches!(to, "journal" | "both");
+        output.file = matches!(to, "file" | "both");
+    }
+    if let Some(dir) = sheet.path("log_dir") {
+        output.log_dir.clone_from(dir);
+    }
+    output.log_size = sheet.number("log_size").unwrap_or(output.log_size);
+    output.log_files = sheet.number("log_files").unwrap_or(output.log_files);
+    if let Some(names) = sheet.names("redact") {
+        output.redact = names.to_vec();
+    }
 }
 
 fn final_line(
@@ -467,6 +488,15 @@ fn job<'f>(sheet: &'f Sheet, classes: &[Class<'f>], findings: &mut Findings) -> 
                 let message = format!("`{key}` in {}, which locks no directory", sheet.title);
                 let help = "write dir_lock = true for the job's own, or take it out";
                 findings.error(span, message, help);
+            }
+        }
+    }
+    if !plan.output.file {
+        for key in ["log_dir", "log_size", "log_files"] {
+            if let Some(span) = sheet.key_span(key) {
+                let message = format!("`{key}` in {}, whose output goes to no file", sheet.title);
+                let help = "write output = \"file\" or output = \"both\", or take it out";
+                findings.missing(span, message, help);
             }
         }
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::expand::Lookup;
 use super::findings::Findings;
-use super::plan::{Identity, Kind, RunPlan, Start, Stdin};
+use super::plan::{Identity, Kind, LEAST_SECRET, RunPlan, Start, Stdin};
 use super::resolve::{Job, Resolved};
 use super::sheet::{File, Sheet};
 
@@ -22,6 +22,64 @@ pub(crate) fn check(
     batch_classes_that_take_no_turns(resolved, findings);
     logins_in_variables_that_are_not_set(resolved, env, findings);
     locks_that_nobody_names(file, findings);
+    secrets_that_would_be_shown(resolved, env, findings);
+}
+
+/// What `redact` cannot keep: output that does not pass through us, and values that are too short
+/// to be told from other text.
+fn secrets_that_would_be_shown(resolved: &Resolved<'_>, env: &Lookup<'_>, findings: &mut Findings) {
+    let mut told: Vec<(usize, &str)> = Vec::new();
+    for job in &resolved.jobs {
+        let run = &job.plan.run;
+        if run.output.redact.is_empty() {
+            continue;
+        }
+        let mut classes = resolved.classes.iter();
+        let class = classes.find(|class| class.plan.name == run.class);
+        let own = Some(job.sheet).filter(|sheet| sheet.has("redact"));
+        let Some(sheet) = own.or(class.and_then(|class| class.sheet)) else {
+            continue;
+        };
+        let span = sheet.value_span("redact");
+        let mut tell = |name| {
+            let new = !told.contains(&(span.start, name));
+            told.push((span.start, name));
+            new
+        };
+        if run.kind == Kind::Interactive && !run.output.is_kept() && tell("") {
+            let message = format!(
+                "`redact` for {}, whose output goes to its terminal and not through lockkeeper",
+                job.sheet.title
+            );
+            let help =
+                "write output = \"journal\", \"file\" or \"both\", or redact = [] in the job";
+            findings.error(span, message, help);
+        }
+        for name in &run.output.redact {
+            let set = run.env.iter().find(|(set, _)| set == name);
+            let length = match set {
+                Some((_, value)) => Some(value.len()),
+                None => env(name).map(|value| value.len()),
+            };
+            match length {
+                Some(1..LEAST_SECRET) if tell(name) => {
+                    let message = format!(
+                        "`redact` names {name}, whose value is shorter than {LEAST_SECRET} characters"
+                    );
+                    let help = "so short a text stands in many words, which would all be masked: \
+                                take it out, or give it a longer value";
+                    findings.error(span, message, help);
+                }
+                None if tell(name) => {
+                    let message = format!("`redact` names {name}, which is not set");
+                    let help = "set it in the container or in `env`, or take it out; \
+                                nothing is masked for it";
+                    findings.warning(span, message, help);
+                }
+                _ => {}
+            }
+        }
+    }
 }
 
 fn one_main_job(resolved: &Resolved<'_>, findings: &mut Findings) {

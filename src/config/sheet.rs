@@ -156,6 +156,20 @@ impl Sheet {
         }
     }
 
+    pub(crate) fn number(&self, name: &str) -> Option<u64> {
+        match self.value(name)? {
+            Value::Number(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn names(&self, name: &str) -> Option<&[String]> {
+        match self.value(name)? {
+            Value::Names(names) => Some(names),
+            _ => None,
+        }
+    }
+
     pub(crate) fn command(&self, name: &str) -> Option<&[std::ffi::OsString]> {
         match self.value(name)? {
             Value::Command(words) => Some(words),

@@ -127,6 +127,47 @@ pub(crate) fn example(key: &Key) -> &'static str {
     }
 }
 
+/// A number of bytes: a whole number, and k, M or G for its power of 1024.
+pub(crate) fn size(key: &Key, raw: &str, text: &str, least: u64) -> Result<Value, Wrong> {
+    let (number, unit) = text.split_at(
+        text.find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len()),
+    );
+    let shift = match unit.trim_start().to_ascii_lowercase().as_str() {
+        "" | "b" => Some(0),
+        "k" | "kb" | "kib" => Some(10),
+        "m" | "mb" | "mib" => Some(20),
+        "g" | "gb" | "gib" => Some(30),
+        _ => None,
+    };
+    let bytes = number
+        .parse::<u64>()
+        .ok()
+        .zip(shift)
+        .and_then(|(number, shift)| number.checked_mul(1 << shift));
+    let help = || {
+        format!(
+            "write a number with k, M or G behind it, such as \"{}\"",
+            key.default
+        )
+    };
+    match bytes {
+        Some(bytes) if bytes < least => {
+            let message = format!(
+                "`{}` is \"{}\", and must be at least {least} bytes",
+                key.name,
+                shown(raw)
+            );
+            Err((message, help()))
+        }
+        Some(bytes) => Ok(Value::Number(bytes)),
+        None => Err((
+            format!("`{}` is no size: \"{}\"", key.name, shown(raw)),
+            help(),
+        )),
+    }
+}
+
 pub(crate) fn word(
     key: &Key,
     raw: &str,

@@ -4,7 +4,7 @@
 //! reports go into logs.
 
 use std::ffi::OsString;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 
 use toml::Spanned;
@@ -15,7 +15,7 @@ use super::findings::Findings;
 use super::keys::{Key, Scope, Shape};
 use super::plan::{Identity, Wait};
 use super::report::shown;
-use super::text::{example, identity, path, quoted, signal, time, unfit_name, word};
+use super::text::{example, identity, path, quoted, signal, size, time, unfit_name, word};
 
 /// A value that fits its key.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub(crate) enum Value {
     Flag(bool),
     Word(&'static str),
     Signal(i32),
+    Number(u64),
+    Names(Vec<String>),
     Command(Vec<OsString>),
     Env(Vec<(String, String)>),
 }
@@ -49,6 +51,10 @@ impl Reader<'_> {
             (Shape::Flag | Shape::DirLock, DeValue::Boolean(flag)) => Some(Value::Flag(*flag)),
             (Shape::Command, DeValue::Array(_)) => self.command(value),
             (Shape::Paths | Shape::DirLock, DeValue::Array(items)) => self.paths(key, items),
+            (Shape::Names, DeValue::Array(items)) => self.names(key, items),
+            (Shape::Count { least, most }, DeValue::Integer(number)) => {
+                self.count(key, number.as_str(), least..=most, &span)
+            }
             (Shape::Env, DeValue::Table(table)) => Some(self.variables(table)),
             (
                 Shape::Literal
@@ -59,6 +65,7 @@ impl Reader<'_> {
                 | Shape::Identity
                 | Shape::Time { .. }
                 | Shape::Word(_)
+                | Shape::Size { .. }
                 | Shape::Signal,
                 DeValue::String(raw),
             ) => {
@@ -124,6 +131,7 @@ impl Reader<'_> {
                 Shape::Time { least, forever } => time(key, raw, text, least, forever),
                 Shape::Word(words) => word(key, raw, text, words),
                 Shape::Signal => signal(raw, text),
+                Shape::Size { least } => size(key, raw, text, least),
                 Shape::Path | Shape::DirLock => path(key, raw, text).map(Value::Path),
                 Shape::Identity => identity(key, raw, text),
                 Shape::Name => Ok(Value::Name(text.to_owned(), raw.to_owned())),
@@ -195,6 +203,50 @@ impl Reader<'_> {
         (paths.len() == items.len()).then_some(Value::Paths(paths))
     }
 
+    /// The names of variables: all of them, or none where one is wrong.
+    fn names(&mut self, key: &Key, items: &[Spanned<DeValue<'_>>]) -> Option<Value> {
+        let mut names = Vec::with_capacity(items.len());
+        for item in items {
+            let wrong = match item.get_ref().as_str() {
+                Some(name) if name.starts_with('$') => {
+                    let bare = name.trim_matches(['$', '{', '}']);
+                    let message = format!("`{}` wants the name, not the value", key.name);
+                    Some((message, format!("write \"{}\"", shown(bare))))
+                }
+                Some(name) => {
+                    names.push(name.to_owned());
+                    unfit_name(name)
+                }
+                None => Some((
+                    format!("`{}` must be a list of texts", key.name),
+                    "write the names of variables, in quotes".to_owned(),
+                )),
+            };
+            if let Some((message, help)) = wrong {
+                self.findings.error(&item.span(), message, help);
+                names.clear();
+            }
+        }
+        (names.len() == items.len()).then_some(Value::Names(names))
+    }
+
+    fn count(
+        &mut self,
+        key: &Key,
+        number: &str,
+        bounds: RangeInclusive<u64>,
+        span: &Range<usize>,
+    ) -> Option<Value> {
+        let count = number.replace('_', "").parse::<u64>().ok();
+        let fits = count.filter(|count| bounds.contains(count));
+        if fits.is_none() {
+            let message = format!("`{}` cannot be {}", key.name, shown(number));
+            let help = format!("write a number from {} to {}", bounds.start(), bounds.end());
+            self.findings.error(span, message, help);
+        }
+        fits.map(Value::Number)
+    }
+
     fn variables(&mut self, table: &DeTable<'_>) -> Value {
         let mut variables = Vec::new();
         for (name, value) in table {
@@ -233,6 +285,9 @@ fn wanted(shape: Shape) -> String {
         Shape::Flag => "true or false".to_owned(),
         Shape::Word(words) => format!("one of {}", quoted(words)),
         Shape::Signal => "the name of a signal in quotes, such as \"TERM\"".to_owned(),
+        Shape::Size { .. } => "a size in quotes, such as \"10M\"".to_owned(),
+        Shape::Count { .. } => "a whole number".to_owned(),
+        Shape::Names => "a list of the names of variables".to_owned(),
         Shape::Command => "a list of texts".to_owned(),
         Shape::Paths => "a list of absolute paths".to_owned(),
         Shape::Env => "a table of variables".to_owned(),
@@ -268,6 +323,14 @@ fn mend(key: &Key, value: &DeValue<'_>) -> String {
             format!("for no limit write {name} = \"forever\"")
         }
         (Shape::Time { .. }, _) => format!("write {name} = \"{}\"", example(key)),
+        (Shape::Size { .. }, DeValue::Integer(number)) => {
+            format!(
+                "if these are bytes, write {name} = \"{}\"",
+                shown(number.as_str())
+            )
+        }
+        (Shape::Size { .. }, _) => format!("write {name} = \"{}\"", key.default),
+        (Shape::Count { .. }, _) => format!("write {name} = {}", key.default),
         (Shape::Flag, DeValue::String(text)) => {
             let flag = ["true", "yes", "on", "1"].contains(&text.to_lowercase().as_str());
             format!("write {name} = {flag}, without quotes")
@@ -276,7 +339,10 @@ fn mend(key: &Key, value: &DeValue<'_>) -> String {
         (Shape::Signal, _) => format!("write {name} = \"TERM\""),
         (Shape::Command, DeValue::String(text)) => format!("write command = {}", as_list(text)),
         (Shape::Command, _) => "write command = [\"claude\", \"-p\", \"…\"]".to_owned(),
-        (Shape::Paths, DeValue::String(text)) => format!("write {name} = [\"{}\"]", shown(text)),
+        (Shape::Paths | Shape::Names, DeValue::String(text)) => {
+            format!("write {name} = [\"{}\"]", shown(text))
+        }
+        (Shape::Names, _) => format!("write {name} = [\"NAME\"]"),
         (Shape::Paths, _) => format!("write {name} = [\"/…\"]"),
         (Shape::Env, _) => format!("write {name} = {{ NAME = \"value\" }}"),
         (Shape::Table(Scope::Final), _) => {

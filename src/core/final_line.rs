@@ -1,13 +1,21 @@
 //! Finds the final line in a stream of bytes that arrives in pieces, without keeping the line: an
 //! agent's result can be megabytes long.
 
+use super::bytes;
 use crate::config::plan::FinalLine;
 
+mod fields;
+
+pub use fields::AgentResult;
+use fields::Picker;
+
 /// What a complete line was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     /// Whether the line contained the text for a failure too.
     pub failed: bool,
+    /// What else it says, where it is an agent's.
+    pub result: AgentResult,
 }
 
 /// The state of the search within one line.
@@ -15,6 +23,7 @@ pub struct Found {
 pub struct Scanner {
     line: Search,
     failed: Option<Search>,
+    fields: Picker,
 }
 
 impl Scanner {
@@ -26,6 +35,7 @@ impl Scanner {
                 .failed
                 .as_ref()
                 .map(|text| Search::new(text.as_bytes())),
+            fields: Picker::default(),
         }
     }
 
@@ -34,6 +44,7 @@ impl Scanner {
         let mut found = None;
         for part in piece.split_inclusive(|byte| *byte == b'\n') {
             self.line.feed(part);
+            self.fields.feed(part);
             if let Some(failed) = &mut self.failed {
                 failed.feed(part);
             }
@@ -47,7 +58,8 @@ impl Scanner {
     /// The line ends here, also where the stream ends without a newline.
     pub fn end_of_line(&mut self) -> Option<Found> {
         let failed = self.failed.as_mut().is_some_and(Search::take);
-        self.line.take().then_some(Found { failed })
+        let result = self.fields.take();
+        self.line.take().then_some(Found { failed, result })
     }
 }
 
@@ -94,7 +106,11 @@ impl Search {
 }
 
 fn contains(text: &[u8], wanted: &[u8]) -> bool {
-    !wanted.is_empty() && text.windows(wanted.len()).any(|window| window == wanted)
+    let Some(&first) = wanted.first() else {
+        return false;
+    };
+    let is_here = |at| text.get(at..).is_some_and(|here| here.starts_with(wanted));
+    bytes::find_where(text, first, first, is_here).is_some()
 }
 
 #[cfg(test)]
@@ -104,6 +120,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn found(failed: bool) -> Found {
+        Found {
+            failed,
+            result: AgentResult::default(),
+        }
+    }
 
     fn plan() -> FinalLine {
         FinalLine {
@@ -118,17 +141,14 @@ mod tests {
         let mut scanner = Scanner::new(&plan());
         assert_eq!(scanner.feed(b"abcab"), None);
         assert_eq!(scanner.feed(b" x"), None);
-        assert_eq!(scanner.feed(b"x\nnext"), Some(Found { failed: true }));
+        assert_eq!(scanner.feed(b"x\nnext"), Some(found(true)));
         assert_eq!(scanner.feed(b"\n"), None);
     }
 
     #[test]
     fn a_text_for_failure_on_another_line_does_not_count() {
         let mut scanner = Scanner::new(&plan());
-        assert_eq!(
-            scanner.feed(b"xx\nabcab\nxx\n"),
-            Some(Found { failed: false })
-        );
+        assert_eq!(scanner.feed(b"xx\nabcab\nxx\n"), Some(found(false)));
     }
 
     proptest! {
@@ -142,16 +162,16 @@ mod tests {
             cuts.extend([0, bytes.len()]);
             cuts.sort_unstable();
             let mut scanner = Scanner::new(&plan());
-            let mut found = Vec::new();
+            let mut all = Vec::new();
             for pair in cuts.windows(2) {
-                found.extend(scanner.feed(&bytes[pair[0]..pair[1]]));
+                all.extend(scanner.feed(&bytes[pair[0]..pair[1]]));
             }
             let complete = text.rfind('\n').map_or("", |end| &text[..end]);
             let expected = complete
                 .split('\n')
                 .rfind(|line| line.contains("abcab"))
-                .map(|line| Found { failed: line.contains("xx") });
-            prop_assert_eq!(found.last().copied(), expected);
+                .map(|line| found(line.contains("xx")));
+            prop_assert_eq!(all.last().cloned(), expected);
         }
     }
 }

@@ -5,8 +5,10 @@
 //! recorded from a real run replays ([`run`]).
 #![forbid(unsafe_code)]
 
+pub mod bytes;
 pub mod event;
 pub mod final_line;
+pub mod mask;
 pub mod note;
 pub mod outcome;
 pub mod run;

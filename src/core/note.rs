@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::final_line::AgentResult;
 use super::outcome::{Outcome, Reason, SpawnStep};
 
 /// Why the owner of a lock directory is dead.
@@ -257,8 +258,13 @@ pub enum Note {
         /// The file.
         path: PathBuf,
     },
-    /// The run is over: its tree is empty.
-    Ended(Outcome),
+    /// A command's output cannot go where it should.
+    OutputTrouble {
+        /// Where to, why not, and where it goes instead.
+        text: String,
+    },
+    /// The run is over: its tree is empty. With what the last final line said of itself.
+    Ended(Outcome, AgentResult),
     /// The lock is free again.
     Released {
         /// The lock file.

@@ -14,6 +14,8 @@ pub enum Status {
     Exited(u8),
     /// This signal killed it.
     Killed(i32),
+    /// This signal killed it, and the kernel wrote its memory down (core(5)).
+    Dumped(i32),
 }
 
 impl Status {
@@ -21,7 +23,7 @@ impl Status {
     pub const fn code(self) -> u8 {
         match self {
             Self::Exited(code) => code,
-            Self::Killed(signo) => exit::by_signal(signo),
+            Self::Killed(signo) | Self::Dumped(signo) => exit::by_signal(signo),
         }
     }
 }
@@ -191,8 +193,10 @@ mod tests {
             assert_eq!(code(Reason::Ended, Some(Status::Exited(n))), n);
         }
         for signo in 1..=64_u8 {
-            let status = Status::Killed(i32::from(signo));
-            assert_eq!(code(Reason::Ended, Some(status)), 128 + signo);
+            let signal = i32::from(signo);
+            for status in [Status::Killed(signal), Status::Dumped(signal)] {
+                assert_eq!(code(Reason::Ended, Some(status)), 128 + signo);
+            }
         }
     }
 }

@@ -16,8 +16,9 @@ use serde::{Deserialize, Serialize};
 use crate::config::plan::RunPlan;
 use crate::core::outcome::{Outcome, Reason, SpawnStep, Status};
 use crate::core::table::{JobIndex, RunId};
-use crate::journal::{Context, Speaker, Verbosity};
+use crate::journal::{Context, Format, Speaker, Verbosity};
 use crate::run::message::{Incoming, Order, Progress, receive, send};
+use crate::run::secrets;
 use crate::run::start::{Caller, Refused, guarded};
 use crate::sys::fd::{self, Wire};
 use crate::sys::spawn::{Command, Memory, Session};
@@ -37,6 +38,7 @@ struct Charge {
     started_in: Option<PathBuf>,
     runtime: Option<PathBuf>,
     verbosity: Verbosity,
+    format: Format,
     /// How long the run may go on when init has died.
     stop_within: Duration,
     /// The descriptor for the report.
@@ -56,6 +58,8 @@ pub struct Guards {
     pub runtime: Option<PathBuf>,
     /// How much standard error is told.
     pub verbosity: Verbosity,
+    /// What a line on it looks like.
+    pub format: Format,
     /// How long a run may go on when we have died: an init that crashes waits no longer.
     pub stop_within: Duration,
 }
@@ -84,6 +88,7 @@ impl Guards {
         started_in: Option<PathBuf>,
         runtime: Option<PathBuf>,
         verbosity: Verbosity,
+        format: Format,
         stop_within: Duration,
     ) -> io::Result<Self> {
         Ok(Self {
@@ -92,6 +97,7 @@ impl Guards {
             started_in,
             runtime,
             verbosity,
+            format,
             stop_within,
         })
     }
@@ -115,6 +121,7 @@ impl Guards {
             started_in: self.started_in.clone(),
             runtime: self.runtime.clone(),
             verbosity: self.verbosity,
+            format: self.format,
             stop_within: self.stop_within,
             report: report_fd,
         };
@@ -241,6 +248,8 @@ pub fn be_one(words: &[std::ffi::OsString]) -> Result<u8, Refused> {
             class: Some(plan.class.clone()),
             run_id: Some(charge.run_id.clone()),
             speaker: Speaker::InitRun,
+            format: charge.format,
+            secrets: secrets::of([&plan]),
         },
         run_id: charge.run_id,
         verbosity: charge.verbosity,

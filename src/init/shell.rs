@@ -85,7 +85,7 @@ pub fn run(setup: Setup) -> io::Result<u8> {
     }
     let guards: Vec<i32> = shell.running.iter().map(|guard| guard.pid).collect();
     farewell::say(&shell.signals, &guards);
-    shell.journal.flush(FLUSH);
+    shell.journal.finish(FLUSH);
     Ok(shell.exit.unwrap_or(crate::exit::FAILED))
 }
 

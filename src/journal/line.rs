@@ -1,9 +1,9 @@
-//! One record as one line on standard error.
+//! One record as one line on standard error, in words or as JSON.
 //!
 //! Invariant: one write(2) a line, so that lines of several processes do not mix within
 //! `PIPE_BUF` (pipe(7)), and no control character of a job's name or a path reaches a terminal.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::io::{Stderr, stderr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -12,6 +12,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::write;
 
 use super::render::Record;
+use super::route::{self, Format, Surroundings};
+use crate::sys::clock;
 
 /// The descriptor that lines go to. Whoever writes to it may be blocked for ever.
 #[derive(Debug)]
@@ -49,12 +51,12 @@ impl Out {
     }
 
     /// Writes `line` if that waits for nobody: a pipe that has room has it for `PIPE_BUF` bytes
-    /// (pipe(7)). Whether it did.
+    /// (pipe(7)), and a longer line is not written. Whether it was.
     pub(super) fn put_at_once(&self, line: &str) -> bool {
         let mut room = [PollFd::new(self.as_fd(), PollFlags::POLLOUT)];
-        let takes = poll(&mut room, PollTimeout::ZERO) == Ok(1);
-        let most = line.as_bytes().chunks(libc::PIPE_BUF).next();
-        takes && most.is_some_and(|most| write(self, most).is_ok())
+        line.len() <= libc::PIPE_BUF
+            && poll(&mut room, PollTimeout::ZERO) == Ok(1)
+            && write(self, line.as_bytes()) == Ok(line.len())
     }
 }
 
@@ -68,13 +70,22 @@ impl AsFd for Out {
 }
 
 /// The line of a record. Where journald reads it, the priority stands before it (`sd-daemon(3)`).
-pub(super) fn line(record: &Record<'_>, to_journal: bool) -> String {
+pub(super) fn line(record: &Record<'_>, around: Surroundings, format: Format) -> String {
     let mut line = String::with_capacity(128);
-    if to_journal {
+    if around.stderr == route::Stderr::Journal {
         line.push('<');
         line.push(char::from(b'0' + record.level.priority()));
         line.push('>');
     }
+    match format {
+        Format::Text => words(&mut line, record),
+        Format::Json => object(&mut line, record),
+    }
+    line.push('\n');
+    line
+}
+
+fn words(line: &mut String, record: &Record<'_>) {
     line.push_str("lockkeeper: ");
     for c in record.message().chars() {
         if c.is_control() {
@@ -84,8 +95,27 @@ pub(super) fn line(record: &Record<'_>, to_journal: bool) -> String {
             line.push(c);
         }
     }
-    line.push('\n');
-    line
+}
+
+/// As journald would have it, so that what reads `journalctl --output=json` reads this: names in
+/// capitals, every value a text, the time in microseconds.
+fn object(line: &mut String, record: &Record<'_>) {
+    let time = clock::unix_nanos() / 1000;
+    let _ = write!(line, "{{\"__REALTIME_TIMESTAMP\":\"{time}\"");
+    member(line, "PRIORITY", &record.level.priority());
+    member(line, "SYSLOG_IDENTIFIER", &"lockkeeper");
+    member(line, "MESSAGE_ID", &record.id.0);
+    member(line, "MESSAGE", &record.message());
+    record
+        .fields
+        .each(|name, value| member(line, &name.to_ascii_uppercase(), value));
+    line.push('}');
+}
+
+fn member(line: &mut String, name: &str, value: &dyn Display) {
+    // A text can always be written as JSON.
+    let value = serde_json::to_string(&value.to_string()).unwrap_or_default();
+    let _ = write!(line, ",\"{name}\":{value}");
 }
 
 #[cfg(test)]
@@ -95,22 +125,30 @@ mod tests {
     use crate::journal::render::render;
     use crate::journal::route::{Context, Speaker};
 
-    fn line_of(note: &Note, job: &str, to_journal: bool) -> String {
+    fn line_of(note: &Note, job: &str, stderr: route::Stderr, format: Format) -> String {
         let context = Context {
             container_name: None,
             job: Some(job.into()),
             class: None,
             run_id: None,
             speaker: Speaker::Run,
+            format,
+            secrets: std::sync::Arc::default(),
         };
-        line(&render(note, &context), to_journal)
+        let around = Surroundings {
+            socket: false,
+            stderr,
+        };
+        line(&render(note, &context), around, format)
     }
 
     #[test]
     fn the_priority_stands_before_the_line_only_where_journald_reads_it() {
         let text = "lockkeeper: job dev: killing what is left\n";
-        assert_eq!(line_of(&Note::Killing, "dev", false), text);
-        assert_eq!(line_of(&Note::Killing, "dev", true), format!("<4>{text}"));
+        let line = |stderr| line_of(&Note::Killing, "dev", stderr, Format::Text);
+        assert_eq!(line(route::Stderr::Other), text);
+        assert_eq!(line(route::Stderr::Terminal), text);
+        assert_eq!(line(route::Stderr::Journal), format!("<4>{text}"));
     }
 
     #[test]
@@ -118,8 +156,44 @@ mod tests {
         let note = Note::LockReplacedWaiting {
             lock: "/a\nb\x1b[2J".into(),
         };
-        let line = line_of(&note, "d\nev\x07", false);
+        let line = line_of(&note, "d\nev\x07", route::Stderr::Other, Format::Text);
         assert_eq!(line.matches(char::is_control).collect::<Vec<_>>(), ["\n"]);
         assert!(line.starts_with(r"lockkeeper: job d\nev\u{7}: "), "{line}");
+    }
+
+    #[test]
+    fn a_line_of_json_has_the_names_and_values_that_journalctl_shows() {
+        let note = Note::LockReplacedWaiting {
+            lock: "/a\n\"b".into(),
+        };
+        let line = line_of(&note, "dev", route::Stderr::Other, Format::Json);
+        assert_eq!(line.matches(char::is_control).collect::<Vec<_>>(), ["\n"]);
+        let object: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let context = Context {
+            container_name: None,
+            job: Some("dev".into()),
+            class: None,
+            run_id: None,
+            speaker: Speaker::Run,
+            format: Format::Json,
+            secrets: std::sync::Arc::default(),
+        };
+        let record = render(&note, &context);
+        for (name, value) in [
+            ("MESSAGE", &*record.message()),
+            ("MESSAGE_ID", record.id.0),
+            ("PRIORITY", "4"),
+            ("SYSLOG_IDENTIFIER", "lockkeeper"),
+            ("JOB", "dev"),
+            ("LOCK", "/a\n\"b"),
+        ] {
+            assert_eq!(object[name], value, "{line}");
+        }
+        let time = object["__REALTIME_TIMESTAMP"].as_str().unwrap();
+        assert!(
+            time.parse::<u64>().unwrap() > 1_500_000_000_000_000,
+            "{line}"
+        );
+        assert_eq!(object.as_object().unwrap().len(), 7, "{line}");
     }
 }

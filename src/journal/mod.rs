@@ -8,13 +8,14 @@
 //! - [`Journal::note`] never waits for a reader: a stalled journald blocks `send(2)` for ever, and
 //!   standard error is a pipe that somebody may have stopped reading. Only the log thread writes.
 //! - A note that nobody would see starts no thread and costs no text.
-//! - No field is given twice, and the names are a closed list ([`render::Fields`]).
+//! - No field is given twice, and the names are a closed list ([`mod@fields`]).
 //!
 //! The log thread inherits the mask of the thread that writes the first note, which must have all
 //! signals blocked by then. A thread does not survive fork(2): whoever forks without execve(2)
 //! makes its [`Journal`] afterwards.
 #![forbid(unsafe_code)]
 
+pub mod fields;
 pub mod kind;
 mod line;
 pub mod queue;
@@ -24,4 +25,4 @@ mod sink;
 mod words;
 
 pub use queue::Journal;
-pub use route::{Context, Speaker, Verbosity};
+pub use route::{Context, Format, Speaker, Verbosity};

@@ -5,6 +5,8 @@
 //!   of a push or a pop, never across a write.
 //! - At most [`CAPACITY`] notes wait. What comes then is counted, and the count is a note itself
 //!   as soon as half of the queue is free again.
+//! - No note is lost without being counted, and no count without being told, as long as anybody
+//!   takes anything: what the journal has not taken at the end goes to standard error.
 //! - The thread starts with the first note that goes anywhere; idle, it sleeps in the kernel
 //!   without a time-out.
 //!
@@ -21,7 +23,7 @@ use std::time::Duration;
 use super::kind::kind;
 use super::line::{Out, line};
 use super::render::render;
-use super::route::{Context, Route, Surroundings, Verbosity, route, surroundings, takes};
+use super::route::{Context, Route, Surroundings, Verbosity, surroundings, takes};
 use super::sink::Sink;
 use crate::core::note::Note;
 use crate::sys::thread;
@@ -58,8 +60,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<Note>,
-    /// Whether the thread is writing one that it has taken.
-    writing: bool,
+    /// The one that the thread has taken and is writing.
+    writing: Option<Note>,
     /// Whether the thread has come to run.
     begun: bool,
     /// Notes that found the queue full and are not reported yet.
@@ -70,7 +72,7 @@ struct State {
 impl State {
     /// How many notes nobody has read yet and nobody has been told of.
     fn left(&self) -> u64 {
-        let here = self.waiting.len() + usize::from(self.writing);
+        let here = self.waiting.len() + usize::from(self.writing.is_some());
         u64::try_from(here)
             .unwrap_or(u64::MAX)
             .saturating_add(self.lost)
@@ -137,7 +139,7 @@ impl Journal {
     /// to run: on a busy machine it has yet to, and no reader is to blame for that. Returns how many
     /// were not: those that wait, and those that were lost and not yet reported.
     pub fn flush(&self, within: Duration) -> u64 {
-        let Some(&(around, _)) = self.way.get() else {
+        let Some(&(around, route)) = self.way.get() else {
             return 0;
         };
         let mut state = self.shared.lock();
@@ -151,8 +153,7 @@ impl Journal {
         }
         if !self.running.get() {
             drop(state);
-            self.shared.write_here(around);
-            return self.shared.lock().left();
+            return self.shared.last_words(around, route);
         }
         let wait = |state, limit, goes_on: fn(&mut State) -> bool| {
             let waited = self
@@ -165,14 +166,23 @@ impl Journal {
         wait(state, within, |state| state.left() > 0).left()
     }
 
+    /// The end: [`Self::flush`], and what nobody has taken by then goes to standard error, as far as
+    /// that takes it at once; how much nobody has seen at all is its last line. Nothing can be said
+    /// afterwards.
+    pub fn finish(&self, within: Duration) {
+        if self.flush(within) > 0
+            && let Some(&(around, route)) = self.way.get()
+        {
+            self.shared.last_words(around, route);
+        }
+    }
+
     fn way(&self) -> (Surroundings, Route) {
         *self.way.get_or_init(|| {
             let around = surroundings(self.shared.out.as_fd());
             let shared = &self.shared;
-            (
-                around,
-                route(shared.context.speaker, shared.verbosity, around),
-            )
+            let route = around.route(shared.context.speaker, shared.verbosity);
+            (around, route)
         })
     }
 
@@ -183,7 +193,7 @@ impl Journal {
             return;
         }
         let shared = Arc::clone(&self.shared);
-        let started = thread::start("log", STACK, move || shared.write_all(around));
+        let started = thread::start(thread::LOG, STACK, move || shared.write_all(around));
         self.running.set(started.is_ok());
     }
 }
@@ -205,35 +215,52 @@ impl Shared {
     fn write_all(&self, around: Surroundings) {
         self.lock().begun = true;
         self.drained.notify_all();
-        let sink = Sink::open(&self.context, self.verbosity, around, &self.out);
+        let mut sink = Sink::open(&self.context, self.verbosity, around, &self.out);
         while let Some(note) = self.next() {
             sink.put(&note);
         }
     }
 
-    /// At the end, where no thread was to be had all the while: what waits goes to standard error
-    /// from here, whatever its way would have been, and as much of it as is taken at once.
-    fn write_here(&self, around: Surroundings) {
-        let only_here = Surroundings {
-            socket: false,
-            ..around
+    /// At the end, from the thread that must not wait: what nobody has taken goes to standard error,
+    /// whatever its way would have been, as long as that takes it at once. Says how many are left that
+    /// nobody will ever see.
+    fn last_words(&self, around: Surroundings, route: Route) -> u64 {
+        let mut state = self.lock();
+        state.closed = true;
+        let mut lost = std::mem::take(&mut state.lost);
+        // Its line was written before the journal was tried, or standard error is what is stuck.
+        let begun = state.writing.take().filter(|note| {
+            let (_, level) = kind(note);
+            !takes(route.stderr, level)
+        });
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        let here = around
+            .without_journal()
+            .route(self.context.speaker, self.verbosity);
+        let say = |note: &Note| {
+            let record = render(note, &self.context);
+            let line = || line(&record, around, self.context.format);
+            takes(here.stderr, record.level) && self.out.put_at_once(&line())
         };
-        let route = route(self.context.speaker, self.verbosity, only_here);
-        while let Some(note) = self.lock().take() {
-            let record = render(&note, &self.context);
-            if takes(route.stderr, record.level) && !self.out.put_at_once(&line(&record, false)) {
-                return;
+        for note in begun.into_iter().chain(waiting) {
+            if !say(&note) {
+                lost = lost.saturating_add(1);
             }
         }
+        if lost > 0 && say(&Note::NotesLost { count: lost }) {
+            return 0;
+        }
+        lost
     }
 
     /// Reports the last note as written, and waits for the next.
     fn next(&self) -> Option<Note> {
         let mut state = self.lock();
-        state.writing = false;
+        state.writing = None;
         loop {
             if let Some(note) = state.take() {
-                state.writing = true;
+                state.writing = Some(note.clone());
                 return Some(note);
             }
             self.drained.notify_all();

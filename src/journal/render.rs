@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
+pub use super::fields::Fields;
 use super::kind::{Level, MessageId, kind};
 use super::route::Context;
 use super::words::{Short, cause, held_by, plural, signal_name, step_verb, step_word};
@@ -38,54 +39,6 @@ impl Record<'_> {
     }
 }
 
-/// The closed list of field names: the journal shows each in capitals, and what is `None` not at
-/// all. Times are milliseconds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fields<'a> {
-    /// `CONTAINER_NAME`.
-    pub container_name: Option<&'a str>,
-    /// `JOB`: the note's own, else the process's.
-    pub job: Option<&'a str>,
-    /// `JOB_CLASS`.
-    pub job_class: Option<&'a str>,
-    /// `RUN_ID`: the note's own, else the process's.
-    pub run_id: Option<&'a str>,
-    /// `JOB_PID`: the command's process id, in the PID namespace of the writer.
-    pub job_pid: Option<i32>,
-    /// `LOCK`: the path of the lock file, or of the lock directory.
-    pub lock: Option<Cow<'a, str>>,
-    /// `HOLDER`: who holds the lock.
-    pub holder: Option<&'a str>,
-    /// `WAITED_MS`: time in the queue.
-    pub waited_ms: Option<u64>,
-    /// `HELD_MS`: time from the lock obtained to its release.
-    pub held_ms: Option<u64>,
-    /// `GRACE_MS`: the time that somebody has from now on.
-    pub grace_ms: Option<u64>,
-    /// `LATE_MS`: how much too late we woke.
-    pub late_ms: Option<u64>,
-    /// `REASON`: why a run ended or is being stopped, in one word.
-    pub reason: Option<&'static str>,
-    /// `EXIT_CODE`: of the run, or of init.
-    pub exit_code: Option<u8>,
-    /// `SIGNAL`: the signal that was sent, received or died of, as `SIGTERM`.
-    pub signal: Option<Cow<'static, str>>,
-    /// `ERRNO` (`systemd.journal-fields(7)`).
-    pub errno: Option<i32>,
-    /// `COMMAND`: the name of the command.
-    pub command: Option<&'a str>,
-    /// `STEP`: at which step a start failed.
-    pub step: Option<&'static str>,
-    /// `DIRECTORY`: the path of a directory that is locked.
-    pub directory: Option<Cow<'a, str>>,
-    /// `CLAIM`: the path of a claim.
-    pub claim: Option<Cow<'a, str>>,
-    /// `PIDS`: process ids, with blanks between them.
-    pub pids: Option<String>,
-    /// `COUNT`: of jobs, runs, processes or notes, whichever the message id is about.
-    pub count: Option<u64>,
-}
-
 /// The record of `note`, written by the process that `context` describes.
 pub fn render<'a>(note: &'a Note, context: &'a Context) -> Record<'a> {
     let (id, level) = kind(note);
@@ -96,7 +49,18 @@ pub fn render<'a>(note: &'a Note, context: &'a Context) -> Record<'a> {
         run_id: context.run_id.as_deref(),
         ..Fields::default()
     };
-    let text = describe(note, &mut fields);
+    let text = context.secrets.hide(&describe(note, &mut fields));
+    if !context.secrets.is_empty() {
+        let shown = [
+            &mut fields.lock,
+            &mut fields.command,
+            &mut fields.directory,
+            &mut fields.claim,
+        ];
+        for shown in shown.into_iter().flatten() {
+            *shown = Cow::Owned(context.secrets.hide(shown));
+        }
+    }
     Record {
         id,
         level,
@@ -238,7 +202,7 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
             step,
             errno,
         } => {
-            to.command = Some(command);
+            to.command = Some(Cow::Borrowed(command));
             to.step = Some(step_word(*step));
             to.errno = Some(*errno);
             let verb = step_verb(*step);
@@ -315,7 +279,13 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
                  of somebody else's is at work there"
             )
         }
-        Note::Ended(outcome) => ended(outcome, to),
+        Note::OutputTrouble { text } => format!("output: {text}"),
+        Note::Ended(outcome, result) => {
+            to.session_id = result.session.as_deref();
+            to.cost_usd = result.cost_usd.as_deref();
+            to.turns = result.turns.as_deref();
+            ended(outcome, to)
+        }
         Note::Released { lock, held } => {
             to.lock = Some(lock.to_string_lossy());
             to.held_ms = Some(ms(*held));
@@ -347,7 +317,8 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
         } => {
             to.job = Some(job);
             to.run_id = Some(run_id);
-            to.exit_code = Some(*code);
+            to.run_code = Some(*code);
+            to.invocation_id = Some(invocation(run_id));
             to.reason = reason.map(Reason::word);
             let why = reason.map(|reason| format!(" ({})", cause(reason)));
             format!(
@@ -387,14 +358,16 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
             )
         }
         Note::InitEnded { code } => {
-            to.exit_code = Some(*code);
+            to.exit_code = Some("exited");
+            to.exit_status = Some(i32::from(*code));
             format!("init ends (exit {code})")
         }
         Note::Staying => "no job will run again; init stays, as the file says".into(),
         Note::NoJournal { text } => format!("no journal, notes go to standard error: {text}"),
         Note::NotesLost { count } => {
             to.count = Some(*count);
-            format!("lost {count} notes: nobody took them in time")
+            let notes = plural(usize::try_from(*count).unwrap_or(usize::MAX), "note");
+            format!("lost {notes}: nobody took them in time")
         }
         Note::ConfigWarning { text } => format!("configuration: {text}"),
     }
@@ -487,18 +460,29 @@ fn ended(outcome: &Outcome, to: &mut Fields<'_>) -> String {
         held,
         ran,
     } = *outcome;
-    to.exit_code = Some(code);
+    to.run_code = Some(code);
+    to.invocation_id = to.run_id.map(invocation);
     to.reason = Some(reason.word());
     to.waited_ms = Some(ms(waited));
     to.held_ms = Some(ms(held));
+    (to.exit_code, to.exit_status) = match status {
+        Some(Status::Exited(code)) => (Some("exited"), Some(i32::from(code))),
+        Some(Status::Killed(signal)) => (Some("killed"), Some(signal)),
+        Some(Status::Dumped(signal)) => (Some("dumped"), Some(signal)),
+        None => (None, None),
+    };
     let died_of = match status {
-        Some(Status::Killed(signal)) => Some(signal_name(signal)),
+        Some(Status::Killed(signal) | Status::Dumped(signal)) => Some(signal_name(signal)),
         Some(Status::Exited(_)) | None => None,
     };
     let after = Short(ran);
     let text = match reason {
         Reason::Ended => match &died_of {
-            Some(signal) => format!("killed by {signal} after {after} (exit {code})"),
+            Some(signal) => {
+                let dumped = matches!(status, Some(Status::Dumped(_)));
+                let dumped = if dumped { ", core dumped" } else { "" };
+                format!("killed by {signal} after {after}{dumped} (exit {code})")
+            }
             None => format!("ended after {after} (exit {code})"),
         },
         Reason::Timeout
@@ -514,6 +498,11 @@ fn ended(outcome: &Outcome, to: &mut Fields<'_>) -> String {
     };
     to.signal = died_of;
     text
+}
+
+/// The id of a run in the shape that systemd's tools take: 128 bits.
+fn invocation(run_id: &str) -> String {
+    format!("{run_id}{run_id}")
 }
 
 fn ms(time: Duration) -> u64 {

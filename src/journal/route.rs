@@ -7,11 +7,14 @@
 use std::fs;
 use std::io::IsTerminal as _;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 
 use nix::sys::stat::fstat;
 use serde::{Deserialize, Serialize};
 
 use super::kind::Level;
+pub use crate::config::plan::Format;
+use crate::core::mask::Secrets;
 
 /// The native socket of journald (`systemd-journald.service(8)`).
 pub const SOCKET: &str = "/run/systemd/journal/socket";
@@ -29,6 +32,10 @@ pub struct Context {
     pub run_id: Option<String>,
     /// For whom standard error is.
     pub speaker: Speaker,
+    /// What a line on standard error looks like.
+    pub format: Format,
+    /// What no note shows.
+    pub secrets: Arc<Secrets>,
 }
 
 /// For whom standard error is.
@@ -99,39 +106,55 @@ pub(super) fn takes(limit: Option<Level>, level: Level) -> bool {
     limit.is_some_and(|limit| level <= limit)
 }
 
-/// The route, from what was asked and what is there.
-///
-/// - Without a journal everything goes to standard error.
-/// - With one, a caller, a person at a terminal and whoever asked by -v or -q still read standard
-///   error; the container's log does not repeat what the journal has.
-/// - Standard error that is the journal itself repeats nothing either.
-pub(super) fn route(speaker: Speaker, verbosity: Verbosity, around: Surroundings) -> Route {
-    let on_stderr = match (verbosity, speaker) {
-        (Verbosity::Quiet, _) => Level::Error,
-        (Verbosity::Normal, Speaker::Run) => Level::Warning,
-        (Verbosity::Normal, Speaker::Init | Speaker::InitRun) | (Verbosity::Verbose, _) => {
-            Level::Info
+impl Surroundings {
+    /// The same without a journal.
+    pub(super) const fn without_journal(self) -> Self {
+        Self {
+            socket: false,
+            ..self
         }
-        (Verbosity::Debug, _) => Level::Debug,
-    };
-    if !around.socket {
-        return Route {
-            journal: None,
-            stderr: Some(on_stderr),
+    }
+
+    /// The route, from what was asked and what is there.
+    ///
+    /// - Without a journal everything goes to standard error.
+    /// - With one, a caller, a person at a terminal and whoever asked by -v or -q still read standard
+    ///   error; the container's log does not repeat what the journal has.
+    /// - Standard error that is the journal itself repeats nothing either.
+    pub(super) fn route(self, speaker: Speaker, verbosity: Verbosity) -> Route {
+        let on_stderr = match (verbosity, speaker) {
+            (Verbosity::Quiet, _) => Level::Error,
+            (Verbosity::Normal, Speaker::Run) => Level::Warning,
+            (Verbosity::Normal, Speaker::Init | Speaker::InitRun) | (Verbosity::Verbose, _) => {
+                Level::Info
+            }
+            (Verbosity::Debug, _) => Level::Debug,
         };
+        if !self.socket {
+            return Route {
+                journal: None,
+                stderr: Some(on_stderr),
+            };
+        }
+        let read_here = match self.stderr {
+            Stderr::Terminal => true,
+            Stderr::Journal => false,
+            Stderr::Other => speaker == Speaker::Run || verbosity != Verbosity::Normal,
+        };
+        Route {
+            journal: Some(match verbosity {
+                Verbosity::Quiet | Verbosity::Normal => Level::Info,
+                Verbosity::Verbose | Verbosity::Debug => Level::Debug,
+            }),
+            stderr: read_here.then_some(on_stderr),
+        }
     }
-    let read_here = match around.stderr {
-        Stderr::Terminal => true,
-        Stderr::Journal => false,
-        Stderr::Other => speaker == Speaker::Run || verbosity != Verbosity::Normal,
-    };
-    Route {
-        journal: Some(match verbosity {
-            Verbosity::Quiet | Verbosity::Normal => Level::Info,
-            Verbosity::Verbose | Verbosity::Debug => Level::Debug,
-        }),
-        stderr: read_here.then_some(on_stderr),
-    }
+}
+
+/// What a line on standard error is to look like: what `LOCKKEEPER_LOG` says goes before the file.
+pub fn format(in_file: Format) -> Format {
+    let word = std::env::var("LOCKKEEPER_LOG").ok();
+    word.and_then(|word| Format::of(&word)).unwrap_or(in_file)
 }
 
 /// Looks round: whether the socket is there, and what `fd`, standard error, is.
@@ -180,7 +203,7 @@ mod tests {
     }
 
     fn check(speaker: Speaker, verbosity: Verbosity, around: Surroundings, expected: [&str; 2]) {
-        let route = route(speaker, verbosity, around);
+        let route = around.route(speaker, verbosity);
         let word = |limit: Option<Level>| limit.map_or("-".into(), |level| format!("{level:?}"));
         assert_eq!(
             [word(route.journal), word(route.stderr)],
@@ -219,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_note_below_every_limit_goes_nowhere() {
-        let route = route(Speaker::Run, Verbosity::Normal, BARE);
+        let route = BARE.route(Speaker::Run, Verbosity::Normal);
         assert!(route.takes(Level::Error));
         assert!(route.takes(Level::Warning));
         assert!(!route.takes(Level::Info));

@@ -3,38 +3,47 @@
 //! The only place that speaks to tracing. Invariants: events carry all their fields themselves (a
 //! field of a span and of its event would appear twice), the prefix is off (else `MESSAGE_ID` is
 //! none), and the subscriber is set round each event only, never for the process.
+//!
+//! A journal that was there and takes nothing any more (journald ended, its socket was removed) is
+//! tried anew with every note. Until it is back, notes go where they would go without one; those
+//! that nobody would see there are counted, and the count is the first thing that the journal hears.
 
 use std::io;
 
-use tracing::{Dispatch, dispatcher};
+use nix::errno::Errno;
+use tracing::{Dispatch, dispatcher, field};
 use tracing_subscriber::layer::SubscriberExt as _;
 
+use super::fields::each_field;
 use super::kind::Level;
 use super::line::{Out, line};
 use super::render::{Record, render};
-use super::route::{
-    Context, Route, SOCKET, Speaker, Stderr, Surroundings, Verbosity, route, takes,
-};
+use super::route::{Context, Route, SOCKET, Speaker, Surroundings, Verbosity, takes};
 use crate::core::note::Note;
+use crate::trouble;
 
 /// Which mount gives a container the host's journal. The folder, not the socket: a mounted socket
 /// file stays the old one when the host makes a new one.
 const MOUNT: &str = "-v /run/systemd/journal:/run/systemd/journal:ro";
 
-/// Both ways out, as they were found to be open.
+/// Both ways out.
 pub(super) struct Sink<'a> {
     context: &'a Context,
     out: &'a Out,
+    around: Surroundings,
+    /// The way as it should be, and the way while the journal takes nothing.
     route: Route,
-    /// Set where the journal answered.
+    without: Route,
+    /// Set once the journal has answered.
     journal: Option<Dispatch>,
-    /// Whether standard error is read by journald.
-    prefixed: bool,
+    /// It was said that the journal takes nothing.
+    away: bool,
+    /// Notes that nobody has seen, and that nobody was told of.
+    lost: u64,
 }
 
 impl<'a> Sink<'a> {
-    /// Opens the ways that `around` promises, and says once if there is no journal. Blocks where
-    /// journald does not read.
+    /// Says once if there is no journal.
     pub(super) fn open(
         context: &'a Context,
         verbosity: Verbosity,
@@ -44,43 +53,91 @@ impl<'a> Sink<'a> {
         let mut sink = Sink {
             context,
             out,
-            route: route(context.speaker, verbosity, around),
+            around,
+            route: around.route(context.speaker, verbosity),
+            without: around.without_journal().route(context.speaker, verbosity),
             journal: None,
-            prefixed: around.stderr == Stderr::Journal,
+            away: false,
+            lost: 0,
         };
-        let why = if around.socket {
-            match journald() {
-                Ok(dispatch) => {
-                    sink.journal = Some(dispatch);
-                    return sink;
-                }
-                Err(error) => format!("failed to send to {SOCKET:?}: {error}"),
-            }
-        } else {
-            format!("in a container, mount the host's with {MOUNT:?}")
-        };
-        let without = Surroundings {
-            socket: false,
-            ..around
-        };
-        sink.route = route(context.speaker, verbosity, without);
-        if context.speaker != Speaker::InitRun {
-            sink.put(&Note::NoJournal { text: why });
+        if !around.socket && context.speaker != Speaker::InitRun {
+            sink.put(&Note::NoJournal {
+                text: format!("in a container, mount the host's with {MOUNT:?}"),
+            });
         }
         sink
     }
 
-    /// Writes a note wherever its level goes. Blocks as long as nobody reads.
-    pub(super) fn put(&self, note: &Note) {
+    /// Writes a note wherever its level goes. Blocks as long as nobody reads; a journal that stalls
+    /// does not keep the same note from standard error, if that takes it at once.
+    pub(super) fn put(&mut self, note: &Note) {
         let record = render(note, self.context);
-        if let Some(journal) = &self.journal
-            && takes(self.route.journal, record.level)
-        {
-            dispatcher::with_default(journal, || emit(&record));
+        let here = takes(self.route.stderr, record.level);
+        let said = here && self.out.put_at_once(&self.line(&record));
+        if takes(self.route.journal, record.level) {
+            match self.send(&record) {
+                Ok(()) => self.is_back(),
+                Err(error) => self.is_away(&error, &record, here),
+            }
         }
-        if takes(self.route.stderr, record.level) {
-            self.out.put(&line(&record, self.prefixed));
+        if here && !said {
+            self.out.put(&self.line(&record));
         }
+    }
+
+    /// Sends to the journal. tracing-journald tells nobody that it could not; but what it calls last
+    /// then is a system call that fails, and no call that succeeds sets the error number to zero
+    /// (errno(3)). A record that is too long for a datagram goes again as a memfd, and was sent if
+    /// nothing but the first attempt has failed.
+    fn send(&mut self, record: &Record<'_>) -> io::Result<()> {
+        let journal = match self.journal.take() {
+            Some(journal) => journal,
+            None => journald()?,
+        };
+        Errno::clear();
+        dispatcher::with_default(&journal, || emit(record));
+        let errno = Errno::last_raw();
+        self.journal = Some(journal);
+        match errno {
+            0 | libc::EMSGSIZE => Ok(()),
+            errno => Err(io::Error::from_raw_os_error(errno)),
+        }
+    }
+
+    fn is_back(&mut self) {
+        self.away = false;
+        let count = std::mem::take(&mut self.lost);
+        let lost = Note::NotesLost { count };
+        if count > 0 && self.send(&render(&lost, self.context)).is_err() {
+            self.lost = count;
+        }
+    }
+
+    fn is_away(&mut self, error: &io::Error, record: &Record<'_>, here: bool) {
+        if !std::mem::replace(&mut self.away, true) {
+            let why = trouble::text_of(error);
+            let text = format!(
+                "failed to send to {SOCKET:?}: {why}; see that systemd-journald runs, and in a \
+                 container that the folder is mounted, not the socket: {MOUNT}"
+            );
+            let note = Note::NoJournal { text };
+            let record = render(&note, self.context);
+            if takes(self.without.stderr, record.level) {
+                self.out.put(&self.line(&record));
+            }
+        }
+        if here {
+            return;
+        }
+        if takes(self.without.stderr, record.level) {
+            self.out.put(&self.line(record));
+        } else {
+            self.lost = self.lost.saturating_add(1);
+        }
+    }
+
+    fn line(&self, record: &Record<'_>) -> String {
+        line(record, self.around, self.context.format)
     }
 }
 
@@ -96,49 +153,30 @@ fn journald() -> io::Result<Dispatch> {
 fn emit(record: &Record<'_>) {
     // The level of an event is a constant of its call site: hence one site for each.
     macro_rules! event {
-        ($level:ident) => {{
-            let fields = &record.fields;
+        ([$level:ident] $($(#[$doc:meta])* $name:ident: $kind:ty,)+) => {
             tracing::event!(
                 target: "lockkeeper",
                 tracing::Level::$level,
                 message_id = record.id.0,
-                container_name = fields.container_name,
-                job = fields.job,
-                job_class = fields.job_class,
-                run_id = fields.run_id,
-                job_pid = fields.job_pid,
-                lock = fields.lock.as_deref(),
-                holder = fields.holder,
-                waited_ms = fields.waited_ms,
-                held_ms = fields.held_ms,
-                grace_ms = fields.grace_ms,
-                late_ms = fields.late_ms,
-                reason = fields.reason,
-                exit_code = fields.exit_code,
-                signal = fields.signal.as_deref(),
-                errno = fields.errno,
-                command = fields.command,
-                step = fields.step,
-                directory = fields.directory.as_deref(),
-                claim = fields.claim.as_deref(),
-                pids = fields.pids.as_deref(),
-                count = fields.count,
+                $($name = record.fields.$name.as_ref().map(field::display),)+
                 message = &*record.message(),
-            );
-        }};
+            )
+        };
     }
     match record.level {
-        Level::Error => event!(ERROR),
-        Level::Warning => event!(WARN),
-        Level::Info => event!(INFO),
-        Level::Debug => event!(DEBUG),
+        Level::Error => each_field!(event ERROR),
+        Level::Warning => each_field!(event WARN),
+        Level::Info => each_field!(event INFO),
+        Level::Debug => each_field!(event DEBUG),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::final_line::AgentResult;
     use crate::core::outcome::{Outcome, Reason, Status};
+    use crate::journal::route::Format;
     use std::collections::BTreeMap;
     use std::fmt::Debug;
     use std::sync::{Arc, Mutex};
@@ -186,19 +224,24 @@ mod tests {
             class: Some("batch".into()),
             run_id: Some("r1".into()),
             speaker: Speaker::InitRun,
+            format: Format::Text,
+            secrets: Arc::default(),
         }
     }
 
     #[test]
     fn an_event_has_each_field_once_and_none_that_is_unknown() {
-        let note = Note::Ended(Outcome {
-            code: 124,
-            reason: Reason::Timeout,
-            status: Some(Status::Killed(9)),
-            waited: Duration::from_millis(1500),
-            held: Duration::from_hours(2),
-            ran: Duration::from_hours(2),
-        });
+        let note = Note::Ended(
+            Outcome {
+                code: 124,
+                reason: Reason::Timeout,
+                status: Some(Status::Killed(9)),
+                waited: Duration::from_millis(1500),
+                held: Duration::from_hours(2),
+                ran: Duration::from_hours(2),
+            },
+            AgentResult::default(),
+        );
         let seen = events_of(&note, &context());
         let once: BTreeMap<&str, &str> = seen
             .iter()
@@ -215,7 +258,10 @@ mod tests {
             ("job_class", "batch"),
             ("run_id", "r1"),
             ("reason", "timeout"),
-            ("exit_code", "124"),
+            ("invocation_id", "r1r1"),
+            ("run_code", "124"),
+            ("exit_code", "killed"),
+            ("exit_status", "9"),
             ("signal", "SIGKILL"),
             ("waited_ms", "1500"),
             ("held_ms", "7200000"),

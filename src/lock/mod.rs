@@ -43,4 +43,4 @@ pub mod shared;
 pub mod sweep;
 
 #[cfg(test)]
-mod scratch;
+pub(crate) mod scratch;

@@ -37,6 +37,9 @@ pub enum Watched {
 /// Forks a monitor, which runs `monitor` with its end of a wire and exits with the code that comes
 /// back, and watches it to its end. `init` is the wire to the init that started this run.
 ///
+/// `orders` are those that an earlier monitor of this run was sent and may not have read, as it asked
+/// to start over meanwhile: this one gets them first. When it starts over itself, its own stand there.
+///
 /// What `monitor` owns, the lock and the latches of claims and directories, stays open here until the watch is over:
 /// dropping it earlier would leave them to the monitor alone.
 ///
@@ -47,6 +50,7 @@ pub fn watch(
     init: Option<&Wire>,
     init_lost_within: Duration,
     crashed_within: Duration,
+    orders: &mut Vec<Order>,
     monitor: impl FnOnce(Wire) -> u8,
 ) -> io::Result<Watched> {
     let signals = Signals::open()?;
@@ -70,6 +74,9 @@ pub fn watch(
             if !keeps_inherited {
                 fd::close_inherited();
             }
+            for order in &*orders {
+                send(&own_end, order);
+            }
             let guard = Guard {
                 pid,
                 monitor: own_end,
@@ -78,6 +85,7 @@ pub fn watch(
                 init,
                 init_lost_within,
                 init_gone: false,
+                orders,
                 signals,
                 stopping: false,
                 last: None,
@@ -102,6 +110,8 @@ struct Guard<'a> {
     /// The time for the stop when init has died.
     init_lost_within: Duration,
     init_gone: bool,
+    /// What this monitor was sent, each once: until the command is there, the next one may need it.
+    orders: &'a mut Vec<Order>,
     signals: Signals,
     /// The monitor is about to stop, and we with it.
     stopping: bool,
@@ -178,11 +188,11 @@ impl Guard<'_> {
     fn read_init(&mut self) {
         while let Some(init) = self.init.filter(|_| !self.init_gone) {
             match receive::<Order>(init) {
-                Incoming::Message(order) => send(&self.monitor, &order),
+                Incoming::Message(order) => self.pass(order),
                 Incoming::Nothing => return,
                 Incoming::Gone => {
                     self.init_gone = true;
-                    send(&self.monitor, &Order::Stop(Some(self.init_lost_within)));
+                    self.pass(Order::Stop(Some(self.init_lost_within)));
                 }
             }
         }
@@ -201,12 +211,28 @@ impl Guard<'_> {
                 }
                 libc::SIGCONT if self.continue_monitor() => {}
                 // A terminal that hangs up tells the leader of its session alone, which may be us.
-                libc::SIGHUP => send(&self.monitor, &Order::Signal(signo)),
+                libc::SIGHUP => self.pass(Order::Signal(signo)),
+                // The monitor has it as well; one that is about to end may not read it any more.
+                libc::SIGINT | libc::SIGQUIT if kernel => self.keep(Order::Signal(signo)),
                 _ if kernel => {}
-                _ => send(&self.monitor, &Order::Signal(signo)),
+                _ => self.pass(Order::Signal(signo)),
             }
         }
         ended
+    }
+
+    fn pass(&mut self, order: Order) {
+        send(&self.monitor, &order);
+        self.keep(order);
+    }
+
+    /// The stop and the continuing of a job are over when they have been done once.
+    fn keep(&mut self, order: Order) {
+        const JOB_CONTROL: [i32; 4] = [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU, libc::SIGCONT];
+        let over = matches!(order, Order::Signal(signo) if JOB_CONTROL.contains(&signo));
+        if !over && !self.orders.contains(&order) {
+            self.orders.push(order);
+        }
     }
 
     /// Reaps all that have ended; whether the monitor was among them. As PID 1 a guard inherits

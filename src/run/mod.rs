@@ -22,5 +22,6 @@ pub mod monitor;
 pub mod nested;
 pub mod output;
 pub mod report;
+pub mod secrets;
 pub mod start;
 pub mod waiter;

@@ -14,6 +14,7 @@
 //! | `command` | the command's process: made, signalled, reaped |
 //! | `sweep` | lock directories, before the command and after its tree |
 //! | `orders` | signals, the orders of guard or init, job control |
+//! | `output` | what the command's output tells, and its end |
 //! | `split` | a second holder of the lock, where its file system does not keep two apart |
 
 use std::collections::VecDeque;
@@ -33,6 +34,8 @@ use super::output::Output;
 use super::waiter::Waiter;
 use crate::config::plan::RunPlan;
 use crate::core::event::{Action, Event, Facts};
+use crate::core::final_line::AgentResult;
+use crate::core::mask::Secrets;
 use crate::core::note::Note;
 use crate::core::outcome::{Outcome, Reason};
 use crate::core::run::Run;
@@ -49,6 +52,7 @@ mod command;
 mod dirs;
 mod lock;
 mod orders;
+mod output;
 mod split;
 mod sweep;
 
@@ -90,6 +94,8 @@ pub struct Setup<'a> {
     pub started_in: Option<PathBuf>,
     /// Since when the run queues.
     pub queued_at: Time,
+    /// What is shown nowhere.
+    pub secrets: Arc<Secrets>,
     /// Where notes go.
     pub journal: Journal,
     /// What the guard found before the fork.
@@ -142,6 +148,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         command: None,
         starting: None,
         output: None,
+        result: AgentResult::default(),
         asked: tree::Asked::default(),
         proc_fault_said: false,
         end: None,
@@ -152,8 +159,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
     while monitor.end.is_none() {
         monitor.turn();
     }
-    monitor.drain_output();
-    monitor.setup.journal.flush(FLUSH);
+    monitor.setup.journal.finish(FLUSH);
     let end = monitor.end.unwrap_or(End::StartOver);
     if let Some(above) = monitor.above() {
         let message = match end {
@@ -188,6 +194,8 @@ struct Monitor<'a> {
     /// Between fork and exec: comes to its end when the program runs.
     starting: Option<Spawned>,
     output: Option<Output>,
+    /// What the last final line said of itself.
+    result: AgentResult,
     asked: tree::Asked,
     proc_fault_said: bool,
     end: Option<End>,
@@ -213,10 +221,8 @@ impl Monitor<'_> {
         if exec {
             self.exec_ended();
         }
-        if news && let Some(found) = self.output.as_ref().and_then(Output::final_line) {
-            self.step(Event::FinalLine {
-                failed: found.failed,
-            });
+        if news {
+            self.output_told();
         }
         if signal {
             self.read_signals();
@@ -335,7 +341,10 @@ impl Monitor<'_> {
         }
         self.release_dirs();
         self.setup.claims.release();
-        self.setup.journal.note(Note::Ended(outcome));
+        // Nobody waits for us any more, and the last line may be the one with the result.
+        self.drain_output();
+        let result = std::mem::take(&mut self.result);
+        self.setup.journal.note(Note::Ended(outcome, result));
         self.end = Some(End::Ended(outcome));
     }
 

@@ -1,30 +1,52 @@
-//! The command's output, where a watchdog has to see it: a thread for each stream reads the
-//! command's pipe and writes on to where we were told to write, and may block in either.
+//! The command's output, where it passes through us: because a watchdog has to see it, because it
+//! goes to the journal or to a file, or because something in it must be masked.
 //!
-//! The main loop never waits for a stream: it is told of a final line through a descriptor, and
-//! asks for the time of the last output when its idle deadline has come. A reader behind us that
-//! does not take the output holds up the command, as a pipe would, and not the watchdogs.
+//! A thread for each stream reads the command's pipe and writes on, and may block in either. The main
+//! loop never waits for a stream: it is told of a final line, or of what a thread has to say, through a
+//! descriptor, and asks for the time of the last output when its idle deadline has come. A reader
+//! behind us that does not take the output (a journal that hangs, too) holds up the command, as a pipe
+//! would, and not the watchdogs.
 //! When the tree is empty, what is there is read and written on; the end of the stream is not
 //! waited for, as a process outside the tree may hold the pipe open for ever.
+//!
+//! | room | what is in it |
+//! | --- | --- |
+//! | this file | what the threads and the main loop share; one thread's loop |
+//! | `sink` | where a stream goes, and where to when it cannot go there |
+//! | `lines` | a stream as whole lines; the longest one |
+//! | `record` | a line as a record of the journal |
+//! | `log_file` | the file: appended to, set aside when it is full |
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::unistd::pipe2;
 
-use crate::config::plan::Limits;
+use super::claims::Owner;
+use crate::config::plan::RunPlan;
 use crate::core::final_line::{Found, Scanner};
+use crate::core::mask::{Mask, Secrets};
+use crate::core::note::Note;
 use crate::core::time::Time;
 use crate::sys::{clock, poll, thread};
 
-/// One read; a pipe's own size (`pipe(7)`).
+mod lines;
+mod log_file;
+mod record;
+mod sink;
+
+use log_file::LogFile;
+use sink::{Place, Sink};
+
+/// One read.
 const PIECE: usize = 64 * 1024;
+/// The pipe's size where output is kept: a writer at full speed then meets a reader at work.
+const PIPE: i32 = 256 * 1024;
 /// After the tree is empty, a writer outside it is followed no further than this.
 const REST: usize = 1024 * 1024;
 const STACK: usize = 128 * 1024;
@@ -38,12 +60,51 @@ struct Shared {
     writing: AtomicUsize,
     /// How many threads have not come to their end.
     going: AtomicUsize,
-    final_seen: AtomicBool,
-    final_failed: AtomicBool,
-    /// Tells the main loop: a final line, or the end of a thread.
+    /// The tree is empty.
+    over: AtomicBool,
+    /// What the threads have to say.
+    told: Mutex<Told>,
+    /// Tells the main loop that they have, or that one has ended.
     news: EventFd,
-    /// Tells the threads: the tree is empty.
+    /// Tells the threads that the tree is empty.
     quit: EventFd,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    /// The last final line that the main loop has not asked for.
+    found: Option<Found>,
+    notes: Vec<Note>,
+    /// What was said to take nothing.
+    unwilling: Vec<Target>,
+}
+
+/// Where output is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    Journal,
+    File,
+}
+
+impl Shared {
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    /// Says that `target` takes nothing, and why, if nobody has.
+    fn note_once(&self, why: &str, target: Target) {
+        let mut told = self.told();
+        if !told.unwilling.contains(&target) {
+            told.unwilling.push(target);
+            let text = format!("{why}; output goes where lockkeeper's own goes meanwhile");
+            told.notes.push(Note::OutputTrouble { text });
+            let _ = self.news.write(1);
+        }
+    }
 }
 
 /// The ends that the command gets; dropped after the spawn, so that only it holds them.
@@ -51,7 +112,7 @@ struct Shared {
 pub struct Ends {
     /// Its standard output.
     pub stdout: OwnedFd,
-    /// Its standard error, where silence on it counts too.
+    /// Its standard error, where that passes through us too.
     pub stderr: Option<OwnedFd>,
 }
 
@@ -59,13 +120,25 @@ pub struct Ends {
 #[derive(Debug)]
 pub struct Output {
     shared: Arc<Shared>,
+    /// Whether it is kept, and not just handed on to a reader of ours.
+    kept: bool,
+}
+
+/// Whether a run of `plan` has its output pass through us, and of its two streams only the first.
+const fn passes(plan: &RunPlan) -> (bool, bool) {
+    let both = plan.output.is_kept()
+        || !plan.output.redact.is_empty()
+        || plan.limits.idle_timeout.is_some();
+    (both || plan.limits.final_line.is_some(), !both)
 }
 
 impl Output {
-    /// Makes the pipes and threads that `limits` ask for; `None` where the command can have our own
+    /// Makes the pipes and threads that the plan asks for; `None` where the command can have our own
     /// streams.
-    pub fn start(limits: &Limits) -> io::Result<Option<(Self, Ends)>> {
-        if limits.idle_timeout.is_none() && limits.final_line.is_none() {
+    pub fn start(owner: Owner<'_>, secrets: &Arc<Secrets>) -> io::Result<Option<(Self, Ends)>> {
+        let plan = owner.plan;
+        let (any, only_stdout) = passes(plan);
+        if !any {
             return Ok(None);
         }
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
@@ -73,50 +146,71 @@ impl Output {
             last: AtomicU64::new(clock::now().0),
             writing: AtomicUsize::new(0),
             going: AtomicUsize::new(0),
-            final_seen: AtomicBool::new(false),
-            final_failed: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+            told: Mutex::default(),
             news: EventFd::from_flags(flags)?,
             quit: EventFd::from_flags(flags)?,
         });
-        let output = Self { shared };
-        let scanner = limits.final_line.as_ref().map(Scanner::new);
-        let stdout = output.stream("stdout", io::stdout().as_fd(), scanner)?;
-        let stderr = match limits.idle_timeout {
-            Some(_) => Some(output.stream("stderr", io::stderr().as_fd(), None)?),
-            None => None,
+        let kept = plan.output.is_kept();
+        let output = Self { shared, kept };
+        let to_file = plan.output.file;
+        let file = to_file.then(|| Arc::new(Mutex::new(LogFile::new(&plan.job, &plan.output))));
+        let place = |fd: BorrowedFd<'_>, name| -> io::Result<Place> {
+            Ok(Place {
+                own: File::from(fd.try_clone_to_owned()?),
+                journal: plan.output.journal.then(|| record::head(owner, name)),
+                file: file.clone(),
+                stream: name,
+            })
+        };
+        // Byte for byte where nothing was asked for.
+        let masks = kept || !plan.output.redact.is_empty();
+        let mask = || masks.then(|| Mask::new(secrets));
+        let scanner = plan.limits.final_line.as_ref().map(Scanner::new);
+        let stdout = place(io::stdout().as_fd(), "stdout")?;
+        let stdout = output.stream(stdout, scanner, mask())?;
+        let stderr = if only_stdout {
+            None
+        } else {
+            let stderr = place(io::stderr().as_fd(), "stderr")?;
+            Some(output.stream(stderr, None, mask())?)
         };
         Ok(Some((output, Ends { stdout, stderr })))
     }
 
     fn stream(
         &self,
-        name: &str,
-        to: BorrowedFd<'_>,
+        place: Place,
         scanner: Option<Scanner>,
+        mask: Option<Mask>,
     ) -> io::Result<OwnedFd> {
         let (from, end) = pipe2(OFlag::O_CLOEXEC)?;
-        let to = File::from(to.try_clone_to_owned()?);
+        // The flag is our end's alone: a pipe has two open file descriptions (pipe(7)).
+        fcntl(&from, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        if self.kept {
+            // A user without privileges may have used up what pipes he may have.
+            let _ = fcntl(&from, FcntlArg::F_SETPIPE_SZ(PIPE));
+        }
         let shared = Arc::clone(&self.shared);
         shared.going.fetch_add(1, Ordering::Relaxed);
+        let name = place.stream;
         let stream = Stream {
             from: File::from(from),
-            to,
+            sink: Sink::new(place, Arc::clone(&shared)),
             scanner,
+            mask,
+            shown: Vec::new(),
             shared,
         };
         thread::start(name, STACK, move || stream.run())?;
         Ok(end)
     }
 
-    /// A final line that came since this was last asked.
-    pub fn final_line(&self) -> Option<Found> {
+    /// A final line, and notes, that came since this was last asked.
+    pub fn told(&self) -> (Option<Found>, Vec<Note>) {
         let _ = self.shared.news.read();
-        self.shared
-            .final_seen
-            .swap(false, Ordering::Acquire)
-            .then(|| Found {
-                failed: self.shared.final_failed.load(Ordering::Relaxed),
-            })
+        let mut told = self.shared.told();
+        (told.found.take(), std::mem::take(&mut told.notes))
     }
 
     /// When something was last heard; now, while a reader behind us holds up the command.
@@ -128,21 +222,31 @@ impl Output {
         }
     }
 
+    /// When something was last taken, or came.
+    pub fn last_taken(&self) -> Time {
+        Time(self.shared.last.load(Ordering::Acquire))
+    }
+
     /// The tree is empty: the threads write on what is there, and end.
     pub fn finish(&self) {
+        self.shared.over.store(true, Ordering::Release);
         // One for each thread that may wait for it; it is never read, so it stays readable.
         let _ = self.shared.quit.write(1);
     }
 
     /// Whether every thread has come to its end.
     pub fn is_finished(&self) -> bool {
-        let _ = self.shared.news.read();
         self.shared.going.load(Ordering::Acquire) == 0
+    }
+
+    /// Whether it goes to the journal or to a file, and not to a reader of ours.
+    pub const fn is_kept(&self) -> bool {
+        self.kept
     }
 }
 
 impl AsFd for Output {
-    /// Readable when [`Output::final_line`] or [`Output::is_finished`] may have an answer.
+    /// Readable when [`Output::told`] or [`Output::is_finished`] may have an answer.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.shared.news.as_fd()
     }
@@ -151,8 +255,11 @@ impl AsFd for Output {
 /// One thread's part.
 struct Stream {
     from: File,
-    to: File,
+    sink: Sink,
     scanner: Option<Scanner>,
+    mask: Option<Mask>,
+    /// What may be shown of a piece.
+    shown: Vec<u8>,
     shared: Arc<Shared>,
 }
 
@@ -162,6 +269,12 @@ impl Stream {
         if let Some(found) = self.scanner.as_mut().and_then(Scanner::end_of_line) {
             self.tell(found);
         }
+        if let Some(mask) = &mut self.mask {
+            self.shown.clear();
+            mask.end(&mut self.shown);
+            let _ = self.sink.put(&self.shown);
+        }
+        self.sink.end();
         self.shared.going.fetch_sub(1, Ordering::Release);
         let _ = self.shared.news.write(1);
     }
@@ -172,35 +285,30 @@ impl Stream {
         let mut piece = vec![0; PIECE];
         let mut rest = REST;
         loop {
-            let fds = [Some(self.from.as_fd()), Some(self.shared.quit.as_fd())];
-            let [readable, quit] = poll::wait(fds, None);
-            if !readable && quit {
-                return;
-            }
-            if !readable {
-                continue;
-            }
-            let Ok(length @ 1..) = self.from.read(&mut piece) else {
-                return;
+            let over = self.shared.is_over();
+            let length = match self.from.read(&mut piece) {
+                Ok(0) => return,
+                Ok(length) => length,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if over {
+                        return;
+                    }
+                    poll::wait(
+                        [Some(self.from.as_fd()), Some(self.shared.quit.as_fd())],
+                        None,
+                    );
+                    continue;
+                }
+                Err(_) => return,
             };
             let Some(piece) = piece.get(..length) else {
                 return;
             };
-            if let Some(found) = self
-                .scanner
-                .as_mut()
-                .and_then(|scanner| scanner.feed(piece))
-            {
-                self.tell(found);
-            }
-            self.shared.writing.fetch_add(1, Ordering::Release);
-            let written = write_all(&self.to, piece);
-            self.shared.last.store(clock::now().0, Ordering::Release);
-            self.shared.writing.fetch_sub(1, Ordering::Release);
-            if written.is_err() {
+            if !self.take(piece) {
                 return;
             }
-            if quit {
+            if over {
                 rest = rest.saturating_sub(length);
                 if rest == 0 {
                     return;
@@ -209,25 +317,24 @@ impl Stream {
         }
     }
 
+    /// Looks at a piece and writes it on; whether anybody took it.
+    fn take(&mut self, piece: &[u8]) -> bool {
+        let scanner = self.scanner.as_mut();
+        if let Some(found) = scanner.and_then(|scanner| scanner.feed(piece)) {
+            self.tell(found);
+        }
+        self.shared.writing.fetch_add(1, Ordering::Release);
+        let taken = match &mut self.mask {
+            None => self.sink.put(piece),
+            Some(mask) => self.sink.put(mask.show(piece, &mut self.shown)),
+        };
+        self.shared.last.store(clock::now().0, Ordering::Release);
+        self.shared.writing.fetch_sub(1, Ordering::Release);
+        taken.is_ok()
+    }
+
     fn tell(&self, found: Found) {
-        self.shared
-            .final_failed
-            .store(found.failed, Ordering::Relaxed);
-        self.shared.final_seen.store(true, Ordering::Release);
+        self.shared.told().found = Some(found);
         let _ = self.shared.news.write(1);
     }
-}
-
-/// Writes all of `piece`. Whoever shares our output may have made it non-blocking (the flag belongs
-/// to the open file description, open(2)): then room is waited for.
-fn write_all(to: &File, mut piece: &[u8]) -> Result<(), Errno> {
-    while !piece.is_empty() {
-        match nix::unistd::write(to, piece) {
-            Ok(done) => piece = piece.get(done..).unwrap_or_default(),
-            Err(Errno::EINTR) => {}
-            Err(Errno::EAGAIN) => poll::wait_for_room(to.as_fd()),
-            Err(errno) => return Err(errno),
-        }
-    }
-    Ok(())
 }

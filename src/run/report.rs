@@ -33,7 +33,7 @@ struct Line<'a> {
 pub fn write(to: OwnedFd, run_id: &str, job: &str, outcome: &Outcome) {
     let (exit, signal) = match outcome.status {
         Some(Status::Exited(code)) => (Some(code), None),
-        Some(Status::Killed(signo)) => (None, Some(signo)),
+        Some(Status::Killed(signo) | Status::Dumped(signo)) => (None, Some(signo)),
         None => (None, None),
     };
     let own = !matches!(

@@ -11,12 +11,13 @@ use super::dirs::Dirs;
 use super::guard::{self, Watched};
 use super::message::{Progress, send};
 use super::monitor::{self, End, Setup};
-use super::{nested, report};
+use super::{nested, report, secrets};
 use crate::config::plan::{Kind, LockPlan, RunPlan, SharedMount};
 use crate::core::note::Note;
 use crate::core::outcome::{Outcome, Reason};
 use crate::exit;
-use crate::journal::{Context, Journal, Speaker, Verbosity};
+use crate::journal::route;
+use crate::journal::{Context, Format, Journal, Speaker, Verbosity};
 use crate::lock::placement::{self, Severity};
 use crate::lock::shared::SharedLock;
 use crate::sys::fd::Wire;
@@ -83,6 +84,7 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         unsure,
     };
     let mut opened: Option<Arc<Dirs>> = None;
+    let mut orders = Vec::new();
     loop {
         // Those that an earlier monitor took are still ours: the latches are open here, too.
         let dirs = match opened.take().filter(|dirs| dirs.are_current()) {
@@ -97,7 +99,7 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         let (init, init_lost) = (caller.init.as_ref(), caller.init_lost_within);
         let graces = plan.stop.grace.saturating_add(plan.stop.leftover_grace);
         let crashed = graces.saturating_add(REST);
-        let watched = guard::watch(init, init_lost, crashed, |wire| {
+        let watched = guard::watch(init, init_lost, crashed, &mut orders, |wire| {
             let setup = Setup {
                 plan,
                 run_id: &caller.run_id,
@@ -114,6 +116,7 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                 namespace: false,
                 started_in: caller.started_in.clone(),
                 queued_at,
+                secrets: Arc::clone(&caller.context.secrets),
                 journal: caller.journal(),
                 first_notes,
             };
@@ -140,7 +143,7 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                 claims::clear(owner, caller.runtime.as_deref());
                 let journal = caller.journal();
                 journal.note(Note::GuardCleaned { reaped });
-                journal.flush(FLUSH);
+                journal.finish(FLUSH);
                 return Ok(ended(plan, caller, lost()));
             }
             Err(error) => {
@@ -188,6 +191,7 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         namespace,
         started_in: caller.started_in.clone(),
         queued_at: clock::now(),
+        secrets: Arc::clone(&caller.context.secrets),
         journal: caller.journal(),
         first_notes,
     };
@@ -222,6 +226,8 @@ impl Caller {
                 class: Some(plan.class.clone()),
                 run_id: Some(run_id.clone()),
                 speaker: Speaker::Run,
+                format: route::format(Format::Text),
+                secrets: secrets::of([plan]),
             },
             run_id,
             verbosity,

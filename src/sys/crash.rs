@@ -7,6 +7,9 @@
 //! rest, and the process exits 125. Without this, a PID 1 that faults takes the whole namespace down with
 //! SIGKILL in the same instant, and a panic that aborts ends as 139, as the kernel ignores SIGABRT for
 //! init.
+//!
+//! A panic in the log thread ends nothing: nobody waits for it without a limit, so it stands still
+//! where it is, and the process goes on without notes.
 
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
@@ -53,11 +56,17 @@ pub fn arm(within: Duration, ask: Option<i32>) {
         let place = info
             .location()
             .map_or(("?", 0), |place| (place.file(), place.line()));
-        let text = format!(
-            "lockkeeper: internal error at {}:{}: ending in order\n",
-            place.0, place.1
-        );
+        let then = if is_log() {
+            "going on without notes"
+        } else {
+            "ending in order"
+        };
+        let (file, line) = place;
+        let text = format!("lockkeeper: internal error at {file}:{line}: {then}\n");
         write_stderr(text.as_bytes());
+        while is_log() {
+            std::thread::park();
+        }
         end_in_order();
     }));
 }
@@ -74,14 +83,28 @@ pub fn disarm() {
     drop(std::panic::take_hook());
 }
 
+fn is_log() -> bool {
+    std::thread::current().name() == Some(super::thread::LOG)
+}
+
 extern "C" fn fault(_signo: libc::c_int) {
     write_stderr(b"lockkeeper: internal fault: ending in order\n");
     end_in_order();
 }
 
+/// If that waits for nobody: a pipe that has room has it for a short text (pipe(7)).
 fn write_stderr(text: &[u8]) {
-    // SAFETY: `text` is valid for reading its length.
-    unsafe { libc::write(2, text.as_ptr().cast(), text.len()) };
+    let mut room = libc::pollfd {
+        fd: 2,
+        events: libc::POLLOUT,
+        revents: 0,
+    };
+    // SAFETY: `room` is one valid pollfd, and `text` is valid for reading its length.
+    unsafe {
+        if libc::poll(&raw mut room, 1, 0) == 1 {
+            libc::write(2, text.as_ptr().cast(), text.len());
+        }
+    }
 }
 
 /// Never comes back. A second crash on the way ends at once.

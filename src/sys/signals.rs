@@ -83,10 +83,11 @@ pub(super) fn block_all() {
     kernel_mask(KernelSet::MAX);
 }
 
-/// Gives this process the mask and the dispositions that we were started with. For a child between
-/// fork and exec, in memory that it may share: it calls the kernel alone, and what is pending strikes
+/// Gives this process the mask and the dispositions that we were started with. For who is about to
+/// become another program, also a child between fork and exec, in memory that it may share: it calls
+/// the kernel alone, and what is pending strikes
 /// here.
-pub(super) fn restore_started() {
+pub fn restore_started() {
     let ignored = STARTED_IGNORED.load(Ordering::Relaxed);
     for signo in CHANGED {
         let ignore = ignored & bit(signo) != 0;

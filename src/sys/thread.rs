@@ -4,6 +4,9 @@
 use std::io;
 use std::thread::Builder;
 
+/// The name of the log thread: the one that a process can go on without.
+pub const LOG: &str = "log";
+
 /// Starts a thread with `stack` bytes of stack. It inherits the mask of its maker: in every process of
 /// ours all signals are blocked, so none is ever handled in it.
 ///

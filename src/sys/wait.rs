@@ -86,9 +86,9 @@ fn waitid(kind: libc::idtype_t, id: i32, options: i32) -> Result<Option<(i32, i3
 }
 
 fn status_of(code: i32, status: i32) -> Status {
-    if code == libc::CLD_EXITED {
-        Status::Exited(u8::try_from(status & 0xff).unwrap_or(u8::MAX))
-    } else {
-        Status::Killed(status)
+    match code {
+        libc::CLD_EXITED => Status::Exited(u8::try_from(status & 0xff).unwrap_or(u8::MAX)),
+        libc::CLD_DUMPED => Status::Dumped(status),
+        _ => Status::Killed(status),
     }
 }

@@ -31,20 +31,27 @@ fn readme() -> String {
     fs::read_to_string(root().join("README.md")).unwrap()
 }
 
-/// Compares what stands between the marks of `name` with `expected`.
+/// Compares what stands between the marks of `name` in the README with `expected`.
 #[track_caller]
 fn stands(name: &str, expected: &str) {
+    stands_in("README.md", name, expected);
+}
+
+/// The same in another file of the repository.
+#[track_caller]
+pub(crate) fn stands_in(path: &str, name: &str, expected: &str) {
+    let path = root().join(path);
     // Several tests write one file.
-    let file = fs::File::open(root().join("README.md")).unwrap();
+    let file = fs::File::open(&path).unwrap();
     file.lock().unwrap();
-    let readme = readme();
+    let readme = fs::read_to_string(&path).unwrap();
     let (before, rest) = readme.split_once(&format!("<!-- {name}:")).unwrap();
     let (mark, rest) = rest.split_once("-->\n").unwrap();
     let end = format!("<!-- /{name} -->");
     let (got, after) = rest.split_once(&end).unwrap();
     if std::env::var_os("UPDATE").is_some() {
         let new = format!("{before}<!-- {name}:{mark}-->\n{expected}{end}{after}");
-        fs::write(root().join("README.md"), new).unwrap();
+        fs::write(&path, new).unwrap();
     } else {
         assert_eq!(got, expected, "UPDATE=1 writes it anew");
     }
@@ -67,6 +74,9 @@ fn value(shape: Shape) -> String {
             words.join(", ")
         }
         Shape::Signal => "name of a signal".into(),
+        Shape::Size { .. } => "size, as `\"10M\"`".into(),
+        Shape::Count { .. } => "number".into(),
+        Shape::Names => "list of names of variables".into(),
         Shape::Command => "list of texts".into(),
         Shape::Env => "table of texts".into(),
         Shape::Table(_) => "table, below".into(),
@@ -260,7 +270,8 @@ fn the_commands_of_the_readme_do_what_it_says() {
             }
             Judged::Journal if have("root") && have("journald") => {
                 let journald = Journald::start();
-                read(journald.command("sh").args(["-euc", &block]));
+                let mut command = journald.command("sh");
+                read(command.args(["-euc", &block]).env("PATH", &path));
                 ran.insert(first);
             }
             Judged::Journal => eprintln!("missing: root or journald (skipped: {block})"),

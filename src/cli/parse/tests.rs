@@ -182,11 +182,11 @@ const REFUSED: &[(&str, &str)] = &[
     ("help", r#"unknown verb "help": did you mean "--help"?"#),
     (
         "status --json",
-        r#""status" is not built yet; this version has init, run, check, lock"#,
+        r#""status" is not built yet; this version has init, run, check, lock, logs"#,
     ),
     (
         "timeline",
-        r#""timeline" is not built yet; this version has init, run, check, lock"#,
+        r#""timeline" is not built yet; this version has init, run, check, lock, logs"#,
     ),
     ("--", r#"no command behind "--""#),
     ("run --lock L --", r#"no command behind "--""#),
@@ -338,6 +338,50 @@ fn lock_takes_a_verb_of_its_own_and_paths_before_and_behind_flags() {
     check_ok("lock release --force x", Command::Lock(release));
     check_ok("lock list --help", Command::Help(Some(Verb::LockList)));
     check_ok("lock --help", Command::Help(Some(Verb::Lock)));
+}
+
+#[test]
+fn logs_takes_a_job_and_leaves_what_stands_behind_the_dashes_to_journalctl() {
+    check_ok("logs", Command::Logs(LogsArgs::default()));
+    let full = LogsArgs {
+        job: Some("dev".into()),
+        config: Some("/f".into()),
+        follow: true,
+        since: Some("-600s".into()),
+        options: words("-o json --since x"),
+    };
+    for line in [
+        "logs dev -c /f -f --since 10m -- -o json --since x",
+        "logs --follow --since=600 --config=/f dev -- -o json --since x",
+    ] {
+        check_ok(line, Command::Logs(full.clone()));
+    }
+    let journalctls = LogsArgs {
+        since: Some("yesterday".into()),
+        ..LogsArgs::default()
+    };
+    check_ok("logs --since yesterday", Command::Logs(journalctls));
+    for (line, expected) in [
+        (
+            "logs dev chat",
+            "unexpected argument \"chat\" behind job \"dev\": journalctl's own stand behind \"--\"",
+        ),
+        (
+            "logs -o json",
+            "unknown option \"-o\": journalctl's own stand behind \"--\"",
+        ),
+        (
+            "logs --json",
+            "\"--json\" does not go with \"logs\": see \"lockkeeper --help\"",
+        ),
+        (
+            "logs --report 3",
+            "\"--report\" does not go with \"logs\", which ends as journalctl does",
+        ),
+    ] {
+        let error = parse(words(line)).unwrap_err();
+        assert_eq!(error.to_string(), expected, "lockkeeper {line}");
+    }
 }
 
 #[test]

@@ -12,9 +12,11 @@ use crate::core::note::Note;
 use crate::exit;
 use crate::init::guards::Guards;
 use crate::init::shell::{self, Setup};
-use crate::journal::{Context, Journal, Speaker, Verbosity};
+use crate::journal::route;
+use crate::journal::{Context, Format, Journal, Speaker, Verbosity};
 use crate::lock::folders::runtime_folder;
 use crate::lock::listing::clear_dead;
+use crate::run::secrets;
 use crate::run::start::{Caller, Refused, alone};
 use crate::sys::fd;
 use crate::trouble;
@@ -57,6 +59,7 @@ pub fn init(args: InitArgs) -> Result<u8, Refused> {
                 name: host_name().unwrap_or_default(),
                 stop_within: DEFAULT_STOP_WITHIN,
                 stay: false,
+                log: Format::Text,
             };
             table(
                 Plan {
@@ -92,11 +95,13 @@ fn table(
             format!("starting init: {}", trouble::text_of(&error)),
         )
     };
+    let format = route::format(plan.init.log);
     let guards = Guards::new(
         container.clone(),
         env::current_dir().ok(),
         runtime,
         verbosity,
+        format,
         plan.init.stop_within,
     );
     let context = Context {
@@ -105,6 +110,8 @@ fn table(
         class: None,
         run_id: None,
         speaker: Speaker::Init,
+        format,
+        secrets: secrets::of(plan.jobs.iter().map(|job| &job.run)),
     };
     let journal = Journal::new(context, verbosity);
     let guards = guards.map_err(failed)?;

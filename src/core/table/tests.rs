@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::plan::{
-    DirPlan, Every, InitPlan, JobPlan, Kind, Limits, LockPlan, RunPlan, SharedMount, Start, Stdin,
-    StopPlan, Wait,
+    DirPlan, Every, Format, InitPlan, JobPlan, Kind, Limits, LockPlan, OutputPlan, RunPlan,
+    SharedMount, Start, Stdin, StopPlan, Wait,
 };
 
 const BOOT: Time = Time(7_000_000_000);
@@ -40,6 +40,7 @@ fn job(name: &str) -> JobPlan {
             stop: StopPlan::default(),
             identity: None,
             dirs: DirPlan::default(),
+            output: OutputPlan::default(),
         },
     }
 }
@@ -81,6 +82,7 @@ fn plan(jobs: Vec<JobPlan>) -> Plan {
         name: "test".to_owned(),
         stop_within: ms(9000),
         stay: false,
+        log: Format::Text,
     };
     Plan { init, jobs }
 }

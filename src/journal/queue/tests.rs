@@ -4,7 +4,7 @@ use std::thread;
 
 use nix::fcntl::{FcntlArg, fcntl};
 
-use super::super::route::{Speaker, Stderr};
+use super::super::route::{Format, Speaker, Stderr};
 use super::*;
 use crate::sys::clock;
 
@@ -23,13 +23,15 @@ fn onto(fd: OwnedFd, speaker: Speaker, verbosity: Verbosity) -> Journal {
         class: None,
         run_id: None,
         speaker,
+        format: Format::Text,
+        secrets: Arc::default(),
     };
     let journal = Journal::onto(context, verbosity, fd);
     let around = Surroundings {
         socket: false,
         stderr: Stderr::Other,
     };
-    let way = (around, route(speaker, verbosity, around));
+    let way = (around, around.route(speaker, verbosity));
     journal.way.set(way).unwrap();
     journal
 }
@@ -49,7 +51,7 @@ fn wait_until_stuck(journal: &Journal) {
     let given_up = clock::now() + LONG;
     while clock::now() < given_up {
         let state = journal.shared.lock();
-        if state.writing && state.waiting.is_empty() {
+        if state.writing.is_some() && state.waiting.is_empty() {
             return;
         }
         drop(state);

@@ -46,7 +46,7 @@ impl Monitor<'_> {
                 error.raw_os_error().unwrap_or(Errno::EAGAIN as i32),
             )
         };
-        let (output, ends) = Output::start(&self.setup.plan.limits)
+        let (output, ends) = Output::start(self.owner(), &self.setup.secrets)
             .map_err(stdio)?
             .unzip();
         self.output = output;

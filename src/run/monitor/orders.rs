@@ -1,14 +1,12 @@
 //! What others want of the run: signals, the orders of the guard or of init, the stop of job control.
 
-use std::os::fd::AsFd;
-
 use super::Monitor;
 use crate::core::event::Event;
 use crate::run::message::{Incoming, Order, Progress, receive, send};
 use crate::sys::fd::Wire;
 use crate::sys::signals;
 use crate::sys::spawn::Session;
-use crate::sys::{poll, tty, wait};
+use crate::sys::{tty, wait};
 
 impl Monitor<'_> {
     pub(super) fn read_signals(&mut self) {
@@ -70,31 +68,9 @@ impl Monitor<'_> {
         })
     }
 
-    /// Waits until the last output is written on; only a request to stop, or the end of our guard,
-    /// cuts it off.
-    pub(super) fn drain_output(&mut self) {
-        while let Some(output) = &self.output {
-            if output.is_finished() {
-                return;
-            }
-            let above = self.above();
-            let [_, signal, order] = poll::wait(
-                [
-                    Some(output.as_fd()),
-                    Some(self.signals.as_fd()),
-                    above.map(AsFd::as_fd),
-                ],
-                None,
-            );
-            if (signal && self.stop_is_pending()) || (order && above.is_some_and(stop_is_ordered)) {
-                return;
-            }
-        }
-    }
-
     /// Whether a request to stop is among the signals that have come; the others have no addressee
     /// any more.
-    fn stop_is_pending(&self) -> bool {
+    pub(super) fn stop_is_pending(&self) -> bool {
         std::iter::from_fn(|| self.signals.next().ok().flatten()).any(|signal| asks(signal.signo))
     }
 
@@ -111,7 +87,7 @@ impl Monitor<'_> {
 }
 
 /// Whether `above` has gone, or one of the orders that have come is to stop.
-fn stop_is_ordered(above: &Wire) -> bool {
+pub(super) fn stop_is_ordered(above: &Wire) -> bool {
     loop {
         match receive(above) {
             Incoming::Message(Order::Signal(signo)) if !asks(signo) => {}

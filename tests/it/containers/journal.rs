@@ -1,11 +1,12 @@
 //! The host's real journald, by the mount that the message asks for.
 
-use nix::sys::signal::Signal::SIGUSR1;
+use nix::sys::signal::Signal::{SIGCONT, SIGSTOP, SIGUSR1};
 use serde_json::Value;
 
-use crate::support::child::text;
+use crate::support::child::{signal, text};
 use crate::support::journald::Journald;
 use crate::support::need::need;
+use crate::support::scene::state;
 use crate::support::wait::until;
 use crate::support::yard::{LOGIN, Yard};
 
@@ -65,7 +66,7 @@ fn notes_of_a_container_reach_the_hosts_journal_also_after_its_restart() {
         // From here on it is the journal that came later.
         (
             "ended after",
-            &["EXIT_CODE", "REASON", "WAITED_MS", "HELD_MS"],
+            &["RUN_CODE", "REASON", "WAITED_MS", "HELD_MS"],
         ),
         ("released", &["LOCK", "HELD_MS"]),
     ] {
@@ -83,15 +84,62 @@ fn notes_of_a_container_reach_the_hosts_journal_also_after_its_restart() {
             assert!(record[*field].is_string(), "{field} in {record:#?}");
         }
     }
-    assert_eq!(record(&records, "ended after")["EXIT_CODE"], "3");
+    let ended = record(&records, "ended after");
+    assert_eq!(ended["RUN_CODE"], "3");
+    // In systemd's own words, too.
+    assert_eq!(ended["EXIT_CODE"], "exited");
+    assert_eq!(ended["EXIT_STATUS"], "3");
+    let id = ended["INVOCATION_ID"].as_str();
+    assert!(id.is_some_and(|id| id.len() == 32 && id.starts_with(run_id.as_str().unwrap())));
     assert_eq!(record(&records, "released")["LOCK"], *lock);
-    assert_eq!(record(&records, "init ends")["EXIT_CODE"], "3");
+    assert_eq!(record(&records, "init ends")["EXIT_STATUS"], "3");
     record(&records, "init is at work");
     assert_eq!(
         container.errors(),
         "",
         "its own log does not repeat the journal"
     );
+}
+
+#[test]
+fn a_container_goes_its_way_beside_a_journald_that_is_stopped_and_nothing_is_lost() {
+    need!(
+        "root", "podman", "crun", "buildah", "busybox", "static", "journald"
+    );
+    let yard = Yard::new();
+    let journal = Journald::start();
+    let run = yard
+        .init(FILE)
+        .mount(&journal.folder(), "/run/systemd/journal", "ro");
+    signal(journal.pid(), SIGSTOP);
+    until("journald is stopped", || state(journal.pid()) == Some('T'));
+    let container = yard.podman.start(&run);
+    yard.await_alive(&[(1, 1)]);
+    container.kill(SIGUSR1);
+    // The guard has ended the run by then; only init's last notes may still be on their way.
+    assert_eq!(container.wait(), 3);
+    signal(journal.pid(), SIGCONT);
+    let records = journal.records(&["SYSLOG_IDENTIFIER=lockkeeper", "CONTAINER_NAME=agents-1"]);
+    let told = container.errors();
+    for words in [
+        "init is at work",
+        "obtained",
+        "started (pid",
+        "ended after",
+        "released",
+        "init ends",
+    ] {
+        let in_journal = records.iter().any(|record| {
+            record["MESSAGE"]
+                .as_str()
+                .is_some_and(|text| text.contains(words))
+        });
+        assert!(
+            in_journal || told.contains(words),
+            "\"{words}\" in {records:#?} or {told}"
+        );
+    }
+    assert!(!told.contains("lost"), "{told}");
 }
 
 #[test]

@@ -88,10 +88,8 @@ fn pid1_never_blocks_on_a_journal_that_nobody_reads() {
     stops(&scene, inside, 0);
 }
 
-#[test]
-fn pid1_never_blocks_on_a_standard_error_that_nobody_reads() {
-    need!("root");
-    let scene = Scene::new();
+/// A namespace without a journal, with a full pipe for its standard error, and the pipe.
+fn unread(scene: &Scene) -> (File, Ns) {
     let pipe = scene.path("stderr");
     mkfifo(&pipe, Mode::S_IRWXU).unwrap();
     let mut options = File::options();
@@ -103,10 +101,30 @@ fn pid1_never_blocks_on_a_standard_error_that_nobody_reads() {
         .unwrap();
     let full = until_some("the pipe is full", || end.write(&[b'x'; 4096]).err());
     assert_eq!(full.kind(), ErrorKind::WouldBlock);
-    let inside = init(
-        &scene,
+    (
+        end,
         own_run().shell(&format!("exec 2>'{}'", pipe.display())),
-    );
+    )
+}
+
+#[test]
+fn pid1_that_faults_ends_also_where_nobody_reads_standard_error() {
+    need!("root");
+    let scene = Scene::new();
+    let (_end, ns) = unread(&scene);
+    let mut inside = init(&scene, ns);
+    until("both jobs run", || scene.page.alive().len() == 2);
+    signal(inside.pid1(), SIGSEGV);
+    assert_eq!(ended(&mut inside.process).code(), Some(125));
+    scene.assert_empty();
+}
+
+#[test]
+fn pid1_never_blocks_on_a_standard_error_that_nobody_reads() {
+    need!("root");
+    let scene = Scene::new();
+    let (_end, ns) = unread(&scene);
+    let inside = init(&scene, ns);
     until("both jobs run", || scene.page.alive().len() == 2);
     reaps(&scene, &inside);
     stops(&scene, inside, 0);

@@ -8,7 +8,7 @@ use std::process::Command;
 use nix::sys::signal::Signal::SIGTERM;
 use serde_json::Value;
 
-use super::child::{self, Tied, read, signal};
+use super::child::{self, Tied, output, read, signal};
 use super::dir::Dir;
 use super::wait::until;
 
@@ -38,12 +38,20 @@ impl Journald {
     /// Ends journald and starts it again over the same /run: it keeps its records, and its socket
     /// is another file of the same name.
     pub(crate) fn restart(&mut self) {
-        signal(self.pid(), SIGTERM);
-        self.journald.wait();
         // It leaves the file, and will make another in its place.
-        fs::remove_file(self.folder().join("socket")).expect("it listened");
+        self.end(true);
+        self.begin();
+    }
+
+    /// Starts it again after [`Self::end`].
+    pub(crate) fn begin(&mut self) {
         self.journald = launch(&self.run);
-        self.await_socket();
+        // The files of an earlier one may be there still, with nobody behind them.
+        until("journald answers", || {
+            output(self.command("journalctl").arg("--sync"))
+                .status
+                .success()
+        });
     }
 
     fn await_socket(&self) {
@@ -82,6 +90,27 @@ impl Journald {
         json.lines()
             .map(|line| serde_json::from_str(line).expect("journalctl writes JSON"))
             .collect()
+    }
+
+    /// Ends journald; nobody listens any more, and its socket is left or, with `gone`, removed.
+    pub(crate) fn end(&mut self, gone: bool) {
+        signal(self.pid(), SIGTERM);
+        self.journald.wait();
+        if gone {
+            fs::remove_file(self.folder().join("socket")).expect("it listened");
+        }
+    }
+
+    /// A command in a mount namespace of its own, for which this journal is the machine's also
+    /// when journald has ended meanwhile.
+    pub(crate) fn outliving(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let script = "mount --bind \"$0\" /run && exec \"$@\"";
+        let mut command = Command::new("unshare");
+        command
+            .args(["--mount", "sh", "-c", script])
+            .arg(&*self.run)
+            .arg(program);
+        command
     }
 
     /// The number of journald: stopped (SIGSTOP), it is the reader that nobody may wait for.

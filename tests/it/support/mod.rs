@@ -12,6 +12,7 @@ pub(crate) mod journald;
 pub(crate) mod locks;
 pub(crate) mod need;
 pub(crate) mod net;
+pub(crate) mod notes;
 pub(crate) mod ns;
 #[expect(dead_code, reason = "marking is the puppet's half of this file")]
 pub(crate) mod page;

@@ -36,13 +36,13 @@ pub(super) fn check(mounts: &Mounts, report: &mut Report) {
             ErrorKind::ConnectionRefused => (
                 Level::Warning,
                 format!(
-                    "the journal's socket is there and nobody listens, so notes are lost; start \
+                    "the journal's socket is there and nobody listens, so notes go to standard error; start \
                      systemd-journald, or in a container mount its folder, {MOUNT}"
                 ),
             ),
             ErrorKind::PermissionDenied => (
                 Level::Warning,
-                "the journal's socket may not be written by this user, so notes are lost; let \
+                "the journal's socket may not be written by this user, so notes go to standard error; let \
                  every user write it (chmod a+w), as journald does"
                     .to_owned(),
             ),

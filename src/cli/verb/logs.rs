@@ -1,0 +1,314 @@
+//! `lockkeeper logs`: what the journal has of a job, or of all jobs and init.
+//!
+//! It only finds the right question and becomes journalctl, which knows the rest: pages, colours,
+//! times, formats. The question: the records with `JOB`, or all of ours; of this container where
+//! there is a file that names it, else, as on a host, of all containers.
+//!
+//! The right place: journals of a namespace lie beside the machine's own
+//! (`systemd-journald.service(8)`), and a host's folder that is mounted into a container bears the
+//! host's machine id, not ours. What is told after `--` goes before what is found here.
+//!
+//! A job with `output = "file"` is shown by that file; `--since` or an option of journalctl asks for
+//! the journal's notes about it all the same, as lines of a file have no times.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::unistd::execvp;
+
+use super::start::{config_path, load, refused};
+use crate::cli::LogsArgs;
+use crate::config::load::Loaded;
+use crate::exit;
+use crate::lock::fault::Quoted;
+use crate::run::start::Refused;
+use crate::sys::signals;
+use crate::trouble;
+
+/// Where journals lie (`systemd-journald.service(8)`, Files).
+const FOLDERS: [&str; 2] = ["/var/log/journal", "/run/log/journal"];
+
+/// journalctl's options that say where to look.
+const PLACES: [&str; 9] = [
+    "--directory",
+    "-D",
+    "--file",
+    "--root",
+    "--image",
+    "--namespace",
+    "--machine",
+    "-M",
+    "--merge",
+];
+
+/// Becomes journalctl; comes back only where it cannot.
+pub fn logs(args: LogsArgs) -> Result<u8, Refused> {
+    let loaded = file(args.config.as_deref())?;
+    if args.since.is_none()
+        && args.options.is_empty()
+        && let Some(path) = log_file(loaded.as_ref(), args.job.as_deref())
+    {
+        return show(&path, args.follow);
+    }
+    let container = loaded.map(|loaded| loaded.plan.init.name);
+    let matches = matches(args.job.as_deref(), container.as_deref());
+    let mut words: Vec<OsString> = vec!["journalctl".into()];
+    if !args.options.iter().any(|option| says_where(option)) {
+        let id = fs::read_to_string("/etc/machine-id").unwrap_or_default();
+        let place = place(&FOLDERS.map(Path::new), id.trim()).ok_or_else(|| {
+            let text = format!(
+                "finding a journal in \"{}\" and \"{}\": there is none; {}",
+                FOLDERS[0],
+                FOLDERS[1],
+                elsewhere(&matches)
+            );
+            refused(exit::FAILED, text)
+        })?;
+        words.extend(place.option());
+    }
+    words.extend(args.follow.then(|| "--follow".into()));
+    words.extend(args.since.map(|since| {
+        let mut word = OsString::from("--since=");
+        word.push(since);
+        word
+    }));
+    words.extend(args.options);
+    words.extend(matches.iter().map(OsString::from));
+    let errno = become_program(&words);
+    let code = if errno == Errno::ENOENT {
+        exit::NOT_FOUND
+    } else {
+        exit::CANNOT_EXECUTE
+    };
+    let why = trouble::why(errno);
+    let text = format!("executing \"journalctl\": {why}; {}", elsewhere(&matches));
+    Err(refused(code, text))
+}
+
+/// The file that has all of the job's output; `None`: the journal has it, or nobody.
+fn log_file(loaded: Option<&Loaded>, job: Option<&str>) -> Option<PathBuf> {
+    let jobs = loaded?.plan.jobs.iter();
+    let run = &jobs.map(|job| &job.run).find(|run| job == Some(&run.job))?;
+    (run.output.file && !run.output.journal).then(|| run.output.path(&run.job))
+}
+
+/// All of the file; to follow it is tail's business.
+fn show(path: &Path, follow: bool) -> Result<u8, Refused> {
+    let shown = Quoted(path);
+    let failed = |error: &io::Error| {
+        let why = trouble::text_of(error);
+        refused(
+            exit::FAILED,
+            format!("reading the job's output from {shown}: {why}"),
+        )
+    };
+    let mut file = File::open(path).map_err(|error| failed(&error))?;
+    if follow {
+        let words = ["tail", "-n", "+1", "-F", "--"].map(OsString::from);
+        let words: Vec<OsString> = words.into_iter().chain([path.into()]).collect();
+        let why = trouble::why(become_program(&words));
+        let text = format!("executing \"tail\" to follow {shown}: {why}; leave out --follow");
+        return Err(refused(exit::NOT_FOUND, text));
+    }
+    match io::copy(&mut file, &mut io::stdout()) {
+        Ok(_) => Ok(exit::OK),
+        // Who reads has enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit::OK),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+/// What is to be done where nothing can be read.
+fn elsewhere(matches: &[String]) -> String {
+    let matches: Vec<String> = matches.iter().map(|word| quoted(word)).collect();
+    format!(
+        "read it on the host: journalctl {}; or have journalctl here, and the host's folder \
+         mounted: -v /var/log/journal:/var/log/journal:ro",
+        matches.join(" ")
+    )
+}
+
+/// As a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "=._-/:@".contains(c);
+    if word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// The file that is named; else the one that is found, if it can be read: on a host there is none.
+fn file(named: Option<&Path>) -> Result<Option<Loaded>, Refused> {
+    match named {
+        Some(path) => load(path).map(Some),
+        None => Ok(load(&config_path(None)).ok()),
+    }
+}
+
+fn matches(job: Option<&str>, container: Option<&str>) -> Vec<String> {
+    let ours = job.map_or_else(
+        || "SYSLOG_IDENTIFIER=lockkeeper".to_owned(),
+        |job| format!("JOB={job}"),
+    );
+    let container = container.map(|name| format!("CONTAINER_NAME={name}"));
+    [ours].into_iter().chain(container).collect()
+}
+
+fn says_where(option: &OsStr) -> bool {
+    let option = option.as_bytes();
+    let is = |place: &&str| {
+        let rest = option.strip_prefix(place.as_bytes());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"=") || place.len() == 2)
+    };
+    PLACES.iter().any(is) || option == b"-m"
+}
+
+/// Where the records are.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    /// Where journalctl looks by itself.
+    Own,
+    /// There, and in namespaces.
+    Namespaces,
+    /// In a folder of another machine id.
+    Folder(PathBuf),
+}
+
+impl Place {
+    fn option(self) -> Option<OsString> {
+        match self {
+            Self::Own => None,
+            Self::Namespaces => Some("--namespace=*".into()),
+            Self::Folder(folder) => {
+                let mut word = OsString::from("--directory=");
+                word.push(folder);
+                Some(word)
+            }
+        }
+    }
+}
+
+/// `None`: there is no journal. One that we may not read counts: journalctl says why.
+fn place(folders: &[&Path], machine_id: &str) -> Option<Place> {
+    let (mut own, mut namespaces, mut foreign) = (false, false, None);
+    for folder in folders {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        for entry in entries {
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else { continue };
+            let (id, namespace) = name
+                .split_once('.')
+                .map_or((name, false), |(id, _)| (id, true));
+            if id.len() != 32 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                continue;
+            }
+            if id != machine_id {
+                foreign = Some(folder);
+            } else if namespace {
+                namespaces = true;
+            } else {
+                own = true;
+            }
+        }
+    }
+    match foreign {
+        _ if namespaces => Some(Place::Namespaces),
+        _ if own => Some(Place::Own),
+        Some(folder) => Some(Place::Folder(folder.to_path_buf())),
+        None => None,
+    }
+}
+
+/// Comes back only if it fails.
+fn become_program(words: &[OsString]) -> Errno {
+    let c_words: Option<Vec<CString>> = words
+        .iter()
+        .map(|word| CString::new(word.as_bytes()).ok())
+        .collect();
+    let Some(c_words) = c_words else {
+        return Errno::EINVAL;
+    };
+    let Some(program) = c_words.first() else {
+        return Errno::EINVAL;
+    };
+    signals::restore_started();
+    let Err(errno) = execvp(program, &c_words);
+    errno
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lock::scratch::Scratch;
+
+    const OWN: &str = "0123456789abcdef0123456789abcdef";
+    const OTHER: &str = "fedcba9876543210fedcba9876543210";
+
+    fn found(names: &[String]) -> Option<Place> {
+        let dir = Scratch::new();
+        for name in names {
+            fs::create_dir(dir.join(name)).unwrap();
+        }
+        match place(&[&dir.join("none"), &dir], OWN) {
+            Some(Place::Folder(folder)) => {
+                assert_eq!(folder, *dir);
+                Some(Place::Folder("DIR".into()))
+            }
+            place => place,
+        }
+    }
+
+    #[test]
+    fn journals_are_looked_for_where_they_are() {
+        let (own, other) = (OWN.to_owned(), OTHER.to_owned());
+        let namespace = format!("{OWN}.agents");
+        assert_eq!(found(&[]), None);
+        assert_eq!(found(&["lost+found".to_owned()]), None);
+        assert_eq!(found(std::slice::from_ref(&own)), Some(Place::Own));
+        assert_eq!(found(&[own.clone(), other.clone()]), Some(Place::Own));
+        assert_eq!(found(&[own, namespace]), Some(Place::Namespaces));
+        assert_eq!(found(&[other]), Some(Place::Folder("DIR".into())));
+    }
+
+    #[test]
+    fn who_says_where_to_look_is_not_told_another_place() {
+        for option in [
+            "--directory=/x",
+            "-D",
+            "-D/x",
+            "--namespace=*",
+            "-m",
+            "--merge",
+            "-M",
+        ] {
+            assert!(says_where(option.as_ref()), "{option}");
+        }
+        for option in [
+            "--lines=5",
+            "-n5",
+            "--output=json",
+            "--no-pager",
+            "-r",
+            "-u",
+        ] {
+            assert!(!says_where(option.as_ref()), "{option}");
+        }
+    }
+
+    #[test]
+    fn the_question_is_about_a_job_or_about_all_that_is_ours() {
+        assert_eq!(matches(None, None), ["SYSLOG_IDENTIFIER=lockkeeper"]);
+        let both = matches(Some("dev"), Some("agents 1"));
+        assert_eq!(both, ["JOB=dev", "CONTAINER_NAME=agents 1"]);
+        let text = elsewhere(&both);
+        assert!(
+            text.contains("journalctl JOB=dev 'CONTAINER_NAME=agents 1';"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,67 @@
+//! What the command's output tells its run: a final line and what it says, trouble with where it goes;
+//! and the end of it.
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use super::Monitor;
+use super::orders::stop_is_ordered;
+use crate::core::event::Event;
+use crate::core::note::Note;
+use crate::run::output::Output;
+use crate::sys::{clock, poll};
+
+/// How long a journal or a file that takes nothing is waited for when the tree is empty.
+const STALLED: Duration = Duration::from_secs(1);
+
+impl Monitor<'_> {
+    /// Hears what the threads of the output have to say.
+    pub(super) fn output_told(&mut self) {
+        let Some((found, notes)) = self.output.as_ref().map(Output::told) else {
+            return;
+        };
+        self.note_all(notes);
+        let Some(found) = found else { return };
+        self.result = found.result;
+        if let Some(session) = &mut self.result.session {
+            *session = self.setup.secrets.hide(session);
+        }
+        self.step(Event::FinalLine {
+            failed: found.failed,
+        });
+    }
+
+    /// Waits until the last output is written on. A request to stop, or the end of our guard, cuts it
+    /// off; where it is kept, a journal or a file that takes nothing does, too.
+    pub(super) fn drain_output(&mut self) {
+        let begun = clock::now();
+        loop {
+            self.output_told();
+            let Some(output) = &self.output else { return };
+            if output.is_finished() {
+                // One more look: a thread speaks before it ends.
+                self.output_told();
+                return;
+            }
+            let stalled_at = output.last_taken().max(begun) + STALLED;
+            let stalled_at = Some(stalled_at).filter(|_| output.is_kept());
+            if stalled_at.is_some_and(|at| at <= clock::now()) {
+                let text = "the end of it is lost, as nothing takes it".to_owned();
+                self.setup.journal.note(Note::OutputTrouble { text });
+                return;
+            }
+            let above = self.above();
+            let [_, signal, order] = poll::wait(
+                [
+                    Some(output.as_fd()),
+                    Some(self.signals.as_fd()),
+                    above.map(AsFd::as_fd),
+                ],
+                stalled_at,
+            );
+            if (signal && self.stop_is_pending()) || (order && above.is_some_and(stop_is_ordered)) {
+                return;
+            }
+        }
+    }
+}

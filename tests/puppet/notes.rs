@@ -1,0 +1,68 @@
+//! The journal of the program under test, written by a process that a test can stop, mount things
+//! for and kill.
+
+use std::fs;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use lockkeeper::journal::{Context, Format, Journal, Speaker, Verbosity};
+use lockkeeper::sys::{self, crash};
+
+use crate::Done;
+use crate::files::{out, told};
+use crate::signals::{await_signal, signal};
+
+/// Longer than any reader that comes back at all.
+const LONG: Duration = Duration::from_mins(1);
+const SHORT: Duration = Duration::from_millis(200);
+
+/// As a run of job `dev` that init started.
+pub(crate) fn write(words: &[&str]) -> Done {
+    let (file, verbosity, then) = match *words {
+        [file] => (file, Verbosity::Normal, None),
+        ["-v", file] => (file, Verbosity::Verbose, None),
+        [file, name] => (file, Verbosity::Normal, Some(signal(name)?)),
+        _ => return Err(format!("notes {words:?}")),
+    };
+    let mut notes = Vec::new();
+    let text = fs::read_to_string(file);
+    for line in text.iter().flat_map(|text| text.lines()) {
+        notes.push(serde_json::from_str(line).map_err(|error| error.to_string())?);
+    }
+    told(text.map(drop), file)?;
+    let context = Context {
+        container_name: Some("agents-1".into()),
+        job: Some("dev".into()),
+        class: Some("batch".into()),
+        run_id: Some("0123456789abcdef".into()),
+        speaker: Speaker::InitRun,
+        format: Format::Text,
+        secrets: Arc::default(),
+    };
+    let journal = Journal::new(context, verbosity);
+    for note in notes {
+        journal.note(note);
+    }
+    out("noted");
+    if let Some(number) = then {
+        await_signal(&[number]);
+        out(&format!("unread={}", journal.flush(LONG)));
+    } else {
+        journal.finish(SHORT);
+    }
+    Ok(())
+}
+
+pub(crate) fn panic_aside() {
+    crash::arm(LONG, None);
+    drop(
+        thread::Builder::new()
+            .name(sys::thread::LOG.into())
+            .spawn(|| {
+                let none: [u8; 0] = [];
+                let beyond = std::hint::black_box(1);
+                out(&none[beyond].to_string());
+            }),
+    );
+}

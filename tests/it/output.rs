@@ -176,7 +176,8 @@ fn a_journal_that_hangs_holds_up_the_command_and_neither_its_time_nor_its_end() 
 fn lines_go_on_when_the_journal_is_started_anew() {
     need!("root", "journald");
     let (scene, mut journal) = (Scene::new(), Journald::start());
-    let script = "echo one; until [ -e DIR/go ]; do sleep 0.02; done; echo two; echo three";
+    let script =
+        "echo one; until [ -e DIR/go ]; do sleep 0.02; done; echo two; : > DIR/two; echo three";
     let script = script.replace("DIR", &scene.folder().display().to_string());
     let file = dev(&scene, "output = \"journal\"", &script);
     let mut command = journal.command(bin::lockkeeper());
@@ -190,7 +191,13 @@ fn lines_go_on_when_the_journal_is_started_anew() {
         messages(&lines(&journal)) == ["one"]
     });
     journal.restart();
+    let socket = journal.folder().join("socket");
+    let away = journal.folder().join("away");
+    fs::rename(&socket, &away).unwrap();
     File::create(scene.path("go")).unwrap();
+    until("the next line is on its way", || scene.path("two").exists());
+    fs::rename(&away, &socket).unwrap();
+    assert_eq!(run.line(), None, "none of it is lost on our own output");
     assert!(ended(&mut run).success());
     assert_eq!(messages(&lines(&journal)), ["one", "two", "three"]);
 }
@@ -283,6 +290,7 @@ fn output_that_somebody_outside_the_tree_holds_open_is_not_waited_for() {
     let script = script.replace("DIR", &scene.folder().display().to_string());
     let file = dev(&scene, "output = \"file\"", &script);
     let mut command = Command::new(bin::lockkeeper());
+    command.stderr(File::create(scene.path("stderr")).unwrap());
     let mut run = child::start(
         child::bare(&mut command)
             .args(["run", "-c"])
@@ -299,6 +307,9 @@ fn output_that_somebody_outside_the_tree_holds_open_is_not_waited_for() {
     assert!(ended(&mut run).success());
     drop(held);
     assert_eq!(log(&scene), "begun\nlast\n");
+    // Nor is it taken for one who does not read.
+    let told = fs::read_to_string(scene.path("stderr")).unwrap();
+    assert!(!told.contains("output: "), "{told}");
 }
 
 #[test]

@@ -18,8 +18,9 @@ use crate::journal::route::SOCKET;
 use crate::sys::{clock, poll};
 use crate::trouble;
 
-/// How long a journald that has gone is waited for.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a journald that has gone is waited for: less than its run has patience with us when the
+/// tree is empty, so that what it does not take can still go elsewhere.
+const PATIENCE: Duration = Duration::from_millis(800);
 /// How long until it is tried again: its socket's folder is another mount, which need not tell.
 const AGAIN: Duration = Duration::from_millis(50);
 
@@ -129,13 +130,13 @@ impl Way {
             };
             let now = clock::now();
             let until = *patient_until.get_or_insert(now + PATIENCE);
-            if self.is_gone || now >= until || shared.is_over() {
+            if self.is_gone || now >= until {
                 self.is_gone = true;
                 let why = trouble::text_of(&error);
                 shared.note_once(&format!("{SOCKET:?}: {why}"), Target::Journal);
                 return rest;
             }
-            poll::wait([Some(shared.quit.as_fd())], Some(now + AGAIN));
+            poll::wait([None], Some(now + AGAIN));
         }
     }
 

@@ -43,10 +43,10 @@ mod sink;
 use log_file::LogFile;
 use sink::{Place, Sink};
 
-/// One read.
-const PIECE: usize = 64 * 1024;
-/// The pipe's size where output is kept: a writer at full speed then meets a reader at work.
-const PIPE: i32 = 256 * 1024;
+/// One read: as much as cat(1) takes, and it stays in the cache on its way out.
+const PIECE: usize = 128 * 1024;
+/// The size of the pipe where output is kept: a writer at full speed then meets a reader at work.
+const PIPE: i32 = 128 * 1024;
 /// After the tree is empty, a writer outside it is followed no further than this.
 const REST: usize = 1024 * 1024;
 const STACK: usize = 128 * 1024;

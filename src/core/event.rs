@@ -207,6 +207,8 @@ pub enum Action {
     AskOutput,
     /// Tell, as [`Event::Survivors`], what is still alive.
     AskSurvivors,
+    /// Tell others that the command runs.
+    Claim,
     /// Touch our claim beside the lock, and tell, as [`Event::ClaimsSeen`], how the others look.
     TouchClaim,
     /// This run is alive and holds the lock as we do: name both.

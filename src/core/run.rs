@@ -38,6 +38,9 @@ use split::{Rival, TOUCH_EVERY};
 
 /// A wake-up later than this after its deadline means that we were not running ourselves.
 const LATE: Duration = Duration::from_secs(5);
+/// When others are told that the command runs. Until then our latch says that somebody is there, and
+/// the processor on which the command begins is the command's: writing takes longer than a fork.
+const CLAIM_AFTER: Duration = Duration::from_millis(2);
 /// The lock's file is watched from here on. A run that is over sooner compares it once, at its end:
 /// the kernel takes milliseconds to end a watch, in which nobody could act on what it says anyway.
 const WATCH_AFTER: Duration = Duration::from_secs(1);
@@ -132,6 +135,12 @@ impl Run {
     /// When [`Event::Tick`] is wanted next.
     pub fn next_deadline(&self) -> Option<Time> {
         self.timers.next()
+    }
+
+    /// Whether signals wait for the command's program to run, so that [`Event::Executed`] is wanted when
+    /// it happens; else it is enough to have it before the next event.
+    pub fn awaits_exec(&self) -> bool {
+        !self.early.is_empty()
     }
 
     /// What follows from `event` at `now`; the actions are appended to `out`.
@@ -246,6 +255,7 @@ impl Run {
         if self.state != State::Running {
             return;
         }
+        self.timers.arm(Timer::Claim, now + CLAIM_AFTER);
         if let Some(timeout) = self.facts.limits.timeout {
             self.timers.arm(Timer::Timeout, now + timeout);
         }
@@ -324,6 +334,7 @@ impl Run {
             };
             match timer {
                 Timer::LockWait => self.finish(now, Reason::WaitExpired, out),
+                Timer::Claim => out.push(Action::Claim),
                 Timer::Watch => out.push(Action::WatchLock),
                 Timer::Touch => self.touch_due(now, out),
                 Timer::Timeout => self.stop(now, Reason::Timeout, out),

@@ -12,6 +12,8 @@ pub enum Timer {
     LockWait,
     /// The lock has been held long enough for its file to be worth watching.
     Watch,
+    /// The command has run for long enough to be worth telling others of.
+    Claim,
     /// It is time to show that we hold the lock, and to look who else does.
     Touch,
     /// The command has run for `timeout`.
@@ -33,8 +35,9 @@ pub enum Timer {
 }
 
 /// Every timer, in the order in which those that fall due together are handled.
-pub const ALL: [Timer; 11] = [
+pub const ALL: [Timer; 12] = [
     Timer::LockWait,
+    Timer::Claim,
     Timer::Watch,
     Timer::Touch,
     Timer::Timeout,
@@ -156,16 +159,17 @@ mod tests {
             // Exhaustive, so that a new one is missed by the compiler and not by a user.
             let place = match timer {
                 Timer::LockWait => 0,
-                Timer::Watch => 1,
-                Timer::Touch => 2,
-                Timer::Timeout => 3,
-                Timer::Idle => 4,
-                Timer::FinalGrace => 5,
-                Timer::StopGrace => 6,
-                Timer::Rescan => 7,
-                Timer::LeftoverGrace => 8,
-                Timer::KillRetry => 9,
-                Timer::Refresh => 10,
+                Timer::Claim => 1,
+                Timer::Watch => 2,
+                Timer::Touch => 3,
+                Timer::Timeout => 4,
+                Timer::Idle => 5,
+                Timer::FinalGrace => 6,
+                Timer::StopGrace => 7,
+                Timer::Rescan => 8,
+                Timer::LeftoverGrace => 9,
+                Timer::KillRetry => 10,
+                Timer::Refresh => 11,
             };
             assert_eq!(n, place);
         }

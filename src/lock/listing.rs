@@ -78,11 +78,13 @@ pub fn takes_turns(folder: &Path, run_id: &str) -> bool {
     let Some(names) = Names::of(run_id) else {
         return false;
     };
-    open_existing(folder).is_ok_and(|dir| {
-        openat(&dir, names.latch.as_str(), FLAGS, Mode::empty())
-            .and_then(latch::is_held_whole)
-            .unwrap_or(false)
-    })
+    open_existing(folder).is_ok_and(|dir| takes_turns_in(&dir, &names))
+}
+
+fn takes_turns_in(dir: &OwnedFd, names: &Names) -> bool {
+    openat(dir, names.latch.as_str(), FLAGS, Mode::empty())
+        .and_then(latch::is_held_whole)
+        .unwrap_or(false)
 }
 
 /// Whether any run but `run_id` is at work on what `folder` is about: alive, and not waiting in the
@@ -101,7 +103,10 @@ pub fn has_other_user(folder: &Path, run_id: &str) -> Option<bool> {
         };
         if owner_lives(&dir, &names)? {
             let waits = |(record, _): &(Record, bool)| record.state == State::Waiting;
-            if !read(&dir, &names).as_ref().is_some_and(waits) {
+            // Who waits for this very lock waits as long as we hold it; who waits for another may have
+            // it already, and not have said so yet.
+            let turn = takes_turns_in(&dir, &names);
+            if !(turn && read(&dir, &names).as_ref().is_some_and(waits)) {
                 return Some(true);
             }
         }

@@ -204,11 +204,16 @@ struct Monitor<'a> {
 impl Monitor<'_> {
     /// Rests until something happens, and handles all that has happened.
     fn turn(&mut self) {
-        let [signal, order, exec, lock, dir, news, file, looked, signs] = poll::wait(
+        // A wake-up for it would be in the way of the program's first instructions.
+        let exec_wanted = self.run.awaits_exec();
+        let [signal, order, _, lock, dir, news, file, looked, signs] = poll::wait(
             [
                 Some(self.signals.as_fd()),
                 self.above().map(AsFd::as_fd),
-                self.starting.as_ref().map(AsFd::as_fd),
+                self.starting
+                    .as_ref()
+                    .map(AsFd::as_fd)
+                    .filter(|_| exec_wanted),
                 self.waiter.as_ref().map(AsFd::as_fd),
                 self.claiming.waiter.as_ref().map(AsFd::as_fd),
                 self.output.as_ref().map(AsFd::as_fd),
@@ -218,7 +223,8 @@ impl Monitor<'_> {
             ],
             self.run.next_deadline(),
         );
-        if exec {
+        let starting = self.starting.as_ref().map(AsFd::as_fd);
+        if starting.is_some_and(poll::is_ready) {
             self.exec_ended();
         }
         if news {
@@ -296,6 +302,7 @@ impl Monitor<'_> {
                     pids: tree::survivors(),
                 });
             }
+            Action::Claim => self.claim(),
             Action::TouchClaim => self.touch_claim(),
             Action::ReportSplit { run_id } => self.report_split(&run_id),
             Action::Sweep => return Some(self.sweep()),

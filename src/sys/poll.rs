@@ -16,7 +16,13 @@ pub fn wait<const N: usize>(fds: [Option<BorrowedFd<'_>>; N], until: Option<Time
     fds.map(|_| answers.next().unwrap_or(false))
 }
 
-/// The same for any number of descriptors.
+/// Whether `fd` can be read now, has hung up or failed.
+pub fn is_ready(fd: BorrowedFd<'_>) -> bool {
+    let mut polled = [PollFd::new(fd, PollFlags::POLLIN)];
+    ppoll(&mut polled, Some(TimeSpec::nanoseconds(0)), None).is_ok_and(|ready| ready > 0)
+}
+
+/// As [`wait`], for any number of descriptors.
 pub fn wait_many(fds: &[Option<BorrowedFd<'_>>], until: Option<Time>) -> Vec<bool> {
     let mut polled: Vec<PollFd<'_>> = fds
         .iter()

@@ -210,6 +210,6 @@ fn word(action: &Action) -> Option<String> {
         Action::StopSelf => "stop self".to_owned(),
         Action::StartOver => "start over".to_owned(),
         Action::Finish(outcome) => format!("finish {}", outcome.code),
-        Action::Note(_) => return None,
+        Action::Claim | Action::Note(_) => return None,
     })
 }

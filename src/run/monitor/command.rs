@@ -23,8 +23,6 @@ impl Monitor<'_> {
         match self.try_spawn() {
             Ok(pid) => {
                 self.command = Some(pid);
-                let trouble = self.setup.claims.running(self.owner(), pid);
-                self.note_all(trouble);
                 self.dirs_running(pid);
                 Event::Forked { pid }
             }
@@ -36,6 +34,14 @@ impl Monitor<'_> {
                     forked: false,
                 }
             }
+        }
+    }
+
+    /// Tells others that the command runs.
+    pub(super) fn claim(&mut self) {
+        if let Some(pid) = self.command {
+            let trouble = self.setup.claims.running(self.owner(), pid);
+            self.note_all(trouble);
         }
     }
 

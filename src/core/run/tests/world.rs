@@ -409,6 +409,7 @@ impl World {
                     pids: self.survivors(),
                 });
             }
+            Action::Claim => assert!(self.spawned),
             Action::TouchClaim => {
                 assert!(self.facts.unsure && self.locked_at.is_some());
                 let stamp = i64::try_from(self.roll(3)).unwrap();

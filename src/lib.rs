@@ -65,9 +65,11 @@
 //!   ends a run's orphans, and a monitor can be killed there as well.
 //! - **A guard under init is an exec, not a fork:** init has a log thread, and a lock that a thread
 //!   holds at the instant of a fork stays locked in the copy.
-//! - **A claim's latch is taken before the fork, its record written after the command has started:**
-//!   information is off the command's path. A nested run asks the latch, as who started us has the
-//!   lock, and where the record can tell it, whether it is below that run's monitor ([`run::nested`]).
+//! - **A claim's latch is taken before the fork, its record written when the command has run for two
+//!   milliseconds:** information is off the command's path, and off the processor on which it begins. A
+//!   nested run asks the latch, as who started us has the lock, and where the record can tell it, whether
+//!   it is below that run's monitor ([`run::nested`]). Nor is anybody woken by the exec, unless a signal
+//!   waits for it.
 //! - **Directories are locked before the shared lock,** in the order of their real paths, so that nobody
 //!   waits in a circle, and nobody for a directory while he holds the lock. A run inside a run waits
 //!   for no directory at all: the outer one perhaps holds what the other one wants.

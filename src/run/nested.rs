@@ -11,8 +11,8 @@
 //!    stranger, which would wait for itself.
 //!
 //! Where 2 cannot be judged, 1 alone counts, as waiting for oneself is certain harm and a copied
-//! environment rare: no record yet (it is written just after the command has started, and only who is
-//! as quick as that can miss it), another PID namespace than the monitor's (a sandbox of the job's, a
+//! environment rare: no record yet (it is written when the command has run for two milliseconds, and only
+//! who is as quick as that can miss it), another PID namespace than the monitor's (a sandbox of the job's, a
 //! container that it starts), a /proc that is hidden or foreign. A monitor that was killed is above
 //! nobody: its guard is ending the run, and who is left of it may queue until it is ended.
 //!

@@ -263,8 +263,8 @@ fn the_holder_of_a_lock_and_its_queue_are_named() {
     let mut second = run("second");
     let report = until_some("the second waits", || {
         let report = json(&check(&["--json", "-c", &file]));
-        let waits = report["locks"][0]["waiting"].as_array().unwrap().len() == 1;
-        waits.then_some(report)
+        let one = |what: &str| report["locks"][0][what].as_array().unwrap().len() == 1;
+        (one("holders") && one("waiting")).then_some(report)
     });
     let lock = &report["locks"][0];
     assert_eq!(lock["holders"][0]["job"], "first", "{lock}");

@@ -153,6 +153,11 @@ impl Desk {
     fn at(&mut self, at_ms: u64, event: &Event) -> Vec<String> {
         let from = self.actions.len();
         self.run.handle(BOOT + ms(at_ms), event, &mut self.actions);
+        if let Event::Forked { .. } = event {
+            // Others are told at once, so that this deadline is in the way of no other.
+            let told = BOOT + ms(at_ms) + CLAIM_AFTER;
+            self.run.handle(told, &Event::Tick, &mut self.actions);
+        }
         self.actions[from..].iter().filter_map(word).collect()
     }
 

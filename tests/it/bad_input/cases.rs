@@ -174,7 +174,7 @@ pub(super) const CLAIMS: &[Case] = &[
         "job sh: claim \"DIR/lock.d\" not written",
     ),
     (
-        "in_tmpfs size=64k 'head -c 65536 /dev/zero > mnt/full; exec ./lockkeeper run --lock mnt/lock -- sh -c \"exit 3\"'",
+        "in_tmpfs size=64k 'head -c 65536 /dev/zero > mnt/full; exec ./lockkeeper run --lock mnt/lock -- sh -c \"sleep 0.1; exit 3\"'",
         3,
         "job sh: claim \"DIR/mnt/lock.d\" not written",
     ),

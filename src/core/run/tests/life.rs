@@ -47,6 +47,25 @@ fn a_lock_held_for_a_second_has_its_file_watched_and_one_held_shorter_has_not() 
 }
 
 #[test]
+fn others_are_told_of_a_command_that_has_run_for_two_milliseconds_and_of_no_shorter_one() {
+    let begun = || {
+        let mut run = Run::new(facts());
+        run.handle(BOOT, &Event::Begin { queued_at: BOOT }, &mut Vec::new());
+        run.handle(BOOT, &Event::Forked { pid: LEADER }, &mut Vec::new());
+        assert_eq!(run.next_deadline(), Some(BOOT + ms(2)));
+        run
+    };
+    let (mut run, mut out) = (begun(), Vec::new());
+    run.handle(BOOT + ms(2), &Event::Tick, &mut out);
+    assert_eq!(out, [Action::Claim]);
+    assert_eq!(run.next_deadline(), None);
+    let (mut run, mut out) = (begun(), Vec::new());
+    run.handle(BOOT + ms(1), &last(Status::Exited(0)), &mut out);
+    assert!(!out.contains(&Action::Claim), "{out:?}");
+    assert_eq!(run.next_deadline(), None);
+}
+
+#[test]
 fn a_lock_that_does_not_come_in_time_ends_the_run_with_75() {
     let mut desk = Desk::begun(locked(Wait::AtMost(ms(5000))));
     desk.at(1, &Event::LockBusy);

@@ -37,7 +37,7 @@ use super::record::{Corrupt, DirRecord};
 use super::stat::{Stamp, identity, is_regular, kind, stamp};
 use super::step;
 use crate::lock::claim::FLAGS;
-use crate::lock::latch;
+use crate::lock::{latch, placement};
 
 /// The folder of all this, in the directory.
 pub const FOLDER: &str = ".runtime";
@@ -160,6 +160,11 @@ impl Place {
     pub(super) fn latch_to_ask(&self) -> Option<OwnedFd> {
         let latch = openat(&self.folder, LATCH, FLAGS | OFlag::O_RDONLY, Mode::empty()).ok()?;
         is_regular(&fstat(&latch).ok()?).then_some(latch)
+    }
+
+    /// Whether a latch that is held may look free here.
+    pub fn is_unsure(&self) -> bool {
+        placement::is_unsure(&self.folder_path().join(LATCH))
     }
 
     /// What the record says. Disturbs nobody; no more than a record's length is ever loaded.

@@ -4,7 +4,11 @@
 //! each latch, and a lock outlives either of them; the monitor takes and releases them.
 //!
 //! Invariant: sorted by real path and each directory once, in whatever order and by however many
-//! names they were given. All runs take theirs in this order, so that no two wait for each other.
+//! names they were given. All runs take theirs in this order, so that no two wait for each other,
+//! where they see the directories in the same places. Two mount namespaces in which the same two
+//! directories are mounted in swapped order break that: two runs that want both may each wait with
+//! one in hand, until `wait` is over. (An order of inodes would not break, and would bring circles with
+//! the locks that cover the folders below: `crate::lock::dir::subtree`.)
 
 use std::path::Path;
 

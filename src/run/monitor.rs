@@ -161,6 +161,10 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
             End::StartOver => Progress::StartOver,
         };
         send(above, &message);
+        // It reads that when we have ended, which a thread that hangs may put off for ever.
+        if monitor.claiming.hangs && monitor.setup.guard.is_some() {
+            let _ = process::kill(nix::unistd::getppid().as_raw(), libc::SIGCHLD);
+        }
     }
     // The process ends next, and the kernel frees all of it in one go.
     std::mem::forget(monitor);
@@ -196,13 +200,25 @@ struct Monitor<'a> {
 impl Monitor<'_> {
     /// Rests until something happens, and handles all that has happened.
     fn turn(&mut self) {
-        let [signal, order, exec, lock, dir, news, file, looked, signs] = poll::wait(
+        let [
+            signal,
+            order,
+            exec,
+            lock,
+            dir,
+            told,
+            news,
+            file,
+            looked,
+            signs,
+        ] = poll::wait(
             [
                 Some(self.signals.as_fd()),
                 self.above().map(AsFd::as_fd),
                 self.starting.as_ref().map(AsFd::as_fd),
                 self.waiter.as_ref().map(AsFd::as_fd),
                 self.claiming.waiter.as_ref().map(AsFd::as_fd),
+                self.claiming.telling.as_ref().map(AsFd::as_fd),
                 self.output.as_ref().map(AsFd::as_fd),
                 self.watch.as_ref().map(AsFd::as_fd),
                 self.look.as_ref().map(AsFd::as_fd),
@@ -230,6 +246,9 @@ impl Monitor<'_> {
         }
         if dir {
             self.dir_freed();
+        }
+        if told {
+            self.dirs_told();
         }
         if file {
             self.file_changed();

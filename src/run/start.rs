@@ -139,7 +139,7 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                     let _ = lock.unlock();
                 }
                 if let Some(dirs) = opened {
-                    dirs.release();
+                    let _ = dirs.release_in_time();
                 }
                 // The latches were the fork's, and are closed by now: what is left of our claims is dead.
                 claims::clear(owner, caller.runtime.as_deref());

@@ -17,7 +17,7 @@ use crate::support::child::{self, Tied, output, signal, text};
 use crate::support::dir::Dir;
 use crate::support::locks::waiters;
 use crate::support::need::need;
-use crate::support::ns::Ns;
+use crate::support::ns::{Ns, children};
 use crate::support::scene::{Scene, child_of, ended, waits_in};
 use crate::support::wait::{until, until_some};
 
@@ -768,4 +768,66 @@ fn a_holder_on_another_mount_of_a_file_system_that_hides_its_latch_is_left_alone
     let (code, said) = told(elsewhere(), &["lock", "release", "--force"]);
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(record(&place.join("folder/w")), None);
+}
+
+/// Also where the run has only just begun, and its record does not name the command yet.
+#[test]
+fn neither_watchdog_nor_end_waits_for_the_file_system_of_a_directory() {
+    need!("root", "bindfs", "fuse");
+    for dies in [
+        "before the command",
+        "under the command",
+        "before the monitor",
+    ] {
+        let copy = Copy::new();
+        let mount = Dir::new();
+        let at = mount.display().to_string();
+        let inside = Ns::root()
+            .shell(&format!("bindfs '{}' '{at}'", copy.dir().display()))
+            .start(&bin::puppet(), &[]);
+        let serves = |pid: &i32| {
+            let words = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            words.starts_with("bindfs\0") && words.split('\0').any(|word| word == at)
+        };
+        let daemon = until_some("the mount has a server", || {
+            children(inside.pid1()).into_iter().find(serves)
+        });
+        let held = copy.scene.hold();
+        let said = copy.scene.path("said");
+        let mut command = inside.enter(bin::lockkeeper());
+        command.args(["run", "--wait", "forever", "--timeout", "500ms"]);
+        command.arg("--dir-lock").arg(&at);
+        command.args(copy.scene.words("--grace 100ms --lock LOCK"));
+        command
+            .args(["--", "sh", "-c", "echo begun; exec sleep 600"])
+            .stderr(fs::File::create(&said).unwrap());
+        let mut run = child::start(&mut command);
+        until_some("it has the directory", || record(&copy.dir()));
+        until("it queues for the lock", || {
+            waiters(&copy.scene.path("session.lock")) == 1
+        });
+        let stop = || signal(daemon, nix::sys::signal::Signal::SIGSTOP);
+        if dies == "before the command" {
+            stop();
+        }
+        drop(held);
+        assert_eq!(run.line().as_deref(), Some("begun"), "{dies}");
+        if dies != "before the command" {
+            until("the record names the command", || {
+                record(&copy.dir()).is_some_and(|there| there.state == Some(State::Running))
+            });
+            stop();
+        }
+        let killed = dies == "before the monitor";
+        if killed {
+            signal(child_of(child_of(run.pid())), SIGKILL);
+        }
+        let code = if killed { 125 } else { 124 };
+        assert_eq!(ended(&mut run).code(), Some(code), "{dies}");
+        let said = fs::read_to_string(said).unwrap();
+        let left = said.contains("its record was not removed in time");
+        assert!(left || killed, "{said}");
+        assert!(copy.scene.is_free());
+        signal(daemon, nix::sys::signal::Signal::SIGCONT);
+    }
 }

@@ -366,6 +366,26 @@ fn an_agent_that_outlives_guard_and_monitor_keeps_its_directory() {
 }
 
 #[test]
+fn a_run_that_waits_for_its_second_directory_says_so_in_the_first() {
+    let copy = Copy::new();
+    let first = copy.scene.path("a");
+    fs::create_dir(&first).unwrap();
+    let mut holder = copy.begun("--grace 100ms", "mark PAGE 1");
+    let mut command = Command::new(bin::lockkeeper());
+    child::bare(&mut command).args(["run", "--wait", "30s"]);
+    for dir in [&first, &copy.dir()] {
+        command.arg("--dir-lock").arg(dir);
+    }
+    let mut run = child::start(command.args(["--", "true"]));
+    let there = until_some("it has the first", || record(&first));
+    assert_eq!(there.state, Some(State::Waiting));
+    signal(holder.pid(), SIGTERM);
+    ended(&mut holder);
+    assert!(ended(&mut run).success());
+    copy.assert_free();
+}
+
+#[test]
 fn a_run_that_starts_over_does_not_wait_for_itself() {
     let copy = Copy::new();
     let first = copy.scene.path("a");

@@ -228,16 +228,20 @@ impl DirLock {
         record.token.as_deref() == Some(self.token.as_str())
     }
 
-    /// The run that holds the latch, as its record names it. A record that is none of a run's is of
-    /// somebody before it: it has not written its own yet.
+    /// The run that holds the latch, as its record names it; or the person whose claim it waits for. Any
+    /// other record is of somebody before it: it has not written its own yet.
     fn peer(&self, outer: &str) -> Obstacle {
         let record = match self.place.read() {
-            Found::Record(record, _) if record.is_ours() && !record.is_manual() => Some(record),
+            Found::Record(record, _) if record.is_ours() || record.is_manual() => Some(record),
             _ => None,
         };
-        let kind = record
-            .as_ref()
-            .map_or(Kind::Run, |record| subtree::kind_of(record, outer));
+        let kind = record.as_ref().map_or(Kind::Run, |record| {
+            if record.is_manual() {
+                Kind::Manual
+            } else {
+                subtree::kind_of(record, outer)
+            }
+        });
         self.conflict(kind, record, Until::Latch)
     }
 

@@ -150,6 +150,15 @@ impl Place {
         }
     }
 
+    /// Whether the folder's name still leads to what is open here.
+    pub(super) fn has_folder(&self) -> bool {
+        let there = fstatat(&self.directory, FOLDER, AtFlags::AT_SYMLINK_NOFOLLOW);
+        match (fstat(&self.folder), there) {
+            (Ok(open), Ok(there)) => identity(&open) == identity(&there),
+            _ => false,
+        }
+    }
+
     /// Whether somebody holds the latch; asked, never taken. `None`: there is none, or it cannot be
     /// asked.
     pub fn latch_held(&self) -> Option<bool> {

@@ -107,17 +107,12 @@ impl Monitor<'_> {
         if let Some(record) = &self.claiming.record {
             return record.clone();
         }
-        let state = if self.setup.lock.is_some() {
-            State::Waiting
-        } else {
-            State::Holding
-        };
         // The guard's, or ours where there is none: the command has no number yet.
         let pid = match &self.setup.guard {
             Some(_) => nix::unistd::getppid(),
             None => nix::unistd::getpid(),
         };
-        let record = record_of(self.owner(), state, pid.as_raw());
+        let record = record_of(self.owner(), State::Waiting, pid.as_raw());
         self.claiming.record.insert(record).clone()
     }
 

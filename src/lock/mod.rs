@@ -6,6 +6,7 @@
 //! | [`fault`] | why a lock file cannot be opened or locked, and what to do |
 //! | [`claim`] | "this run is mine": a record that is true as long as its owner holds the latch |
 //! | [`latch`] | the kernel lock below a claim |
+//! | [`kernel_table`] | who holds a lock, as the kernel lists it |
 //! | [`record`] | what a claim says, and how an error message puts it |
 //! | [`listing`] | reading the claims of others, and clearing away the dead |
 //! | [`dir`] | directory locks: one agent per working copy |
@@ -28,6 +29,7 @@ pub mod claim;
 pub mod dir;
 pub mod fault;
 pub mod folders;
+pub mod kernel_table;
 pub mod latch;
 pub mod listing;
 pub mod mountinfo;

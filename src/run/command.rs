@@ -22,6 +22,7 @@ pub struct Prepared {
     command: Command,
     /// Its standard input, where that is not ours.
     stdin: Option<OwnedFd>,
+    memory: Memory,
 }
 
 impl Prepared {
@@ -30,7 +31,7 @@ impl Prepared {
         let stderr = ends.and_then(|ends| ends.stderr.as_ref());
         self.command
             .stdio(self.stdin.as_ref(), ends.map(|ends| &ends.stdout), stderr);
-        self.command.spawn(Memory::Shared)
+        self.command.spawn(self.memory)
     }
 }
 
@@ -61,7 +62,18 @@ pub fn prepare(
             ))
         }
     };
-    Ok(Prepared { command, stdin })
+    // Before Linux 5.17 whoever dumps core takes along all that use its memory.
+    let memory = match plan.stop.signal {
+        libc::SIGQUIT | libc::SIGABRT | libc::SIGTRAP | libc::SIGXCPU | libc::SIGSYS => {
+            Memory::Copied
+        }
+        _ => Memory::Shared,
+    };
+    Ok(Prepared {
+        command,
+        stdin,
+        memory,
+    })
 }
 
 /// Whether the command could read our terminal from a session of its own, where no job control keeps

@@ -15,12 +15,16 @@
 //! as quick as that can miss it), another PID namespace than the monitor's (a sandbox of the job's, a
 //! container that it starts), a /proc that is hidden or foreign. A monitor that was killed is above
 //! nobody: its guard is ending the run, and who is left of it may queue until it is ended.
+//!
+//! A run that could write no claim has none that counts. So where runs are named and none counts, the
+//! kernel's table of locks is asked: a monitor above us that holds the lock holds it for us.
 
 use std::path::Path;
 
 use super::claims::ancestors;
 use crate::core::note::Note;
 use crate::lock::folders::claims_folder;
+use crate::lock::kernel_table;
 use crate::lock::listing::{lookup, takes_turns};
 use crate::lock::record::{Origin, Record, State};
 use crate::sys::proc;
@@ -59,7 +63,27 @@ pub fn passes(lock: &Path, notes: &mut Vec<Note>) -> bool {
             }),
         }
     }
-    false
+    let above = above_without_claim(&lock);
+    if let Some(pid) = above {
+        notes.push(Note::Nested {
+            lock,
+            holder: format!("of process {pid}"),
+        });
+    }
+    above.is_some()
+}
+
+/// The monitor above us that holds `lock`; asked only where the environment names a run. Anybody may
+/// read what a process is called, and only its own user what it executes.
+fn above_without_claim(lock: &Path) -> Option<i32> {
+    if ancestors().is_empty() {
+        return None;
+    }
+    let name = |pid: &str| std::fs::read(format!("/proc/{pid}/comm")).ok();
+    let own = name("self")?;
+    let is_monitor = |pid: i32| name(&pid.to_string()).is_some_and(|name| name == own);
+    let mut holders = kernel_table::holders(lock).into_iter();
+    holders.find(|pid| is_monitor(*pid) && proc::is_above_us(*pid) == Some(true))
 }
 
 fn standing(folder: &Path, run_id: &str) -> Standing {

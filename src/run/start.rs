@@ -101,7 +101,8 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         let held = lock.clone();
         let first_notes = std::mem::take(&mut notes);
         let (init, init_lost) = (caller.init.as_ref(), caller.init_lost_within);
-        let crashed = plan.stop.grace + plan.stop.leftover_grace + REST;
+        let graces = plan.stop.grace.saturating_add(plan.stop.leftover_grace);
+        let crashed = graces.saturating_add(REST);
         let watched = guard::watch(init, init_lost, crashed, |wire| {
             let setup = Setup {
                 plan,

@@ -77,6 +77,12 @@ pub fn started_ignored() -> Vec<i32> {
         .collect()
 }
 
+/// Blocks even the signals of faults, which one process can send to another. For a child that shares
+/// its parent's memory: no handler of ours may run in it.
+pub(super) fn block_all() {
+    kernel_mask(KernelSet::MAX);
+}
+
 /// Gives this process the mask and the dispositions that we were started with. For a child between
 /// fork and exec, in memory that it may share: it calls the kernel alone, and what is pending strikes
 /// here.
@@ -99,7 +105,10 @@ pub(super) fn restore_started() {
             )
         };
     }
-    let mask = STARTED_MASK.load(Ordering::Relaxed);
+    kernel_mask(STARTED_MASK.load(Ordering::Relaxed));
+}
+
+fn kernel_mask(mask: KernelSet) {
     let (how, at) = (libc::SIG_SETMASK as usize, &raw const mask as usize);
     // SAFETY: the set is valid for reading the eight bytes that the kernel is told of.
     let _ = unsafe {

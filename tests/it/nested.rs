@@ -86,6 +86,13 @@ fn a_nested_run_whose_parents_have_gone_passes() {
 }
 
 #[test]
+fn a_nested_run_passes_where_no_claim_could_be_written() {
+    let scene = Scene::new();
+    std::fs::write(format!("{}.d", scene.lock().display()), "").expect("room for a file");
+    passes(&scene, "exec NESTED echo inside");
+}
+
+#[test]
 fn who_has_the_environment_of_a_living_run_and_is_no_part_of_it_waits_for_the_lock() {
     let scene = Scene::new();
     let (holder, id) = holder(&scene);

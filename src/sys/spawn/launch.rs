@@ -14,7 +14,7 @@ use super::{Command, Session};
 use crate::core::outcome::SpawnStep;
 use crate::sys::kernel::{self, LEAVES_ERRNO};
 use crate::sys::process::{Forked, fork};
-use crate::sys::signals::restore_started;
+use crate::sys::signals::{block_all, restore_started};
 
 /// Room for the child's calls, which need a tenth of it; a multiple of the 16 bytes to which stacks
 /// are aligned.
@@ -182,6 +182,7 @@ impl Drop for Shared {
 }
 
 extern "C" fn enter(launch: *mut libc::c_void) -> libc::c_int {
+    block_all();
     // SAFETY: `Launch::share` gave it to this child alone, and keeps it.
     unsafe { &mut *launch.cast::<Launch>() }.run()
 }

@@ -150,6 +150,11 @@ pub fn check(lock: &Path, policy: SharedMount) -> Result<Verdict, Refusal> {
     }
 }
 
+/// Whether `lock` lies where a lock that somebody holds may look free.
+pub fn is_unsure(lock: &Path) -> bool {
+    check(lock, SharedMount::Auto).is_ok_and(|verdict| verdict.is_unsure)
+}
+
 /// Judges by what the kernel says of the two mounts in question, which saves printing and reading all
 /// of them: this is on the path of every batch run. `None`: it does not say enough.
 fn judge_asked(lock: &Path, policy: SharedMount) -> Option<Result<Verdict, Reason>> {

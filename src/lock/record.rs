@@ -178,7 +178,9 @@ pub fn holder_text(claims: &[(Record, bool)], us: Option<&str>) -> Option<String
 
     let mut text = match first {
         Some(record) => Named(record).to_string(),
-        None => "a process that leaves no claim (flock(1), or a run that has just begun)".to_owned(),
+        None => {
+            "a process that leaves no claim (flock(1), or a run that has just begun)".to_owned()
+        }
     };
     // Writing into a String cannot fail.
     if more > 0 {

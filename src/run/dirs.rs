@@ -4,15 +4,27 @@
 //! each latch, and a lock outlives either of them; the monitor takes and releases them.
 //!
 //! Invariant: sorted by real path and each directory once, in whatever order and by however many
-//! names they were given. All runs take theirs in this order, so that no two wait for each other.
+//! names they were given. All runs take theirs in this order, so that no two wait for each other,
+//! where they see the directories in the same places. Two mount namespaces in which the same two
+//! directories are mounted in swapped order break that: two runs that want both may each wait with
+//! one in hand, until `wait` is over. (An order of inodes would not break, and would bring circles with
+//! the locks that cover the folders below: `crate::lock::dir::subtree`.)
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::claims::Owner;
+use super::errand::Errand;
 use crate::lock::dir::claim::DirLock;
 use crate::lock::dir::conflict::DirError;
 use crate::lock::dir::record::{self, DirRecord};
 use crate::lock::record::{Origin, State, start_time};
+use crate::sys::clock;
+
+/// How long the end of a run waits until its directories are given back: what is kept from us for the
+/// second that each may take, or a file system that no longer answers, must not keep its exit code.
+pub const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The open directory locks of one run.
 #[derive(Debug, Default)]
@@ -58,12 +70,23 @@ impl Dirs {
         self.locks.iter().all(DirLock::is_current)
     }
 
-    /// Gives all back, in reverse; for the guard whose monitor has died. What cannot be removed is
-    /// dead, at least.
+    /// Gives all back, in reverse: before new ones are opened in their place. What cannot be removed
+    /// is dead, at least.
     pub fn release(&self) {
         for lock in self.locks.iter().rev() {
             let _ = lock.release();
         }
+    }
+
+    /// The same in a thread, awaited for [`PATIENCE`]; for the guard whose monitor has died. Whether all
+    /// are given back; the rest is free and dead when the process has ended.
+    pub fn release_in_time(self: Arc<Self>) -> bool {
+        if self.is_empty() {
+            return true;
+        }
+        let due = clock::now() + PATIENCE;
+        let errand = Errand::start(move |_| self.release());
+        errand.is_ok_and(|errand| errand.ends_by(due))
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::message::{Incoming, Order, Progress, receive, send};
 use crate::core::outcome::Outcome;
+use crate::core::time::Time;
 use crate::sys::fd::{self, Wire};
 use crate::sys::process::{self, Forked};
 use crate::sys::signals::{self, Signal, Signals};
@@ -19,6 +20,11 @@ use crate::sys::{clock, crash, poll, tree};
 
 /// How often survivors of KILL are killed anew and looked at.
 const KILL_RETRY: Duration = Duration::from_secs(2);
+
+/// How long a monitor that has reported the end of its run may take to be gone. One of its threads may
+/// hang in the kernel, with a file system that does not answer: all its run held but the latch of a
+/// directory there is free by then.
+const GONE_WITHIN: Duration = Duration::from_secs(1);
 
 /// How a monitor's life ended, as its guard sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +94,7 @@ pub fn watch(
                 orders,
                 signals,
                 stopping: false,
+                over_at: None,
                 last: None,
             };
             Ok(guard.watch())
@@ -115,6 +122,8 @@ struct Guard<'a> {
     signals: Signals,
     /// The monitor is about to stop, and we with it.
     stopping: bool,
+    /// When it was seen that the monitor has reported the end of the run.
+    over_at: Option<Time>,
     /// The monitor's last word.
     last: Option<Watched>,
 }
@@ -124,8 +133,9 @@ impl Guard<'_> {
         loop {
             let init = self.init.filter(|_| !self.init_gone).map(AsFd::as_fd);
             let monitor = self.keeps_inherited.then(|| self.monitor.as_fd());
+            let due = self.over_at.map(|at| at + GONE_WITHIN);
             let [signal, ordered, told] =
-                poll::wait([Some(self.signals.as_fd()), init, monitor], None);
+                poll::wait([Some(self.signals.as_fd()), init, monitor], due);
             if told {
                 self.read_monitor();
             }
@@ -133,6 +143,9 @@ impl Guard<'_> {
                 self.read_init();
             }
             if signal && self.read_signals() {
+                return self.monitor_gone();
+            }
+            if due.is_some_and(|due| due <= clock::now()) {
                 return self.monitor_gone();
             }
             self.stop_with_monitor();
@@ -145,6 +158,7 @@ impl Guard<'_> {
                 Incoming::Message(Progress::Spawned) => self.let_go_of_inherited(),
                 Incoming::Message(Progress::Ended(outcome)) => {
                     self.last = Some(Watched::Ended(outcome));
+                    self.over_at = Some(clock::now());
                 }
                 Incoming::Message(Progress::StartOver) => self.last = Some(Watched::StartOver),
                 Incoming::Message(Progress::Stopped) => self.stopping = true,

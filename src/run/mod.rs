@@ -14,6 +14,7 @@
 pub mod claims;
 pub mod command;
 pub mod dirs;
+pub mod errand;
 pub mod event_log;
 pub mod guard;
 pub mod look;

@@ -167,6 +167,10 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
             End::StartOver => Progress::StartOver,
         };
         send(above, &message);
+        // It reads that when we have ended, which a thread that hangs may put off for ever.
+        if monitor.claiming.hangs && monitor.setup.guard.is_some() {
+            let _ = process::kill(nix::unistd::getppid().as_raw(), libc::SIGCHLD);
+        }
     }
     // The process ends next, and the kernel frees all of it in one go.
     std::mem::forget(monitor);
@@ -206,7 +210,7 @@ impl Monitor<'_> {
     fn turn(&mut self) {
         // A wake-up for it would be in the way of the program's first instructions.
         let exec_wanted = self.run.awaits_exec();
-        let [signal, order, _, lock, dir, news, file, looked, signs] = poll::wait(
+        let [signal, order, _, lock, dir, told, news, file, looked, signs] = poll::wait(
             [
                 Some(self.signals.as_fd()),
                 self.above().map(AsFd::as_fd),
@@ -216,6 +220,7 @@ impl Monitor<'_> {
                     .filter(|_| exec_wanted),
                 self.waiter.as_ref().map(AsFd::as_fd),
                 self.claiming.waiter.as_ref().map(AsFd::as_fd),
+                self.claiming.telling.as_ref().map(AsFd::as_fd),
                 self.output.as_ref().map(AsFd::as_fd),
                 self.watch.as_ref().map(AsFd::as_fd),
                 self.look.as_ref().map(AsFd::as_fd),
@@ -242,6 +247,9 @@ impl Monitor<'_> {
         }
         if dir {
             self.dir_freed();
+        }
+        if told {
+            self.dirs_told();
         }
         if file {
             self.file_changed();

@@ -12,7 +12,7 @@ use super::guard::{self, Watched};
 use super::message::{Progress, send};
 use super::monitor::{self, End, Setup};
 use super::{nested, report, secrets};
-use crate::config::plan::{Kind, LockPlan, RunPlan, SharedMount};
+use crate::config::plan::{Kind, LockPlan, RunPlan};
 use crate::core::note::Note;
 use crate::core::outcome::{Outcome, Reason};
 use crate::exit;
@@ -87,9 +87,15 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
     let mut orders = Vec::new();
     loop {
         // Those that an earlier monitor took are still ours: the latches are open here, too.
-        let dirs = match opened.take().filter(|dirs| dirs.are_current()) {
-            Some(dirs) => dirs,
-            None => Arc::new(open_dirs(owner, caller, &mut notes)?),
+        let dirs = match opened.take() {
+            Some(dirs) if dirs.are_current() => dirs,
+            former => {
+                // Their records name this process, which lives: behind it we would wait for ourselves.
+                if let Some(former) = former {
+                    former.release();
+                }
+                Arc::new(open_dirs(owner, caller, &mut notes)?)
+            }
         };
         opened = Some(Arc::clone(&dirs));
         let lock = needed.map(open).transpose()?.map(Arc::new);
@@ -137,7 +143,7 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                     let _ = lock.unlock();
                 }
                 if let Some(dirs) = opened {
-                    dirs.release();
+                    let _ = dirs.release_in_time();
                 }
                 // The latches were the fork's, and are closed by now: what is left of our claims is dead.
                 claims::clear(owner, caller.runtime.as_deref());
@@ -272,8 +278,7 @@ fn open_dirs(owner: Owner<'_>, caller: &Caller, notes: &mut Vec<Note>) -> Result
         text: error.to_string(),
     })?;
     for lock in dirs.locks() {
-        let verdict = placement::check(&lock.latch_path(), SharedMount::Auto);
-        if verdict.is_ok_and(|verdict| verdict.is_unsure) {
+        if placement::is_unsure(&lock.latch_path()) {
             notes.push(Note::Placement {
                 lock: lock.dir().to_owned(),
                 text: "nobody can know whether a lock on this file system keeps two containers \

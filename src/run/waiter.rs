@@ -1,5 +1,5 @@
-//! A thread that waits for something in the kernel: its turn in the queue of the lock, or the end of
-//! what keeps a directory from us.
+//! A thread that waits for something in the kernel: its turn in the queue of the lock, the end of
+//! what keeps a directory from us, or a file system that answers when it likes.
 //!
 //! All signals are blocked in it, because a handled signal or a stop costs its place in the queue.
 //! Nothing cancels it but the end of its process.
@@ -12,8 +12,9 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::sys::thread;
 
-/// Enough for a system call, a path and one message.
-const STACK: usize = 32 * 1024;
+/// Enough for a path, a message, and a record as deeply nested as one is read at all; what is not used
+/// takes no memory.
+const STACK: usize = 256 * 1024;
 
 /// How a wait ended; an error is told in words.
 pub type Answer = Result<(), String>;

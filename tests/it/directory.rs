@@ -17,7 +17,7 @@ use crate::support::child::{self, Tied, output, signal, text};
 use crate::support::dir::Dir;
 use crate::support::locks::waiters;
 use crate::support::need::need;
-use crate::support::ns::Ns;
+use crate::support::ns::{Ns, children};
 use crate::support::scene::{Scene, child_of, ended, waits_in};
 use crate::support::wait::{until, until_some};
 
@@ -311,6 +311,102 @@ fn what_a_killed_run_leaves_is_taken_over_and_told() {
     let died = "in place of one that has died: job \"puppet\" in container";
     assert!(told.contains(died), "{told}");
     assert!(told.contains(&left.run_id.unwrap()), "{told}");
+    copy.assert_free();
+}
+
+#[test]
+fn an_agent_that_outlives_guard_and_monitor_keeps_its_directory() {
+    let copy = Copy::new();
+    let mut first = copy.begun("", "mark PAGE 1");
+    let there = until_some("the record names the command", || {
+        record(&copy.dir()).filter(|there| there.state == Some(State::Running))
+    });
+    let (guard, monitor) = (first.pid(), child_of(first.pid()));
+    for pid in [guard, monitor] {
+        signal(pid, nix::sys::signal::Signal::SIGSTOP);
+    }
+    for pid in [guard, monitor] {
+        signal(pid, SIGKILL);
+    }
+    ended(&mut first);
+    until("nobody holds its latch", || {
+        Place::existing(&copy.dir()).unwrap().latch_held() == Some(false)
+    });
+    let lock = |words: &[&str]| {
+        let mut command = Command::new(bin::lockkeeper());
+        let told = output(
+            child::bare(&mut command)
+                .arg("lock")
+                .args(words)
+                .arg(copy.dir()),
+        );
+        (told.status.code(), text(&told.stdout) + &text(&told.stderr))
+    };
+    let lives = "its process lives, though nobody holds its latch";
+    let (code, told) = copy.refused("");
+    assert_eq!(code, Some(75));
+    assert!(told.contains(lives), "{told}");
+    assert!(!told.contains("--force"), "{told}");
+    let (code, told) = lock(&["list"]);
+    assert_eq!(code, Some(1));
+    assert!(told.contains("orphaned") && told.contains(lives), "{told}");
+    assert_ne!(lock(&["clean"]).0, Some(0));
+    for force in [&["release"][..], &["release", "--force"]] {
+        let (code, told) = lock(force);
+        assert_ne!(code, Some(0));
+        assert!(told.contains(lives), "{told}");
+    }
+    assert_eq!(record(&copy.dir()).as_ref(), Some(&there));
+    let mut second = copy.run("--wait forever", "mark PAGE 2 , out mine");
+    until("it watches", || watches(child_of(second.pid())));
+    signal(there.pid, SIGKILL);
+    assert_eq!(second.line().as_deref(), Some("mine"));
+    assert!(ended(&mut second).success());
+    copy.assert_free();
+}
+
+#[test]
+fn a_run_that_waits_for_its_second_directory_says_so_in_the_first() {
+    let copy = Copy::new();
+    let first = copy.scene.path("a");
+    fs::create_dir(&first).unwrap();
+    let mut holder = copy.begun("--grace 100ms", "mark PAGE 1");
+    let mut command = Command::new(bin::lockkeeper());
+    child::bare(&mut command).args(["run", "--wait", "30s"]);
+    for dir in [&first, &copy.dir()] {
+        command.arg("--dir-lock").arg(dir);
+    }
+    let mut run = child::start(command.args(["--", "true"]));
+    let there = until_some("it has the first", || record(&first));
+    assert_eq!(there.state, Some(State::Waiting));
+    signal(holder.pid(), SIGTERM);
+    ended(&mut holder);
+    assert!(ended(&mut run).success());
+    copy.assert_free();
+}
+
+#[test]
+fn a_run_that_starts_over_does_not_wait_for_itself() {
+    let copy = Copy::new();
+    let first = copy.scene.path("a");
+    fs::create_dir(&first).unwrap();
+    let mut holder = copy.begun("--grace 100ms", "mark PAGE 1");
+    let mut command = Command::new(bin::lockkeeper());
+    child::bare(&mut command).args(["run", "--wait", "30s"]);
+    for dir in [&first, &copy.dir()] {
+        command.arg("--dir-lock").arg(dir);
+    }
+    command.args(["--", "echo", "mine"]);
+    let mut run = child::start(&mut command);
+    until("it has the first and waits for the second", || {
+        record(&first).is_some() && waiters(&latch(&copy.dir())) == 1
+    });
+    fs::remove_file(latch(&copy.dir())).unwrap();
+    signal(holder.pid(), SIGTERM);
+    ended(&mut holder);
+    assert_eq!(run.line().as_deref(), Some("mine"));
+    assert!(ended(&mut run).success());
+    assert!(record(&first).is_none());
     copy.assert_free();
 }
 
@@ -633,4 +729,125 @@ fn a_directory_where_nobody_can_know_what_a_lock_is_worth_is_named() {
     let told = told.join("\n");
     assert!(told.contains("nobody can know whether a lock"), "{told}");
     assert!(told.contains("begun"), "{told}");
+}
+
+/// What a holder on one mount looks like through another: its latch looks free.
+#[test]
+fn a_holder_on_another_mount_of_a_file_system_that_hides_its_latch_is_left_alone() {
+    need!("root", "bindfs", "fuse");
+    let place = Dir::new();
+    let mut ns = Ns::root();
+    for name in ["folder/w", "one", "two"] {
+        fs::create_dir_all(place.join(name)).unwrap();
+    }
+    for name in ["one", "two"] {
+        let (from, to) = (place.join("folder"), place.join(name));
+        ns = ns.shell(&format!("bindfs '{}' '{}'", from.display(), to.display()));
+    }
+    let inside = ns.start(&bin::puppet(), &[]);
+    let mut holder = inside.enter(bin::lockkeeper());
+    holder.args(["run", "-q", "--dir-lock"]);
+    holder.arg(place.join("one/w"));
+    let mut holder = child::start(holder.args(["--", "sh", "-c", "echo begun; exec cat"]));
+    assert_eq!(holder.line().as_deref(), Some("begun"));
+    let held = until_some("the record names the command", || {
+        record(&place.join("folder/w")).filter(|there| there.state == Some(State::Running))
+    });
+    let other = place.join("two/w");
+    let same = || inside.enter(bin::lockkeeper());
+    let elsewhere = || {
+        let mut command = inside.enter("unshare");
+        command.args(["--pid", "--fork", "--mount-proc", "--"]);
+        command.arg(bin::lockkeeper());
+        command
+    };
+    let told = |mut command: Command, words: &[&str]| {
+        let told = output(command.args(words).arg(&other));
+        (told.status.code(), text(&told.stdout) + &text(&told.stderr))
+    };
+    let run = |mut command: Command| {
+        command.args(["run", "--dir-lock"]).arg(&other);
+        let told = output(command.args(["--", "echo", "mine"]));
+        (told.status.code(), text(&told.stderr))
+    };
+    for (from, why) in [
+        (&same as &dyn Fn() -> Command, "its process lives, though"),
+        (&elsewhere, "this file system may hide a holder"),
+    ] {
+        let (code, said) = run(from());
+        assert_eq!(code, Some(75), "{said}");
+        assert!(said.contains(why), "{said}");
+        let (code, said) = told(from(), &["lock", "clean"]);
+        assert_eq!(code, Some(1), "{said}");
+        let (code, said) = told(from(), &["lock", "release"]);
+        assert_ne!(code, Some(0), "{said}");
+        assert!(said.contains(why), "{said}");
+        assert_eq!(record(&place.join("folder/w")).as_ref(), Some(&held));
+    }
+    // A person who has looked may say otherwise.
+    let (code, said) = told(elsewhere(), &["lock", "release", "--force"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(record(&place.join("folder/w")), None);
+}
+
+/// Also where the run has only just begun, and its record does not name the command yet.
+#[test]
+fn neither_watchdog_nor_end_waits_for_the_file_system_of_a_directory() {
+    need!("root", "bindfs", "fuse");
+    for dies in [
+        "before the command",
+        "under the command",
+        "before the monitor",
+    ] {
+        let copy = Copy::new();
+        let mount = Dir::new();
+        let at = mount.display().to_string();
+        let inside = Ns::root()
+            .shell(&format!("bindfs '{}' '{at}'", copy.dir().display()))
+            .start(&bin::puppet(), &[]);
+        let serves = |pid: &i32| {
+            let words = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            words.starts_with("bindfs\0") && words.split('\0').any(|word| word == at)
+        };
+        let daemon = until_some("the mount has a server", || {
+            children(inside.pid1()).into_iter().find(serves)
+        });
+        let held = copy.scene.hold();
+        let said = copy.scene.path("said");
+        let mut command = inside.enter(bin::lockkeeper());
+        command.args(["run", "--wait", "forever", "--timeout", "500ms"]);
+        command.arg("--dir-lock").arg(&at);
+        command.args(copy.scene.words("--grace 100ms --lock LOCK"));
+        command
+            .args(["--", "sh", "-c", "echo begun; exec sleep 600"])
+            .stderr(fs::File::create(&said).unwrap());
+        let mut run = child::start(&mut command);
+        until_some("it has the directory", || record(&copy.dir()));
+        until("it queues for the lock", || {
+            waiters(&copy.scene.path("session.lock")) == 1
+        });
+        let stop = || signal(daemon, nix::sys::signal::Signal::SIGSTOP);
+        if dies == "before the command" {
+            stop();
+        }
+        drop(held);
+        assert_eq!(run.line().as_deref(), Some("begun"), "{dies}");
+        if dies != "before the command" {
+            until("the record names the command", || {
+                record(&copy.dir()).is_some_and(|there| there.state == Some(State::Running))
+            });
+            stop();
+        }
+        let killed = dies == "before the monitor";
+        if killed {
+            signal(child_of(child_of(run.pid())), SIGKILL);
+        }
+        let code = if killed { 125 } else { 124 };
+        assert_eq!(ended(&mut run).code(), Some(code), "{dies}");
+        let said = fs::read_to_string(said).unwrap();
+        let left = said.contains("its record was not removed in time");
+        assert!(left || killed, "{said}");
+        assert!(copy.scene.is_free());
+        signal(daemon, nix::sys::signal::Signal::SIGCONT);
+    }
 }

@@ -49,7 +49,7 @@ fn exact(pid: i32) -> DirRecord {
 /// What it is worth here, where tmux has no sessions.
 fn why(record: &DirRecord) -> Why {
     let nobody = Sessions::ask(&[], std::iter::empty(), std::time::Duration::ZERO);
-    let verdict = judge(record, None, &Here::read(), &nobody);
+    let verdict = judge(record, None, &|| false, &Here::read(), &nobody);
     let dead = matches!(
         verdict.why,
         Why::ProcessGone | Why::Zombie | Why::Recycled | Why::Rebooted | Why::SessionGone
@@ -119,7 +119,7 @@ impl Place {
 fn judges_what_it_is_told_to() {
     if let Ok(record) = env::var("RECORD") {
         let record = DirRecord::parse(record.as_bytes()).unwrap();
-        let verdict = judge(&record, None, &Here::read(), &Sessions::new());
+        let verdict = judge(&record, None, &|| false, &Here::read(), &Sessions::new());
         println!("said: {:?}", verdict.why);
     }
     if let Ok(dir) = env::var("DIR") {

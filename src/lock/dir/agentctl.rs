@@ -87,7 +87,7 @@ pub fn worth(entry: &Entry, here: &Here, sessions: &Sessions) -> Verdict {
         hostname: here.hostname.clone(),
         ..entry.record.clone()
     };
-    judge(&record, None, here, sessions)
+    judge(&record, None, &|| false, here, sessions)
 }
 
 #[cfg(test)]

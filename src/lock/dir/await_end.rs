@@ -62,10 +62,15 @@ fn await_change(place: &Place, stamp: Stamp, process: Option<&PidFd>) -> Result<
         | AddWatchFlags::IN_MOVE_SELF
         | AddWatchFlags::IN_ONLYDIR
         | AddWatchFlags::IN_DONT_FOLLOW;
-    inotify.add_watch(&place.folder_path(), events)?;
+    match inotify.add_watch(&place.folder_path(), events) {
+        // Somebody has cleared it away: there is nothing to wait for.
+        Err(_) if !place.has_folder() => return Ok(()),
+        answer => answer?,
+    };
     loop {
-        // First: what happened before the watch began is not reported.
-        if place.stamp() != Some(stamp) {
+        // First: what happened before the watch began is not reported, and it may be the watch of a
+        // folder that was put in the place of ours.
+        if place.stamp() != Some(stamp) || !place.has_folder() {
             return Ok(());
         }
         let [_, ended] = poll::wait([Some(inotify.as_fd()), process.map(AsFd::as_fd)], None);

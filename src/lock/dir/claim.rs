@@ -28,7 +28,7 @@ use nix::errno::Errno;
 
 use super::await_end::Until;
 use super::conflict::{Conflict, DirError, Doing, Kind};
-use super::judge::{Here, Life, judge};
+use super::judge::{Here, Life, Why, judge};
 use super::place::{Found, LATCH, Place};
 use super::record::DirRecord;
 use super::sessions::Sessions;
@@ -136,7 +136,7 @@ impl DirLock {
             _ => None,
         };
         let is_own = former.is_none() && matches!(found, Found::Record(..));
-        if !is_own && let Some((kind, record, until)) = in_the_way(found) {
+        if !is_own && let Some((kind, record, until)) = in_the_way(found, &self.place) {
             return Err(self.conflict(kind, record, until));
         }
         self.place.clear_temporaries();
@@ -228,16 +228,20 @@ impl DirLock {
         record.token.as_deref() == Some(self.token.as_str())
     }
 
-    /// The run that holds the latch, as its record names it. A record that is none of a run's is of
-    /// somebody before it: it has not written its own yet.
+    /// The run that holds the latch, as its record names it; or the person whose claim it waits for. Any
+    /// other record is of somebody before it: it has not written its own yet.
     fn peer(&self, outer: &str) -> Obstacle {
         let record = match self.place.read() {
-            Found::Record(record, _) if record.is_ours() && !record.is_manual() => Some(record),
+            Found::Record(record, _) if record.is_ours() || record.is_manual() => Some(record),
             _ => None,
         };
-        let kind = record
-            .as_ref()
-            .map_or(Kind::Run, |record| subtree::kind_of(record, outer));
+        let kind = record.as_ref().map_or(Kind::Run, |record| {
+            if record.is_manual() {
+                Kind::Manual
+            } else {
+                subtree::kind_of(record, outer)
+            }
+        });
         self.conflict(kind, record, Until::Latch)
     }
 
@@ -252,18 +256,24 @@ impl DirLock {
     }
 }
 
-/// What is in the way of a taker who finds this, and holds the latch or knows that nobody does;
+/// What is in the way of a taker who finds this at `place`, and holds the latch or knows that nobody does;
 /// `None`: nothing that lives.
-pub(super) fn in_the_way(found: Found) -> Option<(Kind, Option<Box<DirRecord>>, Until)> {
+pub(super) fn in_the_way(
+    found: Found,
+    place: &Place,
+) -> Option<(Kind, Option<Box<DirRecord>>, Until)> {
     let kind = match found {
         Found::Nothing => return None,
         Found::Record(record, stamp) => {
             // Before it is judged: an end that comes after that is not missed.
             let process = to_await(record.pid);
-            let verdict = judge(&record, Some(false), &Here::read(), &Sessions::new());
+            let (here, sessions) = (Here::read(), Sessions::new());
+            let unsure = || place.is_unsure();
+            let verdict = judge(&record, Some(false), &unsure, &here, &sessions);
             let kind = match verdict.life {
                 Life::Dead => return None,
                 Life::Alive if record.is_manual() => Kind::Manual,
+                Life::Alive if verdict.why == Why::Unguarded => Kind::Unguarded,
                 Life::Alive => Kind::Foreign(verdict.why),
                 Life::CannotTell => Kind::CannotTell(verdict.why),
             };

@@ -33,6 +33,8 @@ pub struct Conflict {
 pub enum Kind {
     /// A living run of lockkeeper.
     Run,
+    /// What is left of a run: its process lives, and nobody holds its latch.
+    Unguarded,
     /// A run that we are a part of.
     Outer,
     /// A person's claim.
@@ -56,7 +58,7 @@ impl Conflict {
     pub const fn may_end(&self) -> bool {
         matches!(
             self.kind,
-            Kind::Run | Kind::Manual | Kind::Foreign(_) | Kind::Kept
+            Kind::Run | Kind::Unguarded | Kind::Manual | Kind::Foreign(_) | Kind::Kept
         )
     }
 
@@ -88,6 +90,12 @@ impl fmt::Display for Conflict {
                 "{} has it; stop that run, or wait for it (--wait TIME, or on_conflict = \"wait\" \
                  in a batch class)",
                 Holder(self)
+            ),
+            Kind::Unguarded => write!(
+                f,
+                "{} has it ({}); end that process",
+                Holder(self),
+                Why::Unguarded
             ),
             Kind::Outer => write!(
                 f,

@@ -1,6 +1,7 @@
 //! Whether the owner of a directory lock's record lives, is dead, or cannot be judged from here.
 //!
-//! Ours are judged by their latch alone, foreign ones (gastown's, agentctl's) by what the record
+//! Ours are judged by their latch first: held, they live. That it is free proves their death only
+//! where their process is not seen to live, and where the file system shows every holder. Foreign ones (gastown's, agentctl's) by what the record
 //! says: in this order, where it was written, which tmux session it names, which process.
 //!
 //! Invariants:
@@ -14,7 +15,8 @@
 //!   processes start late. A record from the future is judged like any other.
 //! - Looking signals nobody and takes no lock.
 //!
-//! The residue: gastown names no PID namespace. A container that shares its host's name (as with
+//! The residue: through a second mount of a file system that shows no holder, a run of our own PID
+//! namespace looks dead from the end of its command until its tree is empty. And gastown names no PID namespace. A container that shares its host's name (as with
 //! `--network=host`) and keeps its records in a shared folder looks like the host itself.
 
 use std::fmt;
@@ -58,6 +60,10 @@ pub enum Why {
     LatchHeld,
     /// Ours, and nobody holds its latch.
     LatchFree,
+    /// Ours, and its process lives, whose guard and monitor are gone or not to be seen from here.
+    Unguarded,
+    /// Ours, and nobody holds its latch, where a holder in another container would not be seen.
+    LatchUnsure,
     /// Ours, and its latch cannot be asked.
     LatchUnknown,
     /// Held by hand.
@@ -95,9 +101,9 @@ pub enum Why {
 }
 
 impl Verdict {
-    /// Whether the owner lives and its session is gone: worth a person's look.
+    /// Whether the owner lives and its session, or what guarded it, is gone: worth a person's look.
     pub fn is_orphaned(&self) -> bool {
-        self.why == Why::Orphaned
+        matches!(self.why, Why::Orphaned | Why::Unguarded)
     }
 }
 
@@ -105,6 +111,7 @@ impl Why {
     const fn life(self) -> Life {
         match self {
             Self::LatchHeld
+            | Self::Unguarded
             | Self::Manual
             | Self::SessionLives
             | Self::ProcessLives
@@ -115,7 +122,8 @@ impl Why {
             | Self::Recycled
             | Self::SessionGone
             | Self::Rebooted => Life::Dead,
-            Self::LatchUnknown
+            Self::LatchUnsure
+            | Self::LatchUnknown
             | Self::Younger
             | Self::SessionUnknown
             | Self::OtherHost
@@ -132,6 +140,11 @@ impl fmt::Display for Why {
         f.write_str(match self {
             Self::LatchHeld => "its latch is held",
             Self::LatchFree => "nobody holds its latch",
+            Self::Unguarded => "its process lives, though nobody holds its latch",
+            Self::LatchUnsure => {
+                "nobody seems to hold its latch, but this file system may hide a holder in another \
+                 container or on another machine"
+            }
             Self::LatchUnknown => "its latch cannot be asked",
             Self::Manual => "it is held by hand",
             Self::SessionLives => "its tmux session lives",
@@ -188,12 +201,15 @@ impl Here {
 }
 
 /// What `record` is worth. `latch_held`: whether somebody holds the latch beside it, where a latch
-/// that is not there is held by nobody; `None`: it cannot be asked.
+/// that is not there is held by nobody; `None`: it cannot be asked. `is_unsure`: whether it lies where
+/// a held latch may look free ([`Verdict::is_unsure`](crate::lock::placement::Verdict::is_unsure)); asked
+/// only where all depends on it.
 ///
 /// Asks tmux only for a foreign record that names a session, and only the first time.
 pub fn judge(
     record: &DirRecord,
     latch_held: Option<bool>,
+    is_unsure: &dyn Fn() -> bool,
     here: &Here,
     sessions: &Sessions,
 ) -> Verdict {
@@ -201,7 +217,7 @@ pub fn judge(
         (true, _, _) => Why::Manual,
         // Also under a record that another program put in place of ours.
         (_, _, Some(true)) => Why::LatchHeld,
-        (_, true, Some(false)) => Why::LatchFree,
+        (_, true, Some(false)) => behind_free_latch(record, is_unsure, here),
         (_, true, None) => Why::LatchUnknown,
         (_, false, _) => match doubt(record, here) {
             Some(why) => why,
@@ -211,6 +227,25 @@ pub fn judge(
     Verdict {
         life: why.life(),
         why,
+    }
+}
+
+/// What one of ours is worth whose latch nobody holds, as far as can be seen. What can be judged by its
+/// process is; else the latch decides, if it can.
+fn behind_free_latch(record: &DirRecord, is_unsure: &dyn Fn() -> bool, here: &Here) -> Why {
+    let one_boot = record.boot_id.is_some() && record.boot_id == here.origin.boot_id;
+    let one_namespace = record.pid_ns.is_some() && record.pid_ns == here.origin.pid_ns;
+    if one_boot && one_namespace && here.proc_is_ours && record.start_time.is_some() {
+        return match of_process(record, here) {
+            Why::ProcessLives => Why::Unguarded,
+            why @ Why::ProcessHidden => why,
+            _ => Why::LatchFree,
+        };
+    }
+    if is_unsure() {
+        Why::LatchUnsure
+    } else {
+        Why::LatchFree
     }
 }
 

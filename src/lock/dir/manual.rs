@@ -46,7 +46,8 @@ pub enum Released {
     Manual(Box<DirRecord>),
     /// A claim whose owner is dead.
     Dead(Box<DirRecord>),
-    /// By force: another tool's record, and what was known of its owner.
+    /// By force: a record whose owner is not known to be dead, another tool's or one that cannot be
+    /// judged from here, and what was known of its owner.
     Foreign(Box<DirRecord>, Verdict),
     /// By force: a file that is no record.
     Corrupt(Corrupt),
@@ -76,7 +77,8 @@ impl fmt::Display for Refusal {
 }
 
 /// Gives `dir` back: a person's claim, and one whose owner is dead. With `force` also a record of
-/// another tool or a file that is no record; never the claim of a living run, which is to be stopped
+/// another tool, one that cannot be judged from here, or a file that is no record; never the claim of
+/// a living run or of what is left of one, which is to be stopped
 /// instead.
 pub fn release(dir: &Path, force: bool) -> Result<Released, Refusal> {
     let place = match Place::existing(dir) {
@@ -101,22 +103,32 @@ pub fn release(dir: &Path, force: bool) -> Result<Released, Refusal> {
             kind,
         })))
     };
+    let worth = |record: &DirRecord, latch_held| {
+        let unsure = || place.is_unsure();
+        judge(record, latch_held, &unsure, &Here::read(), &Sessions::new())
+    };
     let released = match place.read() {
         Found::Nothing if place.latch_held() == Some(true) => return conflict(Kind::Run, None),
         Found::Nothing => return Err(Refusal::NotLocked),
         Found::Record(record, _) if record.is_manual() => Released::Manual(record),
         Found::Record(record, _) if record.is_ours() => {
             let open = place.open_latch().map_err(Refusal::Failed)?;
-            match latch::try_lock(&open) {
+            match latch::try_lock_beside_readers(&open) {
                 Ok(true) if place.is_latch(&open) => latch = Some(open),
                 Ok(true) => return Err(Refusal::Failed(place.error(Doing::Latch, Errno::EBUSY))),
                 Ok(false) => return conflict(Kind::Run, Some(record)),
                 Err(errno) => return Err(Refusal::Failed(place.error(Doing::Locking, errno))),
             }
-            Released::Dead(record)
+            let verdict = worth(&record, Some(false));
+            match verdict.life {
+                Life::Dead => Released::Dead(record),
+                Life::CannotTell if force => Released::Foreign(record, verdict),
+                Life::CannotTell => return conflict(Kind::CannotTell(verdict.why), Some(record)),
+                Life::Alive => return conflict(Kind::Unguarded, Some(record)),
+            }
         }
         Found::Record(record, _) => {
-            let verdict = judge(&record, None, &Here::read(), &Sessions::new());
+            let verdict = worth(&record, None);
             match verdict.life {
                 Life::Dead => Released::Dead(record),
                 _ if force => Released::Foreign(record, verdict),

@@ -2,7 +2,7 @@
 //!
 //! The lock lies in the directory itself, so that all who mount it share it: a latch, which the
 //! kernel frees when its holder dies, and a record beside it, for people and other tools. Both
-//! are judged from here: ours by the latch alone, a person's by its mark, another tool's by what the
+//! are judged from here: ours by the latch, and by its process where that is free, a person's by its mark, another tool's by what the
 //! record says. Only the provably dead are taken over or cleared away.
 //!
 //! | file | what is in it |

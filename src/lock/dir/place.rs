@@ -37,7 +37,7 @@ use super::record::{Corrupt, DirRecord};
 use super::stat::{Stamp, identity, is_regular, kind, stamp};
 use super::step;
 use crate::lock::claim::FLAGS;
-use crate::lock::latch;
+use crate::lock::{latch, placement};
 
 /// The folder of all this, in the directory.
 pub const FOLDER: &str = ".runtime";
@@ -150,6 +150,15 @@ impl Place {
         }
     }
 
+    /// Whether the folder's name still leads to what is open here.
+    pub(super) fn has_folder(&self) -> bool {
+        let there = fstatat(&self.directory, FOLDER, AtFlags::AT_SYMLINK_NOFOLLOW);
+        match (fstat(&self.folder), there) {
+            (Ok(open), Ok(there)) => identity(&open) == identity(&there),
+            _ => false,
+        }
+    }
+
     /// Whether somebody holds the latch; asked, never taken. `None`: there is none, or it cannot be
     /// asked.
     pub fn latch_held(&self) -> Option<bool> {
@@ -160,6 +169,11 @@ impl Place {
     pub(super) fn latch_to_ask(&self) -> Option<OwnedFd> {
         let latch = openat(&self.folder, LATCH, FLAGS | OFlag::O_RDONLY, Mode::empty()).ok()?;
         is_regular(&fstat(&latch).ok()?).then_some(latch)
+    }
+
+    /// Whether a latch that is held may look free here.
+    pub fn is_unsure(&self) -> bool {
+        placement::is_unsure(&self.folder_path().join(LATCH))
     }
 
     /// What the record says. Disturbs nobody; no more than a record's length is ever loaded.

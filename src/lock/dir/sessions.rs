@@ -41,6 +41,8 @@ use crate::sys::{clock, poll, proc, wait};
 
 /// How long all servers together may take.
 pub const LIMIT: Duration = Duration::from_secs(3);
+/// How long a client that was killed may take to die.
+const KILLED_WITHIN: Duration = Duration::from_secs(1);
 /// How many sockets are asked.
 const MOST_SOCKETS: usize = 64;
 /// How much of one server's answer is read.
@@ -362,6 +364,14 @@ fn tell(socket: &Socket, words: &[&str], deadline: Time) -> io::Result<String> {
         });
     if !in_time {
         let _ = crate::sys::process::kill(spawned.pid, libc::SIGKILL);
+        // One that hangs in the kernel dies when it likes. Its number stays ours: nobody reaps it here.
+        let hangs = ended.is_ok_and(|child| {
+            let [ended] = poll::wait([Some(child.as_fd())], Some(clock::now() + KILLED_WITHIN));
+            !ended
+        });
+        if hangs {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
     }
     let status = wait::reap_one(spawned.pid);
     if let Some(failure) = spawned.failure() {

@@ -63,16 +63,22 @@ pub(super) fn below(dir: &Path, own: Option<&str>, outer: &str) -> Option<Blocke
 /// What stands at `place` against a lock of `dir`.
 fn look(place: Place, dir: &Path, own: Option<&str>, outer: &str) -> Option<Blocked> {
     let latch = place.latch_to_ask();
+    let found = place.read();
+    // Asked after that: who lived when we read and is gone by now has removed his record.
     let held = place.latch_held();
-    let (kind, record, until) = match place.read() {
+    let (kind, record, until) = match found {
         // Taken this moment, and not yet said by whom: whoever does looks at us after that.
         Found::Nothing => return None,
         Found::Record(record, _) if own.is_some() && record.run_id.as_deref() == own => {
             return None;
         }
-        Found::Record(record, _) if record.is_ours() && !record.is_manual() => {
+        Found::Record(_, stamp) if held == Some(false) && place.stamp() != Some(stamp) => {
+            return None;
+        }
+        Found::Record(record, _)
+            if record.is_ours() && !record.is_manual() && held != Some(false) =>
+        {
             match (held, latch) {
-                (Some(false), _) => return None,
                 (Some(true), Some(latch)) => {
                     let kind = kind_of(&record, outer);
                     (kind, Some(record), Until::Other(latch))
@@ -84,7 +90,7 @@ fn look(place: Place, dir: &Path, own: Option<&str>, outer: &str) -> Option<Bloc
                 ),
             }
         }
-        found => in_the_way(found)?,
+        found => in_the_way(found, &place)?,
     };
     let conflict = Conflict {
         dir: dir.to_owned(),

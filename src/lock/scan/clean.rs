@@ -69,7 +69,13 @@ fn try_clean(found: &Lock) -> Result<Cleaned, Left> {
     };
     // Nothing that was known before: a session may have begun since.
     let by = Judge::new();
-    let verdict = judge(&record, place.latch_held(), &by.here, &by.sessions);
+    let verdict = judge(
+        &record,
+        place.latch_held(),
+        &|| place.is_unsure(),
+        &by.here,
+        &by.sessions,
+    );
     // A tool that knows of no lock may have put another record there since.
     if verdict.life != Life::Dead || record.is_manual() || place.stamp() != Some(stamp) {
         return Err(Left::NotDead);

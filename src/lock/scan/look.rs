@@ -17,9 +17,10 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 use super::super::claim::FLAGS;
 use super::super::dir::agentctl::{Entry, worth};
 use super::super::dir::judge::{Here, Life, Verdict, judge};
+use super::super::dir::place::FOLDER;
 use super::super::dir::record::DirRecord;
 use super::super::dir::sessions::Sessions;
-use super::super::latch;
+use super::super::{latch, placement};
 use super::depth;
 use super::walk::RUNTIME;
 use crate::trouble;
@@ -38,7 +39,7 @@ pub enum State {
     Collision,
     /// No record that can be believed.
     Corrupt,
-    /// Its owner lives, and the session that it worked in is gone.
+    /// Its owner lives, and the session that it worked in, or the run that guarded it, is gone.
     Orphaned,
     /// Whether its owner lives cannot be known from here.
     CannotTell,
@@ -140,9 +141,9 @@ pub fn look_at(path: &Path, judge: &Judge) -> io::Result<Option<Lock>> {
             return Ok(None);
         };
         lock.judge(judge);
-        // A record that was released or replaced since it was read says nothing about an owner that
-        // we found dead.
-        if lock.life != Life::Dead || lock.is_named(&dir) {
+        // A record that was released or replaced since it was read says nothing about an owner whom
+        // nobody guards by now.
+        if !lock.may_be_over() || lock.is_named(&dir) {
             return Ok(Some(lock));
         }
     }
@@ -228,7 +229,9 @@ impl Lock {
     /// have ended.
     pub(super) fn judge(&mut self, by: &Judge) {
         if let Some(record) = self.record.take() {
-            self.state_by(judge(&record, self.latch, &by.here, &by.sessions), &record);
+            let unsure = || placement::is_unsure(&self.dir.join(FOLDER).join(LATCH));
+            let verdict = judge(&record, self.latch, &unsure, &by.here, &by.sessions);
+            self.state_by(verdict, &record);
             self.record = Some(record);
         }
     }
@@ -244,6 +247,11 @@ impl Lock {
             Life::Alive if record.is_ours() => State::Held,
             Life::Alive => State::Foreign,
         };
+    }
+
+    /// Whether it may have been released or taken over since it was read.
+    pub(super) fn may_be_over(&self) -> bool {
+        self.life == Life::Dead || (self.state == State::Orphaned && self.latch == Some(false))
     }
 
     /// Whether the file that was read still bears the record's name, in the open directory.

@@ -9,7 +9,6 @@ use std::sync::{Mutex, PoisonError};
 
 use nix::errno::Errno;
 
-use super::super::dir::judge::Life;
 use super::look::{Judge, Lock, State, look, look_at};
 use super::skip::Skip;
 use super::walk::walk;
@@ -57,7 +56,7 @@ impl Survey {
         let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
         for mut lock in found {
             lock.judge(judge);
-            if lock.life == Life::Dead {
+            if lock.may_be_over() {
                 // It may have been released or taken over since it was read: as it is now.
                 match look_at(&lock.dir, judge) {
                     Ok(Some(now)) if now.identity == lock.identity => lock = now,

@@ -1,7 +1,13 @@
 //! The directories of a run: taken before the shared lock, waited for, told about, released after it.
 //!
 //! Owns `Monitor::claiming`. Each try happens here, in the loop; the thread only waits for the end of
-//! what is in the way, and then it is tried again.
+//! what is in the way, and then it is tried again. Once there is a command, everything that touches a
+//! directory happens in a thread: neither watchdogs nor the end of a run wait for a file system.
+//!
+//! The residue: a try may take a second where another tool keeps a record, the time that tmux has to
+//! answer, or that of a walk over all folders below (`subtree`), and on a file system that does not
+//! answer it does not end. A stop is heard after that. Nothing but latches is held then, and no command
+//! runs: KILL to guard and monitor loses nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,16 +17,17 @@ use crate::core::event::Event;
 use crate::core::note::Note;
 use crate::core::outcome::{Outcome, Reason};
 use crate::lock::dir::await_end::Until;
-use crate::lock::dir::claim::Obstacle;
+use crate::lock::dir::claim::{DirLock, Obstacle};
 use crate::lock::dir::conflict::{Conflict, DirError, Owner as Named};
 use crate::lock::dir::in_use;
 use crate::lock::dir::record::DirRecord;
 use crate::lock::record::{State, start_time};
 use crate::run::claims;
-use crate::run::dirs::{Dirs, record_of};
+use crate::run::dirs::{Dirs, PATIENCE, record_of};
+use crate::run::errand::Errand;
 use crate::run::waiter::Waiter;
 use crate::sys::clock;
-use crate::trouble;
+use crate::trouble::text_of;
 
 /// How far the run is with its directories.
 #[derive(Debug, Default)]
@@ -32,6 +39,10 @@ pub(super) struct Claiming {
     /// What keeps the next one from us.
     obstacle: Option<(Conflict, Until)>,
     pub(super) waiter: Option<Waiter>,
+    /// Our records are about to name the command.
+    pub(super) telling: Option<Errand>,
+    /// A directory could not be given back in time: a thread may hang in the kernel.
+    pub(super) hangs: bool,
 }
 
 impl Claiming {
@@ -96,17 +107,12 @@ impl Monitor<'_> {
         if let Some(record) = &self.claiming.record {
             return record.clone();
         }
-        let state = if self.setup.lock.is_some() {
-            State::Waiting
-        } else {
-            State::Holding
-        };
         // The guard's, or ours where there is none: the command has no number yet.
         let pid = match &self.setup.guard {
             Some(_) => nix::unistd::getppid(),
             None => nix::unistd::getpid(),
         };
-        let record = record_of(self.owner(), state, pid.as_raw());
+        let record = record_of(self.owner(), State::Waiting, pid.as_raw());
         self.claiming.record.insert(record).clone()
     }
 
@@ -127,7 +133,7 @@ impl Monitor<'_> {
         match Waiter::start(Box::new(wait)) {
             Ok(waiter) => self.claiming.waiter = Some(waiter),
             Err(error) => {
-                let text = format!("cannot wait for a directory: {}", trouble::text_of(&error));
+                let text = format!("cannot wait for a directory: {}", text_of(&error));
                 return Some(self.dir_refused(text));
             }
         }
@@ -193,7 +199,8 @@ impl Monitor<'_> {
         self.note_refused(text, waited);
     }
 
-    /// The command runs as `pid`: the records name it from here on.
+    /// The command runs as `pid`: the records name it from here on. Said in a thread, as the watchdogs
+    /// run from now on.
     pub(super) fn dirs_running(&mut self, pid: i32) {
         let Some(mut record) = self.claiming.record.take() else {
             return;
@@ -201,45 +208,103 @@ impl Monitor<'_> {
         record.pid = pid;
         record.start_time = start_time(pid);
         record.state = Some(State::Running);
-        for lock in self.setup.dirs.locks() {
-            let text = match lock.update(&record) {
-                Ok(true) => continue,
-                Ok(false) => "another tool has replaced its record; \
-                              an agent that knows only the record may come in"
-                    .to_owned(),
-                Err(error) => error.to_string(),
-            };
-            let dir = lock.dir().to_owned();
-            self.setup.journal.note(Note::DirTrouble { dir, text });
+        let dirs = Arc::clone(&self.setup.dirs);
+        let update = move |tell: &dyn Fn(Note)| {
+            for lock in dirs.locks() {
+                let text = match lock.update(&record) {
+                    Ok(true) => continue,
+                    Ok(false) => "another tool has replaced its record; \
+                                  an agent that knows only the record may come in"
+                        .to_owned(),
+                    Err(error) => error.to_string(),
+                };
+                tell(trouble(lock, text));
+            }
+        };
+        match Errand::start(update) {
+            Ok(telling) => self.claiming.telling = Some(telling),
+            Err(error) => {
+                let text = format!("cannot name its process: {}", text_of(&error));
+                let first = self.setup.dirs.locks().first();
+                self.note_all(first.map(|lock| trouble(lock, text)));
+            }
         }
     }
 
-    /// Gives back what is ours, in reverse.
+    /// The records name the command, or it was said why they do not.
+    pub(super) fn dirs_told(&mut self) {
+        let telling = self.claiming.telling.take();
+        self.note_all(telling.iter().flat_map(Errand::notes));
+    }
+
+    /// Gives back what is ours, in reverse; within [`PATIENCE`], as the file system may have died. What is
+    /// left then is free and dead as soon as this process and its guard have ended.
     pub(super) fn release_dirs(&mut self) {
         let taken = std::mem::take(&mut self.claiming.taken);
-        let locks = self.setup.dirs.locks();
-        // One that would cover others waits for them with its record in place.
-        if let Some(lock) = locks.get(taken).filter(|_| self.setup.plan.dirs.subtree) {
-            let _ = lock.release();
+        let dirs = Arc::clone(&self.setup.dirs);
+        let covers = self.setup.plan.dirs.subtree;
+        if taken == 0 && !covers {
+            return;
         }
-        for lock in locks.get(..taken).unwrap_or_default().iter().rev() {
-            let dir = lock.dir().to_owned();
-            if !lock.is_current() {
-                self.setup.journal.note(Note::DirTrouble {
-                    dir: dir.clone(),
-                    text: "its latch was removed while we held it: others may have taken the \
-                           directory; find out who clears .runtime away"
-                        .to_owned(),
-                });
+        let due = clock::now() + PATIENCE;
+        // First: it may be writing still.
+        let told = self
+            .claiming
+            .telling
+            .as_ref()
+            .is_none_or(|telling| telling.ends_by(due));
+        self.dirs_told();
+        let release = move |tell: &dyn Fn(Note)| {
+            // One that would cover others waits for them with its record in place.
+            if let Some(lock) = dirs.locks().get(taken).filter(|_| covers) {
+                let _ = lock.release();
             }
-            let note = match lock.release() {
-                Ok(()) => Note::DirReleased { dir },
-                Err(error) => Note::DirTrouble {
-                    dir,
-                    text: error.to_string(),
-                },
-            };
-            self.setup.journal.note(note);
+            let ours = dirs.locks().get(..taken).unwrap_or_default();
+            ours.iter().rev().for_each(|lock| give_back(lock, tell));
+        };
+        let errand = told.then(|| Errand::start(release));
+        let mut given_back = Vec::new();
+        if let Some(Ok(errand)) = errand {
+            let all = errand.ends_by(due);
+            given_back = errand.notes();
+            if all {
+                self.note_all(given_back);
+                return;
+            }
         }
+        self.claiming.hangs = true;
+        let locks = self.setup.dirs.locks();
+        let left = locks.get(..taken).unwrap_or_default().iter().rev();
+        let is_told = |lock: &&DirLock| {
+            let tells =
+                |note: &Note| matches!(note, Note::DirReleased { dir } if dir == lock.dir());
+            given_back.iter().any(tells)
+        };
+        let text = "its record was not removed in time, as its file system does not answer or \
+                    another tool keeps it; it is dead as soon as this run has ended";
+        let left: Vec<Note> = left
+            .filter(|lock| !is_told(lock))
+            .map(|lock| trouble(lock, text.to_owned()))
+            .collect();
+        self.note_all(given_back.into_iter().chain(left));
     }
+}
+
+fn give_back(lock: &DirLock, tell: &dyn Fn(Note)) {
+    if !lock.is_current() {
+        let text = "its latch was removed while we held it: others may have taken the \
+                    directory; find out who clears .runtime away";
+        tell(trouble(lock, text.to_owned()));
+    }
+    tell(match lock.release() {
+        Ok(()) => Note::DirReleased {
+            dir: lock.dir().to_owned(),
+        },
+        Err(error) => trouble(lock, error.to_string()),
+    });
+}
+
+fn trouble(lock: &DirLock, text: String) -> Note {
+    let dir = lock.dir().to_owned();
+    Note::DirTrouble { dir, text }
 }

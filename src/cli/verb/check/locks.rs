@@ -213,7 +213,9 @@ fn users(path: &Path, state: &LockState) -> String {
     let mut text = match (holder_text(&claims(&state.holders), None), state.exists) {
         (Some(holder), _) => format!("{lock} is held by {holder}"),
         (None, _) if !waiting.is_empty() => {
-            format!("{lock} is held by a process that leaves no claim (flock(1), perhaps)")
+            format!(
+                "{lock} is held by a process that leaves no claim (flock(1), or a run that has just begun)"
+            )
         }
         (None, true) => format!("{lock} can be opened, and no run claims it"),
         (None, false) => format!("{lock} does not exist yet: the first run makes it"),

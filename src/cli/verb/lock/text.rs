@@ -75,6 +75,9 @@ pub(super) fn advice(lock: &Lock) -> String {
             "{why}; ask where it was made, and if its owner is gone: \
              \"lockkeeper lock release --force DIR\""
         ),
+        State::Orphaned if lock.record.as_ref().is_some_and(DirRecord::is_ours) => {
+            format!("{why}; end its process")
+        }
         State::Orphaned => format!("{why}; end its process, or take up its session again"),
         State::Collision => {
             let others: Vec<String> = lock

@@ -32,7 +32,7 @@ fn no_sessions() -> Sessions {
 }
 
 fn why_here(record: &DirRecord, here: &Here, sessions: &Sessions) -> Why {
-    judge(record, None, here, sessions).why
+    judge(record, None, &|| false, here, sessions).why
 }
 
 fn why(record: &DirRecord) -> Why {
@@ -40,24 +40,79 @@ fn why(record: &DirRecord) -> Why {
 }
 
 #[test]
-fn ours_is_judged_by_its_latch_alone() {
+fn ours_is_judged_by_its_latch() {
     let mut ours = exact(NOBODY);
     ours.token = Some("t".to_owned());
     ours.boot_id = Some("another".to_owned());
-    let verdict = |latch| judge(&ours, latch, &Here::read(), &no_sessions());
+    let verdict = |latch| judge(&ours, latch, &|| false, &Here::read(), &no_sessions());
     assert_eq!(verdict(Some(true)).why, Why::LatchHeld);
     assert_eq!(verdict(Some(false)).why, Why::LatchFree);
     assert_eq!(verdict(None).life, Life::CannotTell);
     let mut living = ours.clone();
     living.pid = own_pid();
     living.boot_id = None;
-    let verdict = judge(&living, Some(false), &Here::read(), &no_sessions());
-    assert_eq!(verdict.life, Life::Dead, "a process is no latch");
+    let verdict = judge(
+        &living,
+        Some(false),
+        &|| false,
+        &Here::read(),
+        &no_sessions(),
+    );
+    assert_eq!(verdict.life, Life::Dead, "a number alone is no process");
+}
+
+#[test]
+fn a_free_latch_is_no_proof_of_death_while_the_recorded_process_lives() {
+    let ours = |record: DirRecord| DirRecord {
+        token: Some("t".to_owned()),
+        ..record
+    };
+    let verdict =
+        |record: &DirRecord| judge(record, Some(false), &|| true, &Here::read(), &no_sessions());
+    let living = ours(exact(own_pid()));
+    let told = verdict(&living);
+    assert_eq!((told.life, told.why), (Life::Alive, Why::Unguarded));
+    assert!(told.is_orphaned());
+    assert_eq!(verdict(&ours(exact(NOBODY))).why, Why::LatchFree);
+    let mut recycled = living.clone();
+    recycled.start_time = recycled.start_time.map(|ticks| ticks - 1);
+    assert_eq!(verdict(&recycled).why, Why::LatchFree);
+}
+
+#[test]
+fn of_a_holder_elsewhere_a_free_latch_says_nothing_where_it_may_be_hidden() {
+    let mut elsewhere = exact(own_pid());
+    elsewhere.token = Some("t".to_owned());
+    elsewhere.pid_ns = Some(1);
+    let mut earlier = exact(own_pid());
+    earlier.token = Some("t".to_owned());
+    earlier.boot_id = Some("another".to_owned());
+    for record in [elsewhere, earlier] {
+        let verdict = |unsure: bool| {
+            judge(
+                &record,
+                Some(false),
+                &|| unsure,
+                &Here::read(),
+                &no_sessions(),
+            )
+            .why
+        };
+        assert_eq!(verdict(true), Why::LatchUnsure);
+        assert_eq!(verdict(true).life(), Life::CannotTell);
+        assert_eq!(verdict(false), Why::LatchFree);
+    }
 }
 
 #[test]
 fn a_foreign_record_under_a_held_latch_stands() {
-    let verdict = judge(&gastown(NOBODY), Some(true), &Here::read(), &no_sessions());
+    let verdict = judge(
+        &gastown(NOBODY),
+        Some(true),
+        &|| false,
+        &Here::read(),
+        &no_sessions(),
+    );
     assert_eq!((verdict.life, verdict.why), (Life::Alive, Why::LatchHeld));
 }
 
@@ -71,7 +126,13 @@ fn a_manual_record_is_never_stale() {
         for (by, reason) in [("ada", None), ("", Some("")), ("", None)] {
             manual.by = Some(by.to_owned());
             manual.reason = reason.map(str::to_owned);
-            let verdict = judge(&manual, Some(false), &Here::read(), &no_sessions());
+            let verdict = judge(
+                &manual,
+                Some(false),
+                &|| false,
+                &Here::read(),
+                &no_sessions(),
+            );
             assert_eq!(verdict.life, Life::Alive);
         }
     }
@@ -89,7 +150,7 @@ fn a_process_lives_or_is_gone() {
 fn a_recycled_number_has_another_start_time() {
     let mut record = exact(own_pid());
     record.start_time = record.start_time.map(|ticks| ticks - 1);
-    let verdict = judge(&record, None, &Here::read(), &no_sessions());
+    let verdict = judge(&record, None, &|| false, &Here::read(), &no_sessions());
     assert_eq!((verdict.life, verdict.why), (Life::Dead, Why::Recycled));
 }
 
@@ -97,7 +158,7 @@ fn a_recycled_number_has_another_start_time() {
 fn without_a_start_time_a_younger_process_is_a_doubt_that_a_gone_session_settles() {
     let mut record = gastown(own_pid());
     record.acquired_at = "1970-01-02T00:00:00Z".to_owned();
-    let verdict = judge(&record, None, &Here::read(), &no_sessions());
+    let verdict = judge(&record, None, &|| false, &Here::read(), &no_sessions());
     assert_eq!(
         (verdict.life, verdict.why),
         (Life::CannotTell, Why::Younger)
@@ -144,7 +205,7 @@ fn a_clock_that_jumps_kills_nobody() {
             ..Here::read()
         };
         for record in [gastown(own_pid()), exact(own_pid())] {
-            let life = judge(&record, None, &here, &no_sessions()).life;
+            let life = judge(&record, None, &|| false, &here, &no_sessions()).life;
             assert_ne!(life, Life::Dead, "{booted:?} {record:?}");
         }
         // With its start time the clock does not matter at all.
@@ -183,7 +244,7 @@ fn a_restart_of_the_host_kills_its_records() {
     record.pid_ns = Some(1);
     record.session_id = "$0".to_owned();
     let alive = Sessions::known(&["$0"], false);
-    let verdict = judge(&record, None, &Here::read(), &alive);
+    let verdict = judge(&record, None, &|| false, &Here::read(), &alive);
     assert_eq!((verdict.life, verdict.why), (Life::Dead, Why::Rebooted));
 }
 
@@ -193,7 +254,7 @@ fn another_boot_on_another_host_is_not_known() {
     record.boot_id = Some("00000000-0000-0000-0000-000000000000".to_owned());
     for hostname in ["", "elsewhere"] {
         record.hostname = hostname.to_owned();
-        let verdict = judge(&record, None, &Here::read(), &no_sessions());
+        let verdict = judge(&record, None, &|| false, &Here::read(), &no_sessions());
         assert_eq!(
             (verdict.life, verdict.why),
             (Life::CannotTell, Why::OtherHost)
@@ -291,7 +352,7 @@ fn process_and_session_must_both_be_gone() {
     record.session_id = "%2".to_owned();
     assert_eq!(why(&record), Why::SessionGone);
     let unknown = Sessions::known(&["%1"], true);
-    let verdict = judge(&record, None, &Here::read(), &unknown);
+    let verdict = judge(&record, None, &|| false, &Here::read(), &unknown);
     assert_eq!(
         (verdict.life, verdict.why),
         (Life::CannotTell, Why::SessionUnknown)
@@ -302,7 +363,7 @@ fn process_and_session_must_both_be_gone() {
 fn a_living_owner_without_its_session_is_an_orphan() {
     let mut record = gastown(own_pid());
     record.session_id = "gt-b".to_owned();
-    let verdict = judge(&record, None, &Here::read(), &no_sessions());
+    let verdict = judge(&record, None, &|| false, &Here::read(), &no_sessions());
     assert_eq!((verdict.life, verdict.is_orphaned()), (Life::Alive, true));
     let unknown = Sessions::known(&[], true);
     assert_eq!(

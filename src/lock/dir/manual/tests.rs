@@ -148,3 +148,66 @@ fn a_claim_by_hand_is_released_under_a_run_that_waits_for_it() {
     });
     lock.try_take(&run(), "").unwrap();
 }
+
+#[test]
+fn who_meets_a_run_that_waits_for_a_person_is_told_of_the_person() {
+    let dir = Scratch::new();
+    hold(&dir, "anna", None).unwrap();
+    let waiting = DirLock::open(&dir).unwrap();
+    assert!(waiting.try_take(&run(), "").is_err());
+    let Err(Obstacle::Conflict(told, _)) = DirLock::take(&dir, &run()) else {
+        panic!("it was taken");
+    };
+    assert_eq!(told.kind, Kind::Manual);
+    let text = told.to_string();
+    assert!(text.contains("anna holds it by hand"), "{text}");
+}
+
+#[test]
+fn a_wait_ends_when_the_folder_is_cleared_away_before_it_or_under_it() {
+    for moved in [false, true] {
+        let dir = Scratch::new();
+        hold(&dir, "anna", None).unwrap();
+        let lock = DirLock::open(&dir).unwrap();
+        let Err(Obstacle::Conflict(_, until)) = lock.try_take(&run(), "") else {
+            panic!("it was taken");
+        };
+        if moved {
+            // The record in it is as it was.
+            fs::rename(dir.join(FOLDER), dir.join("aside")).unwrap();
+            fs::create_dir(dir.join(FOLDER)).unwrap();
+        } else {
+            fs::remove_dir_all(dir.join(FOLDER)).unwrap();
+        }
+        lock.await_end(&until).unwrap();
+        assert!(matches!(lock.try_take(&run(), ""), Err(Obstacle::Replaced)));
+    }
+}
+
+/// A wait for the end of a lock below ends with a moment in which the waiter has the latch.
+#[test]
+fn a_dead_runs_claim_is_released_while_others_wait_for_its_end() {
+    let dir = Scratch::new();
+    drop(DirLock::take(&dir, &run()).unwrap());
+    let latch = dir.join(FOLDER).join("agent.latch");
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let latch = fs::File::open(&latch).unwrap();
+            while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                latch::await_free(&latch).unwrap();
+            }
+        });
+        let answers: Vec<_> = (0..300)
+            .map(|_| {
+                let answer = release(&dir, false);
+                drop(DirLock::take(&dir, &run()));
+                answer
+            })
+            .collect();
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        for answer in answers {
+            assert!(matches!(answer, Ok(Released::Dead(_))), "{answer:?}");
+        }
+    });
+}

@@ -183,31 +183,3 @@ fn a_wait_ends_when_the_folder_is_cleared_away_before_it_or_under_it() {
         assert!(matches!(lock.try_take(&run(), ""), Err(Obstacle::Replaced)));
     }
 }
-
-/// A wait for the end of a lock below ends with a moment in which the waiter has the latch.
-#[test]
-fn a_dead_runs_claim_is_released_while_others_wait_for_its_end() {
-    let dir = Scratch::new();
-    drop(DirLock::take(&dir, &run()).unwrap());
-    let latch = dir.join(FOLDER).join("agent.latch");
-    let over = std::sync::atomic::AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let latch = fs::File::open(&latch).unwrap();
-            while !over.load(std::sync::atomic::Ordering::Relaxed) {
-                latch::await_free(&latch).unwrap();
-            }
-        });
-        let answers: Vec<_> = (0..300)
-            .map(|_| {
-                let answer = release(&dir, false);
-                drop(DirLock::take(&dir, &run()));
-                answer
-            })
-            .collect();
-        over.store(true, std::sync::atomic::Ordering::Relaxed);
-        for answer in answers {
-            assert!(matches!(answer, Ok(Released::Dead(_))), "{answer:?}");
-        }
-    });
-}

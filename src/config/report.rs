@@ -1,10 +1,14 @@
 //! What is wrong with a file, in the form that a person reads: place, source line, caret, way out.
 //!
 //! A file is foreign text: whatever of it is printed here is cut to a line's length and freed of
-//! control characters, so that it can neither flood nor steer a terminal.
+//! control characters, so that it can neither flood nor steer a terminal; a value behind the name of a
+//! secret is shown nowhere. That line has no caret, which would stand below something else.
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
+
+use crate::core::mask::Secrets;
 
 /// The widest piece of a source line that is shown, in characters.
 const WIDEST: usize = 100;
@@ -56,7 +60,7 @@ pub struct Place {
     pub text: String,
     /// The caret's distance from the start of `text`, in characters.
     indent: usize,
-    /// How many characters the caret underlines; at least one.
+    /// How many characters the caret underlines; zero: there is none.
     width: usize,
 }
 
@@ -74,6 +78,17 @@ impl Place {
         let marked = tail.get(..(end - start).min(tail.len())).unwrap_or(tail);
 
         let column = head.chars().count() + 1;
+        let whole = [head, tail].concat();
+        let hidden = Arc::new(Secrets::default()).hide(&whole);
+        if hidden != whole {
+            return Self {
+                line,
+                column,
+                text: hidden.chars().take(WIDEST).map(printable).collect(),
+                indent: 0,
+                width: 0,
+            };
+        }
         let fits = column + tail.chars().take(WIDEST).count() <= WIDEST;
         let skipped = if fits {
             0
@@ -154,8 +169,10 @@ impl fmt::Display for Finding {
         let gutter = number.as_ref().map_or(0, String::len);
         if let (Some(place), Some(number)) = (&self.place, &number) {
             write!(f, "\n {number} | {}", place.text)?;
-            let (indent, caret) = (" ".repeat(place.indent), "^".repeat(place.width));
-            write!(f, "\n {:gutter$} | {indent}{caret}", "")?;
+            if place.width > 0 {
+                let (indent, caret) = (" ".repeat(place.indent), "^".repeat(place.width));
+                write!(f, "\n {:gutter$} | {indent}{caret}", "")?;
+            }
         }
         for (i, line) in self.help.lines().enumerate() {
             let mark = if i == 0 { '=' } else { ' ' };
@@ -206,6 +223,22 @@ mod tests {
         let place = Place::new(source, &(at..at + 3));
         assert_eq!((place.line, place.column, place.width), (2, 5, 3));
         assert_eq!(place.text, "ö = \"x\"");
+    }
+
+    #[test]
+    fn a_line_with_a_secret_in_it_is_shown_without_that() {
+        let long = "x".repeat(3 * WIDEST);
+        for source in [
+            "a = 1\nenv = { GH_TOKEN = \"hunter22${NOPE}\", B = 1 }\n".to_owned(),
+            format!("env = {{ GH_TOKEN = \"{long}hunter22${{NOPE}}\" }}"),
+        ] {
+            let at = source.find("${NOPE}").unwrap();
+            let place = Place::new(&source, &(at..at + 7));
+            assert!(!place.text.contains("hunter22"), "{}", place.text);
+            assert!(place.text.starts_with("env = { GH_TOKEN = \"***\""));
+            // A caret would stand below something else.
+            assert_eq!(place.width, 0);
+        }
     }
 
     #[test]

@@ -37,7 +37,7 @@ macro_rules! each_field {
             /// `LOCK`: the path of the lock file, or of the lock directory.
             lock: Cow<'a, str>,
             /// `HOLDER`: who holds the lock.
-            holder: &'a str,
+            holder: Cow<'a, str>,
             /// `WAITED_MS`: time in the queue.
             waited_ms: u64,
             /// `HELD_MS`: time from the lock obtained to its release.

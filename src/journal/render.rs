@@ -53,6 +53,7 @@ pub fn render<'a>(note: &'a Note, context: &'a Context) -> Record<'a> {
     if !context.secrets.is_empty() {
         let shown = [
             &mut fields.lock,
+            &mut fields.holder,
             &mut fields.command,
             &mut fields.directory,
             &mut fields.claim,
@@ -82,8 +83,8 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
     match note {
         Note::Waiting { lock, holder } => {
             to.lock = Some(lock.to_string_lossy());
-            to.holder = holder.as_deref();
-            format!("waiting for lock {lock:?}{}", held_by(to.holder))
+            to.holder = holder.as_deref().map(Cow::Borrowed);
+            format!("waiting for lock {lock:?}{}", held_by(holder.as_deref()))
         }
         Note::Obtained { lock, waited } => {
             to.lock = Some(lock.to_string_lossy());
@@ -92,12 +93,12 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
         }
         Note::Nested { lock, holder } => {
             to.lock = Some(lock.to_string_lossy());
-            to.holder = Some(holder);
+            to.holder = Some(Cow::Borrowed(holder));
             format!("lock {lock:?} is already ours: run {holder}, which we are part of, holds it")
         }
         Note::NotNested { lock, holder } => {
             to.lock = Some(lock.to_string_lossy());
-            to.holder = Some(holder);
+            to.holder = Some(Cow::Borrowed(holder));
             format!(
                 "the environment is that of run {holder}, which holds lock {lock:?}, but we are no part of it: we queue"
             )
@@ -109,11 +110,11 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
         } => {
             to.lock = Some(lock.to_string_lossy());
             to.waited_ms = Some(ms(*waited));
-            to.holder = holder.as_deref();
+            to.holder = holder.as_deref().map(Cow::Borrowed);
             let waited = Short(*waited);
             format!(
                 "lock {lock:?} not obtained within {waited}{}",
-                held_by(to.holder)
+                held_by(holder.as_deref())
             )
         }
         Note::LockReplacedWaiting { lock } => {
@@ -132,7 +133,7 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
             holders: [us, rival],
         } => {
             to.lock = Some(lock.to_string_lossy());
-            to.holder = Some(rival);
+            to.holder = Some(Cow::Borrowed(rival));
             format!(
                 "lock {lock:?} is held twice, by us, {us}, and by {rival}: its file system does not \
                  keep them apart; end one of the two, and put the lock into a folder or named \
@@ -150,7 +151,7 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
         Note::LockFailed { text } => text.clone(),
         Note::DirWaiting { dir, holder } => {
             to.directory = Some(dir.to_string_lossy());
-            to.holder = Some(holder);
+            to.holder = Some(Cow::Borrowed(holder));
             format!("waiting for directory {dir:?}, held by {holder}")
         }
         Note::DirObtained {

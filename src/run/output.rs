@@ -84,6 +84,8 @@ struct Told {
 enum Target {
     Journal,
     File,
+    /// Where ours goes: for what neither of the two takes.
+    Own,
 }
 
 impl Shared {
@@ -95,12 +97,23 @@ impl Shared {
         self.over.load(Ordering::Acquire)
     }
 
+    /// Something has come, or was taken.
+    fn moves(&self) {
+        self.last.store(clock::now().0, Ordering::Release);
+    }
+
     /// Says that `target` takes nothing, and why, if nobody has.
     fn note_once(&self, why: &str, target: Target) {
         let mut told = self.told();
         if !told.unwilling.contains(&target) {
             told.unwilling.push(target);
-            let text = format!("{why}; output goes where lockkeeper's own goes meanwhile");
+            let then = match target {
+                Target::Journal | Target::File => {
+                    "output goes where lockkeeper's own goes meanwhile"
+                }
+                Target::Own => "what is not kept is lost",
+            };
+            let text = format!("{why}; {then}");
             told.notes.push(Note::OutputTrouble { text });
             let _ = self.news.write(1);
         }
@@ -328,7 +341,7 @@ impl Stream {
             None => self.sink.put(piece),
             Some(mask) => self.sink.put(mask.show(piece, &mut self.shown)),
         };
-        self.shared.last.store(clock::now().0, Ordering::Release);
+        self.shared.moves();
         self.shared.writing.fetch_sub(1, Ordering::Release);
         taken.is_ok()
     }

@@ -1,9 +1,10 @@
 //! Where a job's output goes: journal, file, both; and what of it is shown nowhere.
 
 use std::fs::{self, File};
+use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lockkeeper::lock::folders::claims_folder;
 use nix::sys::signal::Signal::{SIGCONT, SIGKILL, SIGSTOP, SIGTERM};
@@ -281,6 +282,68 @@ fn what_a_full_disk_does_not_take_goes_where_ours_goes() {
         there.len()
     );
     assert!(here.ends_with("99999\n100000\n"));
+}
+
+#[test]
+fn a_command_whose_output_nobody_can_take_goes_on() {
+    let scene = Scene::new();
+    let script = "echo one; echo two; seq 100000; echo done > DIR/done";
+    let script = script.replace("DIR", &scene.folder().display().to_string());
+    let file = dev(&scene, "output = \"file\"", &script);
+    // No folder can be made there, and nobody reads our own output.
+    File::create(scene.path("log")).unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(bin::lockkeeper());
+    command.stdout(writer);
+    command.stderr(File::create(scene.path("stderr")).unwrap());
+    let mut run = child::bare(&mut command)
+        .args(["run", "-c"])
+        .arg(&file)
+        .arg("dev")
+        .spawn()
+        .unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(0));
+    assert!(scene.path("done").exists());
+    let told = fs::read_to_string(scene.path("stderr")).unwrap();
+    assert_eq!(
+        told.matches("what is not kept is lost").count(),
+        1,
+        "{told}"
+    );
+}
+
+#[test]
+fn a_journal_that_is_slow_is_waited_for_as_long_as_it_takes_something() {
+    need!("root");
+    const LINES: usize = 1500;
+    let scene = Scene::new();
+    let file = dev(&scene, "output = \"journal\"", &format!("seq {LINES}"));
+    fs::create_dir(scene.path("journal")).unwrap();
+    let listener = UnixDatagram::bind(scene.path("journal/socket")).unwrap();
+    let taken = std::thread::spawn(move || {
+        let (mut record, mut count) = (vec![0; 64 * 1024], 0);
+        loop {
+            let length = listener.recv(&mut record).unwrap();
+            let record = text(&record[..length]);
+            if record.contains("JOB_STREAM") {
+                count += 1;
+                // What makes it slow; nothing is waited for here.
+                std::thread::sleep(Duration::from_millis(2));
+            } else if record.contains("the run is over") || record.contains("ended after") {
+                return count;
+            }
+        }
+    });
+    let mut command = Command::new("unshare");
+    let script = "mount -t tmpfs none /run && mkdir -p /run/systemd/journal && \
+        mount --bind \"$0\" /run/systemd/journal && exec \"$@\"";
+    command.args(["--mount", "sh", "-c", script]);
+    command.arg(scene.path("journal"));
+    let done = run(command.arg(bin::lockkeeper()), &file);
+    assert_eq!(done.status.code(), Some(0));
+    assert_eq!(text(&done.stderr), "");
+    assert_eq!(taken.join().unwrap(), LINES);
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn the_facts_of_a_note_are_fields() {
     let expected = Fields {
         lock: Some("/x".into()),
         waited_ms: Some(600_000),
-        holder: Some("dev"),
+        holder: Some("dev".into()),
         ..Fields::default()
     };
     assert_eq!(render(&note, &context).fields, expected);
@@ -158,6 +158,10 @@ fn no_note_shows_a_secret() {
         Note::ClaimFailed {
             path: at(),
             text: "hunter22".into(),
+        },
+        Note::DirWaiting {
+            dir: at(),
+            holder: "agent --token hunter22".into(),
         },
     ] {
         let record = render(&note, &context);

@@ -18,6 +18,10 @@ use fs2::FileExt;
 
 use crate::config::plan::OutputPlan;
 
+/// A line that is still going on at twice the size, and here at the least, is torn by a new file: what
+/// draws its progress with carriage returns has no line's end at all.
+const TEARS: u64 = 1024 * 1024;
+
 #[derive(Debug)]
 pub(super) struct LogFile {
     path: PathBuf,
@@ -98,7 +102,8 @@ impl LogFile {
             _ => self.open()?,
         };
         let is_full = size > 0 && size.saturating_add(more as u64) > self.size;
-        if is_full && self.open_line.is_none() {
+        let has_no_end = size > self.size.saturating_mul(2).max(TEARS);
+        if is_full && (self.open_line.is_none() || has_no_end) {
             self.set_aside()?;
         }
         Ok(())

@@ -70,11 +70,13 @@ impl Records {
     }
 
     /// Sends each line of `batch`; what is not sent stands in front of the text that is returned. Blocks
-    /// as long as journald does not read.
+    /// as long as journald does not read, and calls `taken` whenever it has: one that is slow is
+    /// not one that takes nothing.
     pub(super) fn send<'b>(
         &mut self,
         batch: &'b [u8],
         ended: bool,
+        taken: impl Fn(),
     ) -> Result<(), (io::Error, &'b [u8])> {
         let mut rest = batch;
         while !rest.is_empty() {
@@ -92,6 +94,7 @@ impl Records {
             };
             self.build(first, line_break);
             self.send_record().map_err(|error| (error, rest))?;
+            taken();
             self.goes_on = line_break == Some("line-max");
             rest = if more.is_empty() {
                 after

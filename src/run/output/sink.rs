@@ -1,7 +1,8 @@
 //! Where a stream goes: on to where ours goes, or line by line to the journal, to a file, to both.
 //!
 //! What can go to neither goes where ours goes, so that it is not lost; that is said when it begins.
-//! A journald that is started anew is gone for a moment: for that long we wait.
+//! A journald that is started anew is gone for a moment: for that long we wait. Where nobody reads what
+//! ours goes to either, that is lost and said, and the command, whose output was to be kept, goes on.
 
 use std::fs::File;
 use std::os::fd::AsFd as _;
@@ -81,15 +82,17 @@ impl Sink {
         if way.journal.is_none() && way.file.is_none() {
             return way.put_own(piece);
         }
-        self.lines
-            .feed(piece, |batch| way.put(batch, false, shared))
+        self.lines.feed(piece, |batch| {
+            way.put(batch, false, shared);
+            Ok(())
+        })
     }
 
     /// Writes the last line, if it has no end.
     pub(super) fn end(&mut self) {
         let last = self.lines.take();
         if !last.is_empty() {
-            let _ = self.way.put(&last, true, &self.shared);
+            self.way.put(&last, true, &self.shared);
         }
         if let Some(file) = &self.way.file {
             let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
@@ -100,14 +103,17 @@ impl Sink {
 
 impl Way {
     /// To the journal and to the file, whichever there are. What none of them takes goes to our own.
-    fn put(&mut self, batch: &[u8], ended: bool, shared: &Shared) -> Result<(), Broken> {
+    fn put(&mut self, batch: &[u8], ended: bool, shared: &Shared) {
         let by_journal = self.put_journal(batch, ended, shared);
         let by_file = self.put_file(batch, shared);
-        self.put_own(if by_file.len() < by_journal.len() {
+        let rest = if by_file.len() < by_journal.len() {
             by_file
         } else {
             by_journal
-        })
+        };
+        if self.put_own(rest).is_err() {
+            shared.note_once("lockkeeper's own takes nothing either", Target::Own);
+        }
     }
 
     /// What the journal did not take.
@@ -118,7 +124,7 @@ impl Way {
         let mut rest = batch;
         let mut patient_until = None;
         loop {
-            let error = match records.send(rest, ended) {
+            let error = match records.send(rest, ended, || shared.moves()) {
                 Ok(()) => {
                     self.is_gone = false;
                     return &[];

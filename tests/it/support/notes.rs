@@ -28,6 +28,18 @@ pub(crate) fn outcome(code: u8, reason: Reason, status: Option<Status>) -> Note 
     Note::Ended(outcome, AgentResult::default())
 }
 
+fn with_result(note: Note) -> Note {
+    let Note::Ended(outcome, _) = note else {
+        return note;
+    };
+    let result = AgentResult {
+        session: Some("4f1c".into()),
+        cost_usd: Some("0.04".into()),
+        turns: Some("3".into()),
+    };
+    Note::Ended(outcome, result)
+}
+
 /// Every note, with the words that it gets.
 #[expect(clippy::too_many_lines, reason = "a table")]
 pub(crate) fn table() -> Vec<(Note, &'static str)> {
@@ -358,6 +370,10 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
         (
             outcome(0, Reason::Ended, Some(Exited(0))),
             "ended after 3s (exit 0)",
+        ),
+        (
+            with_result(outcome(0, Reason::Final { failed: false }, Some(Exited(0)))),
+            "ended by final after 3s (exit 0)",
         ),
         (
             outcome(139, Reason::Ended, Some(Killed(libc::SIGSEGV))),

@@ -95,6 +95,23 @@ fn a_line_that_goes_on_is_not_torn_by_the_other_stream_nor_by_a_new_file() {
 }
 
 #[test]
+fn a_line_without_an_end_does_not_fill_the_disk() {
+    let folder = Scratch::new();
+    let mut log = log(&folder, 4096, 2);
+    let piece = "x".repeat(48 * 1024);
+    for _ in 0..100 {
+        append(&mut log, "stdout", &piece);
+    }
+    for end in ["", ".1", ".2"] {
+        let length = text(&log, end).len() as u64;
+        assert!(
+            length > 0 && length <= TEARS + 2 * 48 * 1024,
+            "{end}: {length}"
+        );
+    }
+}
+
+#[test]
 fn neither_a_link_nor_a_fifo_in_its_place_is_written_to() {
     let folder = Scratch::new();
     let mut log = log(&folder, 1000, 2);

@@ -315,8 +315,8 @@ fn a_command_whose_output_nobody_can_take_goes_on() {
 
 #[test]
 fn a_journal_that_is_slow_is_waited_for_as_long_as_it_takes_something() {
-    need!("root");
     const LINES: usize = 1500;
+    need!("root");
     let scene = Scene::new();
     let file = dev(&scene, "output = \"journal\"", &format!("seq {LINES}"));
     fs::create_dir(scene.path("journal")).unwrap();

@@ -12,9 +12,10 @@
 //! the journal's notes about it all the same, as lines of a file have no times.
 
 use std::ffi::{CString, OsStr, OsString};
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -47,6 +48,7 @@ const PLACES: [&str; 9] = [
 
 /// Becomes journalctl; comes back only where it cannot.
 pub fn logs(args: LogsArgs) -> Result<u8, Refused> {
+    signals::let_through();
     let loaded = file(args.config.as_deref())?;
     if args.since.is_none()
         && args.options.is_empty()
@@ -106,7 +108,15 @@ fn show(path: &Path, follow: bool) -> Result<u8, Refused> {
             format!("reading the job's output from {shown}: {why}"),
         )
     };
-    let mut file = File::open(path).map_err(|error| failed(&error))?;
+    // A FIFO in its place has no writer that would have to be waited for.
+    let mut file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)
+        .map_err(|error| failed(&error))?;
+    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        return Err(failed(&Errno::EINVAL.into()));
+    }
     if follow {
         let words = ["tail", "-n", "+1", "-F", "--"].map(OsString::from);
         let words: Vec<OsString> = words.into_iter().chain([path.into()]).collect();

@@ -3,6 +3,8 @@
 use std::fs;
 use std::process::Command;
 
+use nix::sys::signal::Signal;
+
 use super::{file_of, many};
 use crate::support::bin;
 use crate::support::child::{self, output, read, text};
@@ -186,4 +188,34 @@ fn logs_shows_the_file_of_a_job_whose_output_goes_there() {
     assert_eq!(follow.line().as_deref(), Some("a line"));
     read(&mut lockkeeper(&["run", "dev"]));
     assert_eq!(follow.line().as_deref(), Some("a line"));
+}
+
+#[test]
+fn logs_waits_for_no_fifo_and_hears_a_signal_while_nobody_reads_it() {
+    let dir = Dir::new();
+    let config = dir.join("lockkeeper.toml");
+    let toml = format!(
+        "[jobs.dev]\nclass = \"interactive\"\ncommand = [\"true\"]\n\
+         output = \"file\"\nlog_dir = \"{}\"\n",
+        dir.display()
+    );
+    fs::write(&config, toml).unwrap();
+    let log = dir.join("dev.log");
+    let logs = || {
+        let mut command = Command::new(bin::lockkeeper());
+        child::bare(&mut command)
+            .args(["logs", "dev", "-c"])
+            .arg(&config);
+        command
+    };
+    fs::write(&log, "x".repeat(1024 * 1024)).unwrap();
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let mut slow = logs().stdout(writer).spawn().unwrap();
+    // It has begun, and the rest does not fit into the pipe.
+    std::io::Read::read_exact(&mut reader, &mut [0]).unwrap();
+    child::signal(i32::try_from(slow.id()).unwrap(), Signal::SIGTERM);
+    until("it has heard that", || slow.try_wait().unwrap().is_some());
+    fs::remove_file(&log).unwrap();
+    nix::unistd::mkfifo(&log, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    assert_eq!(output(&mut logs()).status.code(), Some(125));
 }

@@ -114,6 +114,13 @@ impl Place {
     }
 }
 
+impl Place {
+    /// How many rows it takes in a report: the source line, and its caret.
+    pub const fn rows(&self) -> usize {
+        if self.width > 0 { 2 } else { 1 }
+    }
+}
+
 /// The last character boundary at or before `at`.
 fn floor(text: &str, at: usize) -> usize {
     text.floor_char_boundary(at.min(text.len()))
@@ -237,7 +244,7 @@ mod tests {
             assert!(!place.text.contains("hunter22"), "{}", place.text);
             assert!(place.text.starts_with("env = { GH_TOKEN = \"***\""));
             // A caret would stand below something else.
-            assert_eq!(place.width, 0);
+            assert_eq!(place.rows(), 1);
         }
     }
 

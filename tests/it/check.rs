@@ -121,6 +121,21 @@ fn every_error_of_a_file_is_told_with_its_place_and_exits_78() {
 }
 
 #[test]
+fn a_secret_beside_an_error_is_not_shown() {
+    let dir = Dir::new();
+    let file = config(
+        &dir,
+        "[jobs.a]\nclass = \"interactive\"\ncommand = [\"true\"]\n\
+         env = { GH_TOKEN = \"hunter22\", \"B=D\" = \"x\" }\n",
+    );
+    let (told, code) = told(&file);
+    assert_eq!(code, Some(78));
+    assert!(told.contains("GH_TOKEN = \"***\""), "{told}");
+    assert!(!told.contains("hunter22"), "{told}");
+    assert_eq!(told.matches("= a name has").count(), 1, "{told}");
+}
+
+#[test]
 fn a_file_that_is_named_and_missing_is_an_error_and_no_occasion_to_explain() {
     let dir = Dir::new();
     let missing = dir.join("none.toml");

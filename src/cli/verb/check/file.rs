@@ -5,7 +5,7 @@ use std::path::Path;
 use super::quoted;
 use super::report::{About, Fact, Level, Report, count};
 use crate::config::load::Loaded;
-use crate::config::report::{Finding, Problems, Severity};
+use crate::config::report::{Finding, Place, Problems, Severity};
 
 /// All that is wrong with a file that makes no plan.
 pub(super) fn problems(problems: &Problems, report: &mut Report) {
@@ -44,9 +44,9 @@ fn fact(finding: &Finding) -> Fact {
         Some(place) => format!("{}:{}:{}", finding.file, place.line, place.column),
         None => finding.file.clone(),
     };
-    // Between the first line and the help stand the source line and its caret.
+    // Between the first line and the help stand the source line and its caret, if it has one.
     let whole = finding.to_string();
-    let excerpt = if place.is_some() { 2 } else { 0 };
+    let excerpt = place.map_or(0, Place::rows);
     Fact {
         level: match finding.severity {
             Severity::Error => Level::Error,

@@ -57,6 +57,14 @@ pub fn become_subreaper() {
     unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
 }
 
+/// Makes the calling thread, and no other, act as user `uid` for good: libc's own call changes all
+/// threads (setresuid(2), "C library/kernel differences").
+#[cfg(test)]
+pub(crate) fn become_in_this_thread(uid: u32) -> Result<(), Errno> {
+    // SAFETY: takes numbers only.
+    Errno::result(unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) }).map(drop)
+}
+
 /// Sends `signo` to `pid`: as kill(2), a negative number is a process group, -1 everything we may.
 /// The caller knows that the number still means whom it meant.
 pub fn kill(pid: i32, signo: i32) -> Result<(), Errno> {

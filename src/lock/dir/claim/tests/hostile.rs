@@ -182,13 +182,7 @@ fn a_foreign_record_cannot_command_the_terminal_or_flood_it() {
 fn as_nobody(act: impl FnOnce() + Send) {
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            // The library's would change all threads (setresuid(2), NOTES: "C library/kernel
-            // differences").
-            let ids = [65534_i64; 3];
-            #[expect(unsafe_code, reason = "no library changes the user of one thread")]
-            // SAFETY: numbers alone.
-            let changed = unsafe { libc::syscall(libc::SYS_setresuid, ids[0], ids[1], ids[2]) };
-            assert_eq!(changed, 0);
+            process::become_in_this_thread(65534).unwrap();
             act();
         });
     });

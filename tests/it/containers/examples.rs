@@ -14,11 +14,13 @@ use crate::support::yard::{LOGIN, Yard, repository};
 
 const FILE: &str = "/etc/lockkeeper.toml";
 
-/// A script as /bin/claude.
+/// A script as /bin/claude: written once, as another container may be executing it.
 fn with_stub(run: Run, folder: &Path, script: &str) -> Run {
     let path = folder.join("claude");
-    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+    if !path.exists() {
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+    }
     run.mount(&path, "/bin/claude", "ro")
 }
 

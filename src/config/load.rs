@@ -14,6 +14,7 @@ use super::repair::repair;
 use super::report::{Finding, Problems, Severity};
 use super::resolve::{built_in_class, resolve};
 use super::rules;
+use super::secrets::Hidden;
 use super::source::{NoText, bytes_of, text_of};
 use super::value::Reader;
 
@@ -78,7 +79,12 @@ pub fn parse(name: &str, bytes: &[u8], around: &Surroundings<'_>) -> Result<Load
     let resolved = resolve(&file, &around.host_name, &mut findings);
     rules::check(&file, &resolved, around.env, &mut findings);
 
-    let (errors, warnings, more) = findings.tell(name, text);
+    let (errors, warnings, more) = if findings.is_empty() {
+        Default::default()
+    } else {
+        let hidden = Hidden::find(root.get_ref(), text, around.env);
+        findings.tell(name, text, &hidden)
+    };
     if !errors.is_empty() {
         return Err(Problems { errors, more });
     }

@@ -228,10 +228,12 @@ impl Shared {
         let mut state = self.lock();
         state.closed = true;
         let mut lost = std::mem::take(&mut state.lost);
-        // Its line was written before the journal was tried, or standard error is what is stuck.
+        // Its line was written before the journal was tried, unless it is too long for that; or standard
+        // error is what is stuck.
         let begun = state.writing.take().filter(|note| {
-            let (_, level) = kind(note);
-            !takes(route.stderr, level)
+            let record = render(note, &self.context);
+            let line = || line(&record, around, self.context.format);
+            !takes(route.stderr, record.level) || line().len() > libc::PIPE_BUF
         });
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);

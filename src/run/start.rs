@@ -185,6 +185,8 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
     let namespace = process::own_pid() == 1;
     if namespace {
         crash::arm(plan.stop.grace, Some(plan.stop.signal));
+    } else {
+        crash::spare_log();
     }
     let mut first_notes = Vec::new();
     let owner = Owner {

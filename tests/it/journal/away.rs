@@ -252,3 +252,11 @@ fn a_log_thread_that_panics_ends_nobody_else() {
     puppet.hang_up();
     assert_eq!(ended(&mut puppet).code(), Some(0));
 }
+
+#[test]
+fn a_monitor_whose_log_thread_panics_goes_on() {
+    let mut puppet = child::start(&mut std::process::Command::new(bin::puppet()));
+    assert_eq!(puppet.ask("panic-monitor"), "goes on");
+    puppet.hang_up();
+    ended(&mut puppet);
+}

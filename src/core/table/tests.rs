@@ -19,31 +19,27 @@ use crate::config::plan::{
     DirPlan, Every, Format, InitPlan, JobPlan, Kind, Limits, LockPlan, OutputPlan, RunPlan,
     SharedMount, Start, Stdin, StopPlan, Wait,
 };
+use crate::core::outcome::Reason;
 
 const BOOT: Time = Time(7_000_000_000);
 
 fn job(name: &str) -> JobPlan {
-    JobPlan {
-        start: Start::Boot,
-        every: None,
-        main: false,
-        run: RunPlan {
-            job: name.to_owned(),
-            class: "batch".to_owned(),
-            kind: Kind::Interactive,
-            command: vec!["true".into()],
-            dir: None,
-            user: None,
-            group: None,
-            env: Vec::new(),
-            stdin: Stdin::Null,
-            limits: Limits::default(),
-            stop: StopPlan::default(),
-            identity: None,
-            dirs: DirPlan::default(),
-            output: OutputPlan::default(),
-        },
-    }
+    JobPlan::once(RunPlan {
+        job: name.to_owned(),
+        class: "batch".to_owned(),
+        kind: Kind::Interactive,
+        command: vec!["true".into()],
+        dir: None,
+        user: None,
+        group: None,
+        env: Vec::new(),
+        stdin: Stdin::Null,
+        limits: Limits::default(),
+        stop: StopPlan::default(),
+        identity: None,
+        dirs: DirPlan::default(),
+        output: OutputPlan::default(),
+    })
 }
 
 fn manual(name: &str) -> JobPlan {

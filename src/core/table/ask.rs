@@ -126,7 +126,8 @@ impl Table {
         if let Some(refused) = row.cannot_wait() {
             return Some(refused);
         }
-        row.held = true;
+        // Where nothing would come by itself there is nothing to hold.
+        row.held |= !row.over() || row.gate.is_shut();
         row.asked = false;
         row.again = None;
         row.queued = None;

@@ -115,6 +115,15 @@ impl Places {
         self.classes.into_iter().flat_map(|class| class.queue)
     }
 
+    #[cfg(test)]
+    pub(super) fn fits(&self, most: usize) -> bool {
+        let queued = self
+            .classes
+            .iter()
+            .all(|class| class.queue.len() <= most * 16);
+        self.classes.len() <= most && queued
+    }
+
     fn of(&self, class: Option<usize>) -> Option<&Class> {
         self.classes.get(class?)
     }

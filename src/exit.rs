@@ -11,6 +11,10 @@ pub const FINAL_FAILED: u8 = 1;
 pub const NEEDS_A_PERSON: u8 = 1;
 /// The command line could not be understood (`EX_USAGE`, sysexits.h).
 pub const USAGE: u8 = 64;
+/// `health`: init does not answer, or not all is well. Docker knows no other code for that.
+pub const NOT_HEALTHY: u8 = 1;
+/// No init answers here, or it does not take the order (`EX_UNAVAILABLE`, sysexits.h).
+pub const UNAVAILABLE: u8 = 69;
 /// The lock or the directory was not obtained within `wait` (`EX_TEMPFAIL`, sysexits.h).
 pub const NOT_OBTAINED: u8 = 75;
 /// The configuration is wrong, or the lock lies where it would exclude nobody (`EX_CONFIG`, sysexits.h).
@@ -42,7 +46,12 @@ pub const TABLE: &[(&str, &str)] = &[
         "ended by `final` after its result: success or failure",
     ),
     ("1", "of `lock`: something that was found needs a person"),
+    ("1", "of `health`: init does not answer, or not all is well"),
     ("64", "the command line could not be understood"),
+    (
+        "69",
+        "no init answers here, or it does not take the order",
+    ),
     ("75", "the lock or the directory was not obtained in time"),
     (
         "78",

@@ -98,6 +98,7 @@ pub struct JobPlan {
 
 /// When a job starts of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Start {
     /// When init starts.
     Boot,

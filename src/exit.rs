@@ -48,10 +48,7 @@ pub const TABLE: &[(&str, &str)] = &[
     ("1", "of `lock`: something that was found needs a person"),
     ("1", "of `health`: init does not answer, or not all is well"),
     ("64", "the command line could not be understood"),
-    (
-        "69",
-        "no init answers here, or it does not take the order",
-    ),
+    ("69", "no init answers here, or it does not take the order"),
     ("75", "the lock or the directory was not obtained in time"),
     (
         "78",

@@ -27,7 +27,7 @@ fn main() -> ExitCode {
             Ok(Command::Check(args)) => check::check(&args),
             Ok(Command::Lock(args)) => lock::lock(&args),
             Ok(Command::Logs(args)) => logs::logs(args),
-            Ok(Command::Ask(args)) => ask::ask(args),
+            Ok(Command::Ask(args)) => ask::ask(&args),
             Ok(Command::Help(verb)) => return printed(&help::help(verb)),
             Ok(Command::Version) => {
                 return printed(concat!("lockkeeper ", env!("CARGO_PKG_VERSION"), "\n"));

@@ -57,7 +57,7 @@ pub const VERBS: &[VerbInfo] = &[
     VerbInfo {
         verb: Verb::Init,
         name: "init",
-        synopsis: &["[init] [-c FILE] [--class CLASS] [--socket PATH] [-- COMMAND...]"],
+        synopsis: &["[init] [-c FILE] [--class CLASS] [-- COMMAND...]"],
         doc: "the ENTRYPOINT of a container; a COMMAND is its main job",
     },
     VerbInfo {
@@ -428,7 +428,7 @@ pub const FLAGS: &[Flag] = &[
         Id::Socket,
         "socket",
         "PATH",
-        "init's control socket; else $LOCKKEEPER_SOCKET, or found",
+        "init's socket; else $LOCKKEEPER_SOCKET, else found",
         &[
             Verb::Init,
             Verb::Status,

@@ -330,6 +330,18 @@ pub enum Note {
         /// Those that have the new plan from their next start on.
         changed: Vec<String>,
     },
+    /// The file was read again and is not valid: nothing has changed.
+    ReloadRefused {
+        /// The first error, or why it could not be read.
+        text: String,
+        /// How many errors there are.
+        errors: usize,
+    },
+    /// There is no control socket: nobody can ask this init for anything.
+    ControlFailed {
+        /// What failed, and what to do.
+        text: String,
+    },
     /// The orderly stop begins.
     StopAsked {
         /// The signal that asked for it.

@@ -34,6 +34,7 @@
 
 mod ask;
 mod event;
+mod outside;
 mod reload;
 mod row;
 mod stop;
@@ -44,6 +45,7 @@ use std::time::Duration;
 
 use ask::refused;
 pub use event::{Action, Answer, Ask, ClientId, Event, JobIndex, RunId};
+pub use outside::Outside;
 pub use reload::{Diff, diff};
 use row::{Due, Last, Row, Run};
 use stop::Stop;
@@ -102,6 +104,8 @@ pub struct Table {
     facts: Facts,
     /// The locks that were freed within the last millisecond, and from when on to queue for them.
     freed: Vec<(PathBuf, Time)>,
+    /// Runs of no job.
+    outside: Vec<outside::Known>,
     runs_begun: u64,
     main_code: Option<u8>,
     first_failure: Option<u8>,
@@ -117,6 +121,7 @@ impl Table {
             phase: Phase::Fresh,
             facts,
             freed: Vec::new(),
+            outside: Vec::new(),
             runs_begun: 0,
             main_code: None,
             first_failure: None,
@@ -131,6 +136,11 @@ impl Table {
     /// The `[init]` table as it stands now.
     pub const fn init(&self) -> &InitPlan {
         &self.init
+    }
+
+    /// Whether jobs still start: a stop of everything has not begun.
+    pub const fn is_going(&self) -> bool {
+        matches!(self.phase, Phase::Fresh | Phase::Going { .. })
     }
 
     /// Takes one event, which happened at `now`, and adds what follows from it to `out`.
@@ -178,6 +188,8 @@ impl Table {
             }
             (_, Event::RunFound { job, run_id }) => self.run_found(job, run_id, out),
             (_, Event::FoundGone { job, run_id }) => self.found_gone(now, job, &run_id),
+            (_, Event::OutsideRun { run }) => self.outside_run(now, run),
+            (_, Event::OutsideGone { run_id }) => self.outside_gone(&run_id),
             (
                 phase,
                 Event::Signal {

@@ -17,6 +17,7 @@ use crate::config::plan::RunPlan;
 use crate::core::outcome::{Outcome, Reason, SpawnStep, Status};
 use crate::core::table::{JobIndex, RunId};
 use crate::journal::{Context, Format, Speaker, Verbosity};
+use crate::lock::record::By;
 use crate::run::message::{Incoming, Order, Progress, receive, send};
 use crate::run::secrets;
 use crate::run::start::{Caller, Refused, guarded};
@@ -273,6 +274,7 @@ pub fn be_one(words: &[std::ffi::OsString]) -> Result<u8, Refused> {
         terminal: charge.terminal,
         started_in: charge.started_in,
         runtime: charge.runtime,
+        by: By::Init,
     };
     guarded(&plan, &caller)
 }

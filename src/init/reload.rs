@@ -56,7 +56,7 @@ pub enum Content {
     /// A plan.
     Plan {
         /// What it means.
-        plan: Plan,
+        plan: Box<Plan>,
         /// What works, but probably not as meant, a line each.
         warnings: Vec<String>,
     },
@@ -245,7 +245,7 @@ pub fn be_one(words: &[OsString]) -> Result<u8, Refused> {
 fn content(path: &Path) -> Content {
     match load::read(path) {
         Ok(loaded) => Content::Plan {
-            plan: loaded.plan,
+            plan: Box::new(loaded.plan),
             warnings: loaded.warnings.iter().map(Finding::one_line).collect(),
         },
         Err(problems) => Content::Errors {

@@ -4,19 +4,28 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use super::control::server::Control;
 use super::found::Found;
 use super::guards::{Guard, Guards};
+use super::reload::Reader;
 use super::{crash, farewell};
 use crate::config::plan::{JobPlan, Kind, Plan, Stdin};
 use crate::core::note::Note;
 use crate::core::table::{Action, Event, Facts, JobIndex, RunId, Table};
 use crate::journal::Journal;
+use crate::lock::record::Record;
 use crate::run::message::Order;
 use crate::sys::signals::Signals;
 use crate::sys::wait::{self, Reaped};
 use crate::sys::{clock, poll, process, tty};
+
+mod asks;
+mod outside;
+
+use asks::HUP;
 
 /// How long the last notes may take to reach the journal.
 const FLUSH: Duration = Duration::from_millis(200);
@@ -30,8 +39,10 @@ pub struct Setup {
     pub guards: Guards,
     /// Where notes go.
     pub journal: Journal,
-    /// HUP is for the main command, as there is no file.
-    pub hup_passes: bool,
+    /// The file, to be read again; `None`: there is none, and HUP is for the main command.
+    pub file: Option<PathBuf>,
+    /// Where to listen for those who ask; `None`: among the claims of this container's runs.
+    pub socket: Option<PathBuf>,
     /// The main command stood on the command line.
     pub main_typed: bool,
     /// What to say before anything else.
@@ -59,12 +70,20 @@ pub fn run(setup: Setup) -> io::Result<u8> {
         pid1,
     });
     let seed = u64::from_str_radix(&process::random_hex::<8>(), 16).unwrap_or(1);
-    let found = Found::look(setup.guards.runtime.as_deref(), &setup.plan);
+    let runtime = setup.guards.runtime.as_deref();
+    let (found, living) = Found::look(runtime, &setup.plan.init.name);
+    let control = match asks::listen(setup.socket, runtime) {
+        Ok(control) => Some(control),
+        Err(text) => {
+            setup.journal.note(Note::ControlFailed { text });
+            None
+        }
+    };
     let table = Table::new(
         setup.plan,
         Facts {
             seed,
-            hup_passes: setup.hup_passes,
+            hup_passes: setup.file.is_none(),
             main_typed: setup.main_typed,
         },
     );
@@ -75,15 +94,21 @@ pub fn run(setup: Setup) -> io::Result<u8> {
         table,
         running: Vec::new(),
         found,
+        outside: Vec::new(),
+        control,
+        reader: setup.file.map(Reader::new),
         report: setup.report,
         exit: None,
     };
-    for (job, run_id) in shell.found.living() {
-        shell.step(Event::RunFound { job, run_id });
+    for record in living {
+        shell.run_lives(record);
     }
     shell.step(Event::Begin);
     while shell.exit.is_none() {
         shell.turn();
+    }
+    if let Some(control) = shell.control.take() {
+        control.close();
     }
     let guards: Vec<i32> = shell.running.iter().map(|guard| guard.pid).collect();
     farewell::say(&shell.signals, &guards);
@@ -107,6 +132,10 @@ struct Shell {
     table: Table,
     running: Vec<Guard>,
     found: Found,
+    /// Living runs that we did not start, and their jobs.
+    outside: Vec<(Record, Option<JobIndex>)>,
+    control: Option<Control>,
+    reader: Option<Reader>,
     /// Until the main command's guard has it: we write to nothing that could make us wait.
     report: Option<OwnedFd>,
     exit: Option<u8>,
@@ -114,11 +143,14 @@ struct Shell {
 
 impl Shell {
     fn turn(&mut self) {
-        let mut fds = vec![Some(self.signals.as_fd()), self.found.as_fd()];
+        let due = self.next_deadline(clock::now());
+        let [names, news] = self.found.fds();
+        let control = self.control.as_ref().map(AsFd::as_fd);
+        let mut fds = vec![Some(self.signals.as_fd()), names, news, control];
         fds.extend(self.running.iter().map(Guard::wire));
-        let ready = poll::wait_many(&fds, self.table.next_deadline());
+        let ready = poll::wait_many(&fds, due);
         let mut ready = ready.into_iter();
-        let (signal, found) = (ready.next() == Some(true), ready.next() == Some(true));
+        let [signal, names, news, asked] = [(); 4].map(|()| ready.next() == Some(true));
         for (guard, ready) in self.running.iter_mut().zip(ready) {
             if ready {
                 guard.read();
@@ -128,11 +160,10 @@ impl Shell {
             self.read_signals();
         }
         self.count_ended();
-        if found {
-            for (job, run_id) in self.found.gone() {
-                self.step(Event::FoundGone { job, run_id });
-            }
+        if names || news {
+            self.look_outside();
         }
+        self.listen(asked);
         if self
             .table
             .next_deadline()
@@ -166,9 +197,8 @@ impl Shell {
                     guard.order(Order::Signal(signo));
                 }
             }
-            // Nobody asks yet.
-            Action::Answer { .. } => {}
-            Action::ReadFile => self.journal.note(cannot_reload()),
+            Action::Answer { client, answer } => self.answer(client, answer),
+            Action::ReadFile => self.read_file(HUP),
             Action::Note(note) => self.journal.note(note),
             Action::Exit { code } => self.exit = Some(code),
         }
@@ -217,6 +247,10 @@ impl Shell {
             if let Some(guard) = guard {
                 guard.reaped(status);
                 guard.read();
+            } else if let Some(reader) = &mut self.reader
+                && let Some((wishes, content)) = reader.reaped(pid, status)
+            {
+                self.was_read(&wishes, content);
             }
         }
     }
@@ -238,13 +272,5 @@ impl Shell {
                 ran: end.ran,
             });
         }
-    }
-}
-
-fn cannot_reload() -> Note {
-    Note::ConfigWarning {
-        text: "SIGHUP asks for the file to be read again, which this version cannot do: nothing \
-               has changed; stop init and start it again"
-            .to_owned(),
     }
 }

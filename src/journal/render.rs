@@ -334,7 +334,7 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
         Note::RunFound { job, run_id } => {
             to.job = Some(job);
             to.run_id = Some(run_id);
-            format!("run {run_id} lives on from an earlier init: it counts as running")
+            format!("run {run_id} was not begun by this init: it counts as running")
         }
         Note::Reloaded {
             added,
@@ -349,6 +349,20 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
             } else {
                 format!("the file was read again: {}", parts.join("; "))
             }
+        }
+        Note::ReloadRefused { text, errors } => {
+            to.count = Some(count(*errors));
+            let more = match errors {
+                0 | 1 => String::new(),
+                errors => format!(
+                    " ({} in all; lockkeeper check shows them)",
+                    plural(*errors, "error")
+                ),
+            };
+            format!("the file was read again, and nothing has changed: {text}{more}")
+        }
+        Note::ControlFailed { text } => {
+            format!("nobody can ask this init for anything: {text}")
         }
         Note::StopAsked {
             signal,

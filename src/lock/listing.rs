@@ -167,7 +167,8 @@ fn clear_one(dir: &OwnedFd, names: &Names) -> bool {
 /// An init claims its control socket by the socket's own name.
 fn is_socket(dir: &OwnedFd, name: &str) -> bool {
     let kind = |mode| SFlag::from_bits_truncate(mode) & SFlag::S_IFMT;
-    name.ends_with(".sock")
+    let is_named = Path::new(name).extension().is_some_and(|end| end == "sock");
+    is_named
         && fstatat(dir, name, NO_FOLLOW).is_ok_and(|stat| kind(stat.st_mode) == SFlag::S_IFSOCK)
 }
 

@@ -41,6 +41,7 @@ use crate::core::outcome::{Outcome, Reason};
 use crate::core::run::Run;
 use crate::core::time::Time;
 use crate::journal::Journal;
+use crate::lock::record::By;
 use crate::lock::shared::{SharedLock, Watch};
 use crate::lock::sweep::listed::Listed;
 use crate::sys::fd::Wire;
@@ -69,6 +70,8 @@ pub struct Setup<'a> {
     pub run_id: &'a str,
     /// `CONTAINER_NAME`.
     pub container: Option<&'a str>,
+    /// Who has begun it.
+    pub by: By,
     /// The open lock file; `None`: none is named, or an ancestor run holds it for us.
     pub lock: Option<Arc<SharedLock>>,
     /// The directories that the run locks, open.
@@ -368,6 +371,7 @@ impl Monitor<'_> {
             plan,
             run_id,
             container,
+            by,
             unsure,
             ..
         } = self.setup;
@@ -375,6 +379,7 @@ impl Monitor<'_> {
             plan,
             run_id,
             container,
+            by,
             unsure,
         }
     }

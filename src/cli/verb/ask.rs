@@ -27,7 +27,7 @@ const STATUS: Duration = Duration::from_secs(10);
 const RELOAD: Duration = reload::LIMIT.saturating_mul(3);
 
 /// Asks what `args` say; gives the exit code.
-pub fn ask(args: AskArgs) -> Result<u8, Refused> {
+pub fn ask(args: &AskArgs) -> Result<u8, Refused> {
     signals::let_through();
     let report = args.report.map(adopt_report).transpose()?;
     let begun = clock::now();
@@ -40,9 +40,9 @@ pub fn ask(args: AskArgs) -> Result<u8, Refused> {
             // As long as the run takes.
             _ => None,
         };
-        conversation.ask_line(request(&args), until)
+        conversation.ask_line(request(args), until)
     });
-    let line = spoken.map_err(|silence| refused(silent(args.verb), sentence(&args, &silence)))?;
+    let line = spoken.map_err(|silence| refused(silent(args.verb), sentence(args, &silence)))?;
     if let Some(to) = report {
         // A descriptor that cannot be written is the caller's loss.
         let mut to = File::from(to);
@@ -53,9 +53,9 @@ pub fn ask(args: AskArgs) -> Result<u8, Refused> {
         refused(silent(args.verb), text)
     })?;
     if !reply.ok {
-        return Err(not_done(&args, reply));
+        return Err(not_done(args, reply));
     }
-    let (text, code) = done(&args, &reply, &line);
+    let (text, code) = done(args, &reply, &line);
     if args.verbosity != Verbosity::Quiet {
         print::out(&text)
             .map_err(|errno| refused(exit::FAILED, format!("printing the answer: {errno}")))?;
@@ -103,7 +103,10 @@ fn not_done(args: &AskArgs, reply: Reply) -> Refused {
 /// What to print, and the exit code.
 fn done(args: &AskArgs, reply: &Reply, line: &[u8]) -> (String, u8) {
     let job = args.job.as_deref().unwrap_or_default();
-    let run = reply.run_id.as_deref().map_or_else(String::new, |run| format!(" {run}"));
+    let run = reply
+        .run_id
+        .as_deref()
+        .map_or_else(String::new, |run| format!(" {run}"));
     let text = match (args.verb, reply.result) {
         (Verb::Health, _) => return health(reply),
         (Verb::Status, _) if args.json => {
@@ -113,6 +116,10 @@ fn done(args: &AskArgs, reply: &Reply, line: &[u8]) -> (String, u8) {
         (Verb::Reload, _) => changes(args.dry_run, reply),
         (_, Some(Done::Started)) => format!("{job}: run{run} was started\n"),
         (_, Some(Done::Running)) => format!("{job}: run{run} is going already\n"),
+        (_, Some(Done::Queued)) => {
+            let before = reply.before.unwrap_or_default();
+            format!("{job}: begins when its class has a place, after {before} others\n")
+        }
         (_, Some(Done::Stopping)) => format!("{job}: its run was told to stop\n"),
         (_, Some(Done::NotRunning)) => format!("{job}: no run to stop\n"),
         (_, Some(Done::Stopped)) => {
@@ -135,7 +142,10 @@ fn health(reply: &Reply) -> (String, u8) {
         return ("healthy\n".to_owned(), exit::OK);
     }
     let problems = reply.problems.as_deref().unwrap_or_default();
-    let lines: Vec<String> = problems.iter().map(|problem| shown(problem) + "\n").collect();
+    let lines: Vec<String> = problems
+        .iter()
+        .map(|problem| shown(problem) + "\n")
+        .collect();
     (lines.concat(), exit::NOT_HEALTHY)
 }
 
@@ -145,14 +155,21 @@ fn changes(dry_run: bool, reply: &Reply) -> String {
     for warning in reply.warnings.as_deref().unwrap_or_default() {
         let _ = writeln!(text, "warning: {warning}");
     }
-    let Some(diff) = reply.diff.as_ref().filter(|diff| **diff != Changes::default()) else {
+    let Some(diff) = reply
+        .diff
+        .as_ref()
+        .filter(|diff| **diff != Changes::default())
+    else {
         return text + "the file says what it said before: nothing changes\n";
     };
     let would = if dry_run { "would be " } else { "" };
     for (names, what) in [
         (&diff.added, "added"),
         (&diff.changed, "changed; a run that is going keeps its plan"),
-        (&diff.removed, "removed; a run that is going goes on to its end"),
+        (
+            &diff.removed,
+            "removed; a run that is going goes on to its end",
+        ),
     ] {
         for name in names {
             let _ = writeln!(text, "job {name}: {would}{what}");

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::ask::shown;
-use crate::init::control::words::{Reply, Row};
+use crate::core::table::{RowState, RowView};
+use crate::init::control::words::Reply;
 
 /// The columns before the last, in characters, for all but long names.
 const JOB: usize = 16;
@@ -34,7 +35,7 @@ pub(super) fn table(reply: &Reply) -> String {
             "{:JOB$} {:CLASS$} {:STATE$} {since:SINCE$} {}",
             row.job,
             row.class,
-            row.state,
+            word(row.state),
             more(row)
         );
         let _ = writeln!(text, "{}", line.trim_end());
@@ -46,7 +47,7 @@ pub(super) fn table(reply: &Reply) -> String {
 }
 
 /// What else there is to say of a job.
-fn more(row: &Row) -> String {
+fn more(row: &RowView) -> String {
     let mut words = Vec::new();
     if let Some(run_id) = &row.run_id {
         let by = if row.outside { ", begun by hand" } else { "" };
@@ -68,6 +69,22 @@ fn more(row: &Row) -> String {
         words.push(format!("{} restarts", row.restarts));
     }
     words.join(", ")
+}
+
+/// A state in one or two words.
+const fn word(state: RowState) -> &'static str {
+    match state {
+        RowState::Idle => "idle",
+        RowState::WaitingForAfter => "waiting",
+        RowState::Queued => "queued",
+        RowState::Running => "running",
+        RowState::Ready => "ready",
+        RowState::Stopping => "stopping",
+        RowState::BackingOff => "backing off",
+        RowState::GivenUp => "given up",
+        RowState::Stopped => "stopped",
+        RowState::Over => "over",
+    }
 }
 
 /// To two units, as `2h 11m`.

@@ -126,11 +126,7 @@ impl Conversation {
     }
 
     /// The same; the reply as it came, without the end of its line.
-    pub fn ask_line(
-        &mut self,
-        request: Request,
-        until: Option<Time>,
-    ) -> Result<Vec<u8>, Silence> {
+    pub fn ask_line(&mut self, request: Request, until: Option<Time>) -> Result<Vec<u8>, Silence> {
         let request = Request {
             v: VERSION,
             ..request

@@ -132,7 +132,7 @@ impl Client {
                 self.since = now;
                 Ok(asked)
             }
-            Err(reply) => Err(self.dismiss(&reply, now)),
+            Err(text) => Err(self.dismiss(&Reply::refused(exit::USAGE, text), now)),
         }
     }
 
@@ -150,16 +150,9 @@ impl Client {
 
     fn has_line(&mut self) -> bool {
         let new = self.incoming.get(self.searched..).unwrap_or_default();
-        match new.iter().position(|byte| *byte == b'\n') {
-            Some(at) => {
-                self.searched += at;
-                true
-            }
-            None => {
-                self.searched = self.incoming.len();
-                false
-            }
-        }
+        let at = new.iter().position(|byte| *byte == b'\n');
+        self.searched += at.unwrap_or(new.len());
+        at.is_some()
     }
 
     fn flush(&mut self, now: Time) -> Fate {

@@ -6,6 +6,7 @@
 //! | [`place`] | where the socket lies, and which one is meant |
 //! | `client` | one connection: its line, its reply, its deadline |
 //! | [`server`] | the socket and its connections, for the loop of init |
+//! | [`health`] | whether all is well |
 //! | [`ask`] | the side of those who ask |
 //!
 //! # Which init is found
@@ -33,14 +34,14 @@
 //! | request | reply beside `"v":1,"ok":true` |
 //! | --- | --- |
 //! | `{"v":1,"op":"hello"}` | `"init":{"pid":1,"version":"0.1.0","name":"agents-1","stopping":false}` |
-//! | `{"v":1,"op":"start","job":"dev"}` | `"result":"started"` or `"running"`, `"run_id"` |
+//! | `{"v":1,"op":"start","job":"dev"}` | `"result":"started"` or `"running"`, `"run_id"`; or `"queued"`, `"before":2` |
 //! | `{"v":1,"op":"stop","job":"dev"}` | when the run is over: `"result":"stopped"`, `"exit":143`, `"reason":"signal"`; or `"result":"not_running"` |
 //! | … with `"wait":false` | at once: `"result":"stopping"` or `"not_running"` |
 //! | `{"v":1,"op":"restart","job":"dev"}` | when the new run has begun: `"result":"started"`, `"run_id"` |
 //! | `{"v":1,"op":"reload"}` | `"result":"reloaded"`, `"diff":{"added":[],"removed":[],"changed":[],"init":[]}`, `"warnings":[]` |
 //! | … with `"dry_run":true` | the same with `"result":"would_reload"`; nothing has changed |
 //! | `{"v":1,"op":"health"}`, with or without `"job"` | `"healthy":true`, `"problems":[]` |
-//! | `{"v":1,"op":"status"}` | `"init":{…}`, `"jobs":[…]`, each a [`words::Row`] |
+//! | `{"v":1,"op":"status"}` | `"init":{…}`, `"jobs":[…]`, each a [`RowView`](crate::core::table::RowView) |
 //!
 //! What is not done is `{"v":1,"ok":false,"code":69,"error":"…"}`: `code` is the exit code of the verb
 //! that asked; a file that makes no plan has all its errors in `"report"`. A line that is no request
@@ -56,6 +57,7 @@
 
 pub mod ask;
 mod client;
+pub mod health;
 pub mod place;
 pub mod server;
 pub mod words;

@@ -332,18 +332,21 @@ fn stranger(own: u32) -> Reply {
 
 fn take_latch(path: &Path) -> Result<Claim, String> {
     let folder = path.parent().filter(|folder| folder.is_dir());
-    let folder = folder.ok_or("its folder does not exist; create it, or name another with --socket")?;
+    let folder =
+        folder.ok_or("its folder does not exist; create it, or name another with --socket")?;
     let name = path.file_name().and_then(|name| name.to_str());
-    Claim::open(folder, name.unwrap_or_default(), Part::Whole).map_err(|error| match error.trouble {
-        Trouble::BadRunId => {
-            "a socket's name has letters, digits, dots, dashes and underscores only".to_owned()
+    Claim::open(folder, name.unwrap_or_default(), Part::Whole).map_err(|error| {
+        match error.trouble {
+            Trouble::BadRunId => {
+                "a socket's name has letters, digits, dots, dashes and underscores only".to_owned()
+            }
+            Trouble::Held => {
+                "another init listens there; give each its own with --socket or $LOCKKEEPER_SOCKET"
+                    .to_owned()
+            }
+            Trouble::Kernel(_, errno) => trouble::text(errno as i32),
+            Trouble::TooLong | Trouble::Restless => error.to_string(),
         }
-        Trouble::Held => {
-            "another init listens there; give each its own with --socket or $LOCKKEEPER_SOCKET"
-                .to_owned()
-        }
-        Trouble::Kernel(_, errno) => trouble::text(errno as i32),
-        Trouble::TooLong | Trouble::Restless => error.to_string(),
     })
 }
 

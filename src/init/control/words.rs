@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::exit;
+use crate::core::table::RowView;
 
 /// The version of the shapes.
 pub const VERSION: u32 = 1;
@@ -65,6 +65,8 @@ pub enum Done {
     Started,
     /// A run was going already.
     Running,
+    /// A run begins as soon as its class has a place for it.
+    Queued,
     /// The run is over.
     Stopped,
     /// The run was told to stop.
@@ -102,6 +104,9 @@ pub struct Reply {
     /// The run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<String>,
+    /// How many runs go before one that is queued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<usize>,
     /// The exit code of a run that is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<u8>,
@@ -125,7 +130,7 @@ pub struct Reply {
     pub init: Option<Init>,
     /// Each job, in the order of the file; then runs that belong to none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub jobs: Option<Vec<Row>>,
+    pub jobs: Option<Vec<RowView>>,
 }
 
 /// The init that answers.
@@ -152,55 +157,6 @@ pub struct Changes {
     pub changed: Vec<String>,
     /// Keys under `[init]` that are not as before.
     pub init: Vec<String>,
-}
-
-/// How a job, or a run that belongs to none, stands. Times are milliseconds from now.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Row {
-    /// The job's name; the command's base name of a run that belongs to no job.
-    pub job: String,
-    /// Its class.
-    #[serde(default)]
-    pub class: String,
-    /// `batch` or `interactive`.
-    #[serde(default)]
-    pub kind: String,
-    /// Where it stands, one word.
-    #[serde(default)]
-    pub state: String,
-    /// Its living run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run_id: Option<String>,
-    /// Whether the run was begun by somebody else than this init (`lockkeeper run`).
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub outside: bool,
-    /// How long it has been in this state.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since_ms: Option<u64>,
-    /// In how long it starts by itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next_ms: Option<u64>,
-    /// The end of its last run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last: Option<Last>,
-    /// How often it was started anew because it ended.
-    #[serde(default)]
-    pub restarts: u64,
-    /// What it says of itself (`STATUS=`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<String>,
-}
-
-/// How a run ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Last {
-    /// Its exit code.
-    pub code: u8,
-    /// Why, in the journal's word, where it could still say so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// How long ago.
-    pub ago_ms: u64,
 }
 
 impl Reply {
@@ -240,27 +196,24 @@ impl Reply {
     }
 }
 
-/// Understands a line, which comes without its end; the error is what to reply.
-pub fn parse(line: &[u8]) -> Result<Asked, Reply> {
-    let no_request = |why: String| Reply::refused(exit::USAGE, why);
-    let request: Request = serde_json::from_slice(line).map_err(|_| {
-        no_request(
-            "this line is no request: say {\"v\":1,\"op\":\"hello\"}, a JSON object a line"
-                .to_owned(),
-        )
-    })?;
+/// Understands a line, which comes without its end; the text says what is wrong with it.
+pub fn parse(line: &[u8]) -> Result<Asked, String> {
+    // A list of values would do for a struct of serde.
+    let object = line.trim_ascii_start().starts_with(b"{");
+    let request: Option<Request> = object.then(|| serde_json::from_slice(line).ok()).flatten();
+    let request = request
+        .ok_or("this line is no request: say {\"v\":1,\"op\":\"hello\"}, a JSON object a line")?;
     if request.v != VERSION {
-        return Err(no_request(format!(
+        return Err(format!(
             "a request of version {}: this is lockkeeper {}, which knows version {VERSION}",
             request.v,
             env!("CARGO_PKG_VERSION")
-        )));
+        ));
     }
+    let op = request.op;
+    let of_job = |job: Option<String>| job.ok_or_else(|| format!("\"{op}\" needs a \"job\""));
     let job = request.job;
-    let of_job = |job: Option<String>| {
-        job.ok_or_else(|| no_request(format!("\"{}\" needs a \"job\"", request.op)))
-    };
-    match request.op.as_str() {
+    match op.as_str() {
         "hello" => Ok(Asked::Hello),
         "start" => of_job(job).map(Asked::Start),
         "stop" => of_job(job).map(|job| Asked::Stop {
@@ -273,10 +226,10 @@ pub fn parse(line: &[u8]) -> Result<Asked, Reply> {
         }),
         "health" => Ok(Asked::Health(job)),
         "status" => Ok(Asked::Status),
-        _ => Err(no_request(
+        _ => Err(
             "no such \"op\": there are hello, start, stop, restart, reload, health and status"
                 .to_owned(),
-        )),
+        ),
     }
 }
 
@@ -305,10 +258,7 @@ mod tests {
                 r#"{"v":1,"op":"restart","job":"dev"}"#,
                 Asked::Restart("dev".into()),
             ),
-            (
-                r#"{"v":1,"op":"reload"}"#,
-                Asked::Reload { dry_run: false },
-            ),
+            (r#"{"v":1,"op":"reload"}"#, Asked::Reload { dry_run: false }),
             (
                 r#"{"v":1,"op":"reload","dry_run":true}"#,
                 Asked::Reload { dry_run: true },
@@ -344,9 +294,8 @@ mod tests {
             (r#"{"v":1,"op":"start"}"#, "needs a \"job\""),
             (r#"{"v":1,"op":"stop"}"#, "needs a \"job\""),
         ] {
-            let reply = parse(line.as_bytes()).unwrap_err();
-            assert_eq!((reply.v, reply.ok, reply.code), (1, false, Some(64)));
-            assert!(reply.error.unwrap().contains(word), "{line}");
+            let text = parse(line.as_bytes()).unwrap_err();
+            assert!(text.contains(word), "{line}: {text}");
         }
         assert!(parse(&[0xff, 0xfe, 0]).is_err());
         let deep = "[".repeat(LONGEST);

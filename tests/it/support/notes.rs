@@ -496,7 +496,7 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
                 job: job(),
                 run_id: run_id(),
             },
-            "run r1 lives on from an earlier init: it counts as running",
+            "run r1 was not begun by this init: it counts as running",
         ),
         (
             Note::Reloaded {
@@ -505,6 +505,25 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
                 changed: vec!["dev".into()],
             },
             "the file was read again: 2 jobs added (a, b); 1 job changed (dev)",
+        ),
+        (
+            Note::ReloadRefused {
+                text: text(),
+                errors: 1,
+            },
+            "the file was read again, and nothing has changed: why",
+        ),
+        (
+            Note::ReloadRefused {
+                text: text(),
+                errors: 3,
+            },
+            "the file was read again, and nothing has changed: why (3 errors in all; lockkeeper \
+             check shows them)",
+        ),
+        (
+            Note::ControlFailed { text: text() },
+            "nobody can ask this init for anything: why",
         ),
         (
             Note::StopAsked {

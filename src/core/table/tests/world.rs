@@ -221,6 +221,8 @@ impl<'a> World<'a> {
             | Event::RunBegun { .. }
             | Event::RunReady { .. }
             | Event::RunStatus { .. }
+            | Event::OutsideRun { .. }
+            | Event::OutsideGone { .. }
             | Event::Asked { .. }
             | Event::Reload { .. } => {}
         }

@@ -1,0 +1,68 @@
+//! Runs that belong to no job: a command that somebody runs in this container (`lockkeeper run -- …`
+//! by `docker exec`, in a script). They are nobody's to start or to stop here, and keep nothing; they
+//! are shown.
+
+use serde::{Deserialize, Serialize};
+
+use super::Table;
+use super::view::{RowState, RowView};
+use crate::core::time::Time;
+
+/// So many are shown.
+const MOST: usize = 256;
+
+/// Such a run, as its claim tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outside {
+    /// The run.
+    pub run_id: String,
+    /// What it is called: the base name of its command, or a job that the file does not name.
+    pub job: String,
+    /// Its class.
+    pub class: String,
+    /// `batch` or `interactive`.
+    pub kind: String,
+}
+
+/// One that is known.
+#[derive(Debug)]
+pub(super) struct Known {
+    run: Outside,
+    since: Time,
+}
+
+impl Table {
+    pub(super) fn outside_run(&mut self, now: Time, run: Outside) {
+        let mut known = self.outside.iter();
+        let new = known.all(|known| known.run.run_id != run.run_id);
+        if new && self.outside.len() < MOST {
+            self.outside.push(Known { run, since: now });
+        }
+    }
+
+    pub(super) fn outside_gone(&mut self, run_id: &str) {
+        self.outside.retain(|known| known.run.run_id != run_id);
+    }
+
+    pub(super) fn view_outside(&self, now: Time) -> impl Iterator<Item = RowView> + '_ {
+        self.outside.iter().map(move |Known { run, since }| {
+            let since = u64::try_from(now.since(*since).as_millis()).ok();
+            RowView {
+                job: run.job.clone(),
+                class: run.class.clone(),
+                kind: run.kind.clone(),
+                state: RowState::Running,
+                run_id: Some(run.run_id.clone()),
+                outside: true,
+                since_ms: since,
+                next_ms: None,
+                last: None,
+                restarts: 0,
+                status: None,
+                removed: false,
+                of_no_job: true,
+                main: false,
+            }
+        })
+    }
+}

@@ -76,6 +76,8 @@ pub struct Guard {
     /// Its monitor has a copy of the other end: silence means that both have gone.
     wire: Wire,
     silent: bool,
+    /// What its command has said of itself, and nobody has asked for yet.
+    said: Vec<Progress>,
     /// How the guard's process ended.
     status: Option<Status>,
     outcome: Option<Outcome>,
@@ -141,6 +143,7 @@ impl Guards {
             pid,
             wire,
             silent: false,
+            said: Vec::new(),
             status: None,
             outcome: None,
         })
@@ -180,11 +183,19 @@ impl Guard {
         while !self.silent {
             match receive(&self.wire) {
                 Incoming::Message(Progress::Ended(outcome)) => self.outcome = Some(outcome),
+                Incoming::Message(word @ (Progress::Ready | Progress::Status(_))) => {
+                    self.said.push(word);
+                }
                 Incoming::Message(Progress::Spawned | Progress::Stopped | Progress::StartOver) => {}
                 Incoming::Nothing => return,
                 Incoming::Gone => self.silent = true,
             }
         }
+    }
+
+    /// What its command has said of itself since this was last asked.
+    pub fn said(&mut self) -> Vec<Progress> {
+        std::mem::take(&mut self.said)
     }
 
     /// Its process was reaped, and its number is no longer its own. Its monitor may live on, and

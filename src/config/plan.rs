@@ -37,7 +37,7 @@ pub const LEAST_SECRET: usize = 4;
 pub const LOCK_NAME: &str = "session.lock";
 
 /// A whole configuration file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// The `[init]` table.
     pub init: InitPlan,
@@ -46,7 +46,7 @@ pub struct Plan {
 }
 
 /// The `[init]` table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InitPlan {
     /// `CONTAINER_NAME` in the journal: `name`, else the host name.
     pub name: String,
@@ -84,7 +84,7 @@ impl Format {
 }
 
 /// A job: what runs, and when.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobPlan {
     /// When it starts of itself.
     pub start: Start,
@@ -97,7 +97,8 @@ pub struct JobPlan {
 }
 
 /// When a job starts of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Start {
     /// When init starts.
     Boot,
@@ -106,7 +107,7 @@ pub enum Start {
 }
 
 /// A fixed rate: the first tick at boot, no drift, no second run beside a living one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Every {
     /// The time between two ticks; at least one second.
     pub period: Duration,

@@ -333,6 +333,15 @@ pub enum Note {
         /// The run.
         run_id: String,
     },
+    /// The file was read again: these jobs are not what they were.
+    Reloaded {
+        /// New ones.
+        added: Vec<String>,
+        /// Those that the file does not name any more.
+        removed: Vec<String>,
+        /// Those that have the new plan from their next start on.
+        changed: Vec<String>,
+    },
     /// The orderly stop begins.
     StopAsked {
         /// The signal that asked for it.

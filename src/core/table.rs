@@ -32,22 +32,32 @@
 //! a run, it can never start here. Not a found run either: it is not ours to stop, and its guard
 //! stops it anyway, as its own init has died; but a job that is to run once waits for it.
 
+mod ask;
 mod event;
+mod reload;
 mod row;
 mod stop;
+mod view;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-pub use event::{Action, Event, JobIndex, RunId};
-use row::{Due, Row};
+use ask::refused;
+pub use event::{Action, Answer, Ask, ClientId, Event, JobIndex, RunId};
+pub use reload::{Diff, diff};
+use row::{Due, Last, Row, Run};
 use stop::Stop;
+pub use view::{LastView, RowState, RowView};
 
-use crate::config::plan::Plan;
+use crate::config::plan::{InitPlan, JobPlan, Plan};
 use crate::core::note::Note;
 use crate::core::outcome::Reason;
 use crate::core::time::Time;
 use crate::exit;
 
+/// After a lock is freed, nobody of ours queues for it for so long: the kernel wakes the waiters
+/// but does not hand them the lock, so a newcomer within that time overtakes them all.
+const REQUEUE_AFTER: Duration = Duration::from_millis(1);
 /// How long after a guard could not be had a job without a rate is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How many guards such a job is refused before it counts as failed.
@@ -65,6 +75,8 @@ pub struct Facts {
     pub seed: u64,
     /// HUP goes to the main command, as there is no file to read again.
     pub hup_passes: bool,
+    /// The main command stood on the command line: no file names it, and none removes it.
+    pub main_typed: bool,
 }
 
 /// Where init stands.
@@ -83,11 +95,13 @@ enum Phase {
 /// The job table. Feed it events in the order of their times, do its actions in their order.
 #[derive(Debug)]
 pub struct Table {
-    rows: Vec<Row>,
+    /// By slot; `None`: free.
+    rows: Vec<Option<Row>>,
+    init: InitPlan,
     phase: Phase,
     facts: Facts,
-    stop_within: Duration,
-    stay: bool,
+    /// The locks that were freed within the last millisecond, and from when on to queue for them.
+    freed: Vec<(PathBuf, Time)>,
     runs_begun: u64,
     main_code: Option<u8>,
     first_failure: Option<u8>,
@@ -95,17 +109,28 @@ pub struct Table {
 
 impl Table {
     /// A table of the plan's jobs, in which nothing has begun.
-    pub fn new(plan: &Plan, facts: Facts) -> Self {
+    pub fn new(plan: Plan, facts: Facts) -> Self {
+        let rows = plan.jobs.into_iter().map(|job| Some(Row::new(job)));
         Self {
-            rows: plan.jobs.iter().map(Row::new).collect(),
+            rows: rows.collect(),
+            init: plan.init,
             phase: Phase::Fresh,
             facts,
-            stop_within: plan.init.stop_within,
-            stay: plan.init.stay,
+            freed: Vec::new(),
             runs_begun: 0,
             main_code: None,
             first_failure: None,
         }
+    }
+
+    /// What the next run of that job will be; `None`: no job has that slot.
+    pub fn plan(&self, job: JobIndex) -> Option<&JobPlan> {
+        Some(&self.rows.get(job.0)?.as_ref()?.plan)
+    }
+
+    /// The `[init]` table as it stands now.
+    pub const fn init(&self) -> &InitPlan {
+        &self.init
     }
 
     /// Takes one event, which happened at `now`, and adds what follows from it to `out`.
@@ -126,10 +151,28 @@ impl Table {
                     run,
                     code,
                     reason,
+                    ran: _,
                 },
             ) => {
                 self.run_ended(now, job, run, (code, reason), out);
             }
+            (_, Event::RunBegun { job, run }) => {
+                if let Some(row) = self.living(job, run) {
+                    row.answer_begun(run, out);
+                }
+            }
+            (_, Event::RunReady { job, run }) => {
+                if let Some(run) = self.living(job, run).and_then(|row| row.run.as_mut()) {
+                    run.ready.get_or_insert(now);
+                }
+            }
+            (_, Event::RunStatus { job, run, text }) => {
+                if let Some(run) = self.living(job, run).and_then(|row| row.run.as_mut()) {
+                    run.status = Some(text);
+                }
+            }
+            (_, Event::Asked { client, ask }) => self.asked(now, client, &ask, out),
+            (_, Event::Reload { plan }) => self.reload(now, plan, out),
             (_, Event::GuardFailed { job, run, text }) => {
                 self.guard_failed(now, job, run, text, out);
             }
@@ -145,7 +188,9 @@ impl Table {
                 _ => self.stop(now, Some(signo), out),
             },
             (_, Event::Signal { signo: SIGHUP }) if !self.facts.hup_passes => {
-                out.push(Action::Note(cannot_reload()));
+                if matches!(self.phase, Phase::Going { .. }) {
+                    out.push(Action::ReadFile);
+                }
             }
             (_, Event::Signal { signo }) => self.pass_to_main(signo, out),
         }
@@ -156,17 +201,21 @@ impl Table {
     pub fn next_deadline(&self) -> Option<Time> {
         match self.phase {
             Phase::Fresh | Phase::Ended => None,
-            Phase::Going { .. } => self.rows.iter().filter_map(Row::wake).min(),
+            Phase::Going { .. } => {
+                let wake = |row: &Row| row.wake(freed_at(&self.freed, row));
+                self.rows().filter_map(wake).min()
+            }
             Phase::Stopping(stop) => Some(stop.until),
         }
     }
 
     fn begin(&mut self, now: Time, out: &mut Vec<Action>) {
         self.phase = Phase::Going { staying: false };
-        for row in &mut self.rows {
-            row.begin(now, share(self.facts.seed, &row.name));
+        for row in self.rows.iter_mut().flatten() {
+            let share = share(self.facts.seed, row.name());
+            row.begin(now, share);
         }
-        if !self.stay && self.rows.iter().all(Row::over) {
+        if !self.init.stay && self.rows().all(Row::over) {
             out.push(Action::Note(nothing_to_start()));
         }
         self.serve_due(now, out);
@@ -174,27 +223,32 @@ impl Table {
 
     fn serve_due(&mut self, now: Time, out: &mut Vec<Action>) {
         let mut latest = None;
+        self.freed.retain(|(_, at)| *at > now);
         for (index, row) in self.rows.iter_mut().enumerate() {
-            let Some((due, late)) = row.take_due(now) else {
+            let Some(row) = row else { continue };
+            let freed = freed_at(&self.freed, row);
+            let Some((due, late)) = row.take_due(now, freed) else {
                 continue;
             };
             latest = latest.max(late);
+            let job = row.name().to_owned();
             match due {
-                Due::Skip => out.push(Action::Note(Note::TickSkipped {
-                    job: row.name.clone(),
-                })),
+                Due::Skip => out.push(Action::Note(Note::TickSkipped { job })),
                 Due::Start => {
                     self.runs_begun = self.runs_begun.wrapping_add(1);
                     let run = run_id(self.facts.seed, self.runs_begun);
-                    row.run = Some(run);
-                    out.push(Action::Note(Note::RunStarting {
-                        job: row.name.clone(),
-                        run_id: run.to_string(),
-                    }));
-                    out.push(Action::StartRun {
-                        job: JobIndex(index),
-                        run,
+                    row.run = Some(Run {
+                        id: run,
+                        begun: now,
+                        lock: row.lock().cloned(),
+                        ready: None,
+                        status: None,
+                        stopping: None,
                     });
+                    let run_id = run.to_string();
+                    out.push(Action::Note(Note::RunStarting { job, run_id }));
+                    let job = JobIndex(index);
+                    out.push(Action::StartRun { job, run });
                 }
             }
         }
@@ -214,16 +268,31 @@ impl Table {
         let Some(row) = self.living(job, run) else {
             return;
         };
-        row.run = None;
-        let main = row.main;
+        let last = Last {
+            code,
+            reason,
+            at: now,
+        };
+        row.last = Some(last);
+        let asked_for = row.run.as_ref().is_some_and(|run| run.stopping.is_some());
+        let lock = row.run.take().and_then(|run| run.lock);
+        let main = row.plan.main;
         out.push(Action::Note(Note::RunEnded {
-            job: row.name.clone(),
+            job: row.name().to_owned(),
             run_id: run.to_string(),
             code,
             reason,
         }));
-        self.lock_freed(now, job);
-        self.count(main, code);
+        row.answer_ended(last, out);
+        self.lock_freed(now, lock);
+        if main || !asked_for {
+            self.count(main, code);
+        }
+        self.forget(job);
+        // Somebody waited for this end, to start it anew.
+        if self.row_mut(job).is_some_and(|row| row.asked) {
+            self.serve_due(now, out);
+        }
     }
 
     /// A job with a rate is tried again at its next tick; one without after a second, a few times,
@@ -240,9 +309,16 @@ impl Table {
         let Some(row) = self.living(job, run) else {
             return;
         };
-        let retry = !stopping && row.failed_starts.saturating_add(1) < RETRIES;
-        row.guard_failed(retry.then(|| now + RETRY_AFTER));
-        let (name, main, given_up) = (row.name.clone(), row.main, !retry && !row.has_rate());
+        row.run = None;
+        let by_hand = row.answer_starts(&refused(&text), out);
+        row.failed_starts = row.failed_starts.saturating_add(1);
+        let has_rate = row.rate().is_some();
+        let retry = !stopping && !row.removed && !by_hand && row.failed_starts < RETRIES;
+        if !has_rate {
+            row.next = retry.then(|| now + RETRY_AFTER);
+        }
+        let (name, main) = (row.name().to_owned(), row.plan.main);
+        let given_up = !retry && !has_rate && !by_hand;
         out.push(Action::Note(Note::GuardFailed {
             job: name.clone(),
             text,
@@ -256,27 +332,27 @@ impl Table {
             }));
             self.count(main, exit::FAILED);
         }
+        self.forget(job);
     }
 
     fn run_found(&mut self, job: JobIndex, run_id: String, out: &mut Vec<Action>) {
-        let Some(row) = self.rows.get_mut(job.0) else {
+        let Some(row) = self.row_mut(job) else {
             return;
         };
         if row.add_found(&run_id) {
-            out.push(Action::Note(Note::RunFound {
-                job: row.name.clone(),
-                run_id,
-            }));
+            let job = row.name().to_owned();
+            out.push(Action::Note(Note::RunFound { job, run_id }));
         }
     }
 
     fn found_gone(&mut self, now: Time, job: JobIndex, run_id: &str) {
-        let known = self
-            .rows
-            .get_mut(job.0)
-            .is_some_and(|row| row.remove_found(run_id));
-        if known {
-            self.lock_freed(now, job);
+        let Some(row) = self.row_mut(job) else {
+            return;
+        };
+        if row.remove_found(run_id) {
+            let lock = row.lock().cloned();
+            self.lock_freed(now, lock);
+            self.forget(job);
         }
     }
 
@@ -284,9 +360,8 @@ impl Table {
     fn pass_to_main(&self, signo: i32, out: &mut Vec<Action>) {
         let fresh = self.phase == Phase::Fresh;
         if self
-            .rows
-            .iter()
-            .any(|row| row.main && (fresh || !row.over()))
+            .rows()
+            .any(|row| row.plan.main && (fresh || !row.over()))
         {
             out.push(Action::SignalMain { signo });
         }
@@ -298,8 +373,8 @@ impl Table {
             self.stop(now, None, out);
         }
         match self.phase {
-            Phase::Going { staying } if self.rows.iter().all(Row::over) => {
-                if !self.stay {
+            Phase::Going { staying } if self.rows().all(Row::over) => {
+                if !self.init.stay {
                     self.exit(self.first_failure.unwrap_or(exit::OK), out);
                 } else if !staying {
                     self.phase = Phase::Going { staying: true };
@@ -327,31 +402,36 @@ impl Table {
         }
     }
 
+    fn rows(&self) -> impl Iterator<Item = &Row> + '_ {
+        self.rows.iter().flatten()
+    }
+
+    fn row_mut(&mut self, job: JobIndex) -> Option<&mut Row> {
+        self.rows.get_mut(job.0)?.as_mut()
+    }
+
     fn living(&mut self, job: JobIndex, run: RunId) -> Option<&mut Row> {
-        self.rows.get_mut(job.0).filter(|row| row.run == Some(run))
+        let lives = |row: &&mut Row| row.run.as_ref().is_some_and(|living| living.id == run);
+        self.row_mut(job).filter(lives)
     }
 
     fn runs(&self) -> impl Iterator<Item = (JobIndex, RunId)> + '_ {
-        let runs = self.rows.iter().enumerate();
-        runs.filter_map(|(index, row)| row.run.map(|run| (JobIndex(index), run)))
+        let rows = self.rows.iter().enumerate();
+        rows.filter_map(|(index, row)| Some((JobIndex(index), row.as_ref()?.run.as_ref()?.id)))
     }
 
-    fn lock_freed(&mut self, now: Time, job: JobIndex) {
-        let lock = self.rows.get(job.0).and_then(Row::lock);
-        let sharers = self
-            .rows
-            .iter_mut()
-            .filter(|row| row.shares_lock(lock.as_ref()));
-        sharers.for_each(|row| row.lock_freed(now));
+    fn lock_freed(&mut self, now: Time, lock: Option<PathBuf>) {
+        let Some(lock) = lock else { return };
+        self.freed.retain(|(other, at)| *at > now && *other != lock);
+        self.freed.push((lock, now + REQUEUE_AFTER));
     }
 }
 
-fn cannot_reload() -> Note {
-    Note::ConfigWarning {
-        text: "SIGHUP asks for the file to be read again, which this version cannot do: nothing \
-               has changed; stop init and start it again"
-            .to_owned(),
-    }
+/// From when on the lock of `row` may be queued for, where it was freed just now.
+fn freed_at(freed: &[(PathBuf, Time)], row: &Row) -> Option<Time> {
+    let lock = row.lock().filter(|_| !freed.is_empty())?;
+    let (_, at) = freed.iter().find(|(freed, _)| freed == lock)?;
+    Some(*at)
 }
 
 fn nothing_to_start() -> Note {

@@ -83,6 +83,17 @@ pub struct Guard {
     outcome: Option<Outcome>,
 }
 
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// Its exit code.
+    pub code: u8,
+    /// Why, where the run could still say so.
+    pub reason: Option<Reason>,
+    /// From the command's start to its tree empty, likewise.
+    pub ran: Option<Duration>,
+}
+
 impl Guards {
     /// Opens our own program and keeps what every guard is told.
     pub fn new(
@@ -205,13 +216,15 @@ impl Guard {
         self.status = Some(status);
     }
 
-    /// The exit code of the run, and why it ended where it could still say so; `None`: somebody of
-    /// the run still lives.
-    pub fn ended(&self) -> Option<(u8, Option<Reason>)> {
+    /// How the run ended; `None`: somebody of it still lives.
+    pub fn ended(&self) -> Option<End> {
         let status = self.status.filter(|_| self.silent)?;
-        // A guard that was killed took nothing but its own status with it.
-        let code = self.outcome.map_or(status.code(), |outcome| outcome.code);
-        Some((code, self.outcome.map(|outcome| outcome.reason)))
+        Some(End {
+            // A guard that was killed took nothing but its own status with it.
+            code: self.outcome.map_or(status.code(), |outcome| outcome.code),
+            reason: self.outcome.map(|outcome| outcome.reason),
+            ran: self.outcome.map(|outcome| outcome.ran),
+        })
     }
 
     /// What to poll; `None`: it has said all.

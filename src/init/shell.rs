@@ -32,6 +32,8 @@ pub struct Setup {
     pub journal: Journal,
     /// HUP is for the main command, as there is no file.
     pub hup_passes: bool,
+    /// The main command stood on the command line.
+    pub main_typed: bool,
     /// What to say before anything else.
     pub first_notes: Vec<Note>,
     /// Where the main command's guard writes its report.
@@ -57,16 +59,16 @@ pub fn run(setup: Setup) -> io::Result<u8> {
         pid1,
     });
     let seed = u64::from_str_radix(&process::random_hex::<8>(), 16).unwrap_or(1);
+    let found = Found::look(setup.guards.runtime.as_deref(), &setup.plan);
     let table = Table::new(
-        &setup.plan,
+        setup.plan,
         Facts {
             seed,
             hup_passes: setup.hup_passes,
+            main_typed: setup.main_typed,
         },
     );
-    let found = Found::look(setup.guards.runtime.as_deref(), &setup.plan);
     let mut shell = Shell {
-        plan: setup.plan,
         guards: setup.guards,
         journal: setup.journal,
         signals,
@@ -99,7 +101,6 @@ fn is_for_terminal(job: &JobPlan) -> bool {
 }
 
 struct Shell {
-    plan: Plan,
     guards: Guards,
     journal: Journal,
     signals: Signals,
@@ -157,7 +158,7 @@ impl Shell {
             Action::StartRun { job, run } => return self.start(job, run),
             Action::StopRun { run, within, .. } => {
                 if let Some(guard) = self.running.iter().find(|guard| guard.run == run) {
-                    guard.order(Order::Stop(Some(within)));
+                    guard.order(Order::Stop(within));
                 }
             }
             Action::SignalMain { signo } => {
@@ -165,6 +166,9 @@ impl Shell {
                     guard.order(Order::Signal(signo));
                 }
             }
+            // Nobody asks yet.
+            Action::Answer { .. } => {}
+            Action::ReadFile => self.journal.note(cannot_reload()),
             Action::Note(note) => self.journal.note(note),
             Action::Exit { code } => self.exit = Some(code),
         }
@@ -172,11 +176,11 @@ impl Shell {
     }
 
     fn is_main(&self, job: JobIndex) -> bool {
-        self.plan.jobs.get(job.0).is_some_and(|job| job.main)
+        self.table.plan(job).is_some_and(|job| job.main)
     }
 
     fn start(&mut self, job: JobIndex, run: RunId) -> Option<Event> {
-        let plan = self.plan.jobs.get(job.0)?;
+        let plan = self.table.plan(job)?;
         let report = if plan.main { self.report.take() } else { None };
         match self
             .guards
@@ -184,7 +188,7 @@ impl Shell {
         {
             Ok(guard) => {
                 self.running.push(guard);
-                None
+                Some(Event::RunBegun { job, run })
             }
             Err(text) => Some(Event::GuardFailed { job, run, text }),
         }
@@ -219,19 +223,28 @@ impl Shell {
 
     /// A run is over when its guard and its monitor have gone, in whatever order.
     fn count_ended(&mut self) {
-        while let Some((index, code, reason)) =
-            self.running.iter().enumerate().find_map(|(index, guard)| {
-                let (code, reason) = guard.ended()?;
-                Some((index, code, reason))
-            })
+        while let Some((index, end)) = self
+            .running
+            .iter()
+            .enumerate()
+            .find_map(|(index, guard)| Some((index, guard.ended()?)))
         {
             let Guard { job, run, .. } = self.running.swap_remove(index);
             self.step(Event::RunEnded {
                 job,
                 run,
-                code,
-                reason,
+                code: end.code,
+                reason: end.reason,
+                ran: end.ran,
             });
         }
+    }
+}
+
+fn cannot_reload() -> Note {
+    Note::ConfigWarning {
+        text: "SIGHUP asks for the file to be read again, which this version cannot do: nothing \
+               has changed; stop init and start it again"
+            .to_owned(),
     }
 }

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 pub use super::fields::Fields;
 use super::kind::{Level, MessageId, kind};
 use super::route::Context;
-use super::words::{Short, cause, held_by, plural, signal_name, step_verb, step_word};
+use super::words::{Short, cause, held_by, listed, plural, signal_name, step_verb, step_word};
 use crate::core::note::{Dead, Fate, Note};
 use crate::core::outcome::{Outcome, Reason, Status};
 use crate::trouble;
@@ -346,6 +346,20 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
             to.job = Some(job);
             to.run_id = Some(run_id);
             format!("run {run_id} lives on from an earlier init: it counts as running")
+        }
+        Note::Reloaded {
+            added,
+            removed,
+            changed,
+        } => {
+            let parts = [(added, "added"), (removed, "removed"), (changed, "changed")];
+            let parts = parts.map(|(jobs, what)| listed(jobs, what));
+            let parts: Vec<String> = parts.into_iter().flatten().collect();
+            if parts.is_empty() {
+                "the file was read again: no job differs".into()
+            } else {
+                format!("the file was read again: {}", parts.join("; "))
+            }
         }
         Note::StopAsked {
             signal,

@@ -66,6 +66,19 @@ pub(super) fn plural(number: usize, word: &str) -> String {
     format!("{number} {word}{s}")
 }
 
+/// How many jobs, and which; `None`: none.
+pub(super) fn listed(jobs: &[String], what: &str) -> Option<String> {
+    /// A line that is read does not name more.
+    const NAMED: usize = 8;
+    let (named, rest) = jobs.split_at_checked(NAMED).unwrap_or((jobs, &[]));
+    let more = match rest.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let number = plural(jobs.len(), "job");
+    (!jobs.is_empty()).then(|| format!("{number} {what} ({}{more})", named.join(", ")))
+}
+
 /// A duration in as few characters as a reader needs: `340ms`, `2.3s`, `1h 5m`.
 pub(super) struct Short(pub(super) Duration);
 

@@ -21,6 +21,17 @@ use crate::run::start::{Caller, Refused, alone};
 use crate::sys::fd;
 use crate::trouble;
 
+/// What init was given.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    file: bool,
+    command: bool,
+}
+
+const fn told(file: bool, command: bool) -> Told {
+    Told { file, command }
+}
+
 /// What a main command's ladder leaves of `stop_within` for the last rungs.
 const RESERVE: Duration = Duration::from_secs(2);
 
@@ -30,7 +41,13 @@ pub fn init(args: InitArgs) -> Result<u8, Refused> {
     if args.command.is_empty() {
         let loaded = load(&config_path(args.config.as_deref()))?;
         let warnings = warnings(&loaded);
-        return table(loaded.plan, args.verbosity, false, warnings, None);
+        return table(
+            loaded.plan,
+            args.verbosity,
+            told(true, false),
+            warnings,
+            None,
+        );
     }
     let loaded = args.config.as_deref().map(load).transpose()?;
     let class = class(
@@ -43,7 +60,7 @@ pub fn init(args: InitArgs) -> Result<u8, Refused> {
             let warnings = warnings(&loaded);
             let mut plan = loaded.plan;
             plan.jobs.push(main_job(main));
-            table(plan, args.verbosity, false, warnings, report)
+            table(plan, args.verbosity, told(true, true), warnings, report)
         }
         None if main.kind.lock().is_none() && !main.dirs.any() => {
             main.stop.grace = main
@@ -67,7 +84,7 @@ pub fn init(args: InitArgs) -> Result<u8, Refused> {
                     jobs: vec![main_job(main)],
                 },
                 args.verbosity,
-                true,
+                told(false, true),
                 Vec::new(),
                 report,
             )
@@ -79,7 +96,7 @@ pub fn init(args: InitArgs) -> Result<u8, Refused> {
 fn table(
     plan: Plan,
     verbosity: Verbosity,
-    hup_passes: bool,
+    told: Told,
     first_notes: Vec<Note>,
     report: Option<OwnedFd>,
 ) -> Result<u8, Refused> {
@@ -119,7 +136,8 @@ fn table(
         plan,
         guards,
         journal,
-        hup_passes,
+        hup_passes: !told.file,
+        main_typed: told.command,
         first_notes,
         report,
     })

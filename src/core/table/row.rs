@@ -1,20 +1,20 @@
 //! One row of the job table: when a job starts next, and whether it is busy.
 //!
 //! State: `next`, the tick or start that has not been served yet (`None`: never again by itself);
-//! `run`, the run that this init started; `found`, living runs that it did not start.
+//! `asked`, that somebody wants a run as soon as there can be one; `run`, the run that this init
+//! started; `found`, living runs that it did not start; `held`, that somebody has stopped the job.
 //! Invariants: a row with a run or a found run starts nothing; a row without a rate loses its
-//! `next` when it starts and gets one back only when no guard could be had.
+//! `next` when it starts and gets one back only when no guard could be had; a row that is held
+//! starts nothing by itself.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::ask::Client;
 use super::event::RunId;
 use crate::config::plan::{Every, JobPlan, Start};
+use crate::core::outcome::Reason;
 use crate::core::time::Time;
-
-/// After a lock is freed, nobody of ours queues for it for so long: the kernel wakes the waiters
-/// but does not hand them the lock, so a newcomer within that time overtakes them all.
-pub(super) const REQUEUE_AFTER: Duration = Duration::from_millis(1);
 
 /// The shortest period: what a plan promises (`Every::period`), and what keeps a tick from
 /// being due again at once if it does not.
@@ -23,17 +23,45 @@ const SHORTEST_PERIOD: Duration = Duration::from_secs(1);
 /// A job and where it stands.
 #[derive(Debug)]
 pub(super) struct Row {
-    pub(super) name: String,
-    pub(super) main: bool,
-    lock: Option<PathBuf>,
-    boot: bool,
-    rate: Option<Every>,
-    next: Option<Time>,
-    not_before: Time,
-    pub(super) run: Option<RunId>,
-    found: Vec<String>,
+    /// What its next run will be; a living run keeps what it was started with.
+    pub(super) plan: JobPlan,
+    /// The file does not name it any more: it starts nothing, and is forgotten when nothing of it
+    /// lives.
+    pub(super) removed: bool,
+    /// Somebody has stopped it: it starts nothing by itself.
+    pub(super) held: bool,
+    pub(super) next: Option<Time>,
+    /// Somebody wants a run.
+    pub(super) asked: bool,
+    pub(super) run: Option<Run>,
+    pub(super) found: Vec<String>,
     /// How often in a row no guard could be had; only counted without a rate.
     pub(super) failed_starts: u8,
+    /// Who waits for something of this job.
+    pub(super) clients: Vec<Client>,
+    pub(super) last: Option<Last>,
+}
+
+/// A living run, and what of its plan still counts when it ends.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) id: RunId,
+    pub(super) begun: Time,
+    pub(super) lock: Option<PathBuf>,
+    /// Since when it has said that it is ready.
+    pub(super) ready: Option<Time>,
+    /// What it has said of itself.
+    pub(super) status: Option<String>,
+    /// Since when it has been asked to stop.
+    pub(super) stopping: Option<Time>,
+}
+
+/// How the last run ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Last {
+    pub(super) code: u8,
+    pub(super) reason: Option<Reason>,
+    pub(super) at: Time,
 }
 
 /// What a row wants done at its time.
@@ -46,91 +74,87 @@ pub(super) enum Due {
 }
 
 impl Row {
-    pub(super) fn new(plan: &JobPlan) -> Self {
+    pub(super) const fn new(plan: JobPlan) -> Self {
         Self {
-            name: plan.run.job.clone(),
-            main: plan.main,
-            lock: plan.run.kind.lock().map(|lock| lock.path.clone()),
-            // The main command is what init was started for: it starts, and it runs once.
-            boot: plan.main || plan.start == Start::Boot,
-            rate: plan.every.filter(|_| !plan.main),
+            plan,
+            removed: false,
+            held: false,
             next: None,
-            not_before: Time(0),
+            asked: false,
             run: None,
             found: Vec::new(),
             failed_starts: 0,
+            clients: Vec::new(),
+            last: None,
         }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.plan.run.job
+    }
+
+    /// At which rate it starts. The main command is what init was started for: it runs once.
+    pub(super) fn rate(&self) -> Option<Every> {
+        self.plan.every.filter(|_| !self.plan.main)
+    }
+
+    /// The lock that its next run queues for.
+    pub(super) fn lock(&self) -> Option<&PathBuf> {
+        self.plan.run.kind.lock().map(|lock| &lock.path)
     }
 
     /// Sets the first tick or the only start; `share` of 2^64 is the part of the jitter to wait.
     pub(super) fn begin(&mut self, now: Time, share: u64) {
-        let spread = self.rate.map_or(Duration::ZERO, |rate| rate.jitter);
-        self.next = self.boot.then(|| now + part(spread, share));
+        let spread = self.rate().map_or(Duration::ZERO, |rate| rate.jitter);
+        let boot = self.plan.main || self.plan.start == Start::Boot;
+        self.next = boot.then(|| now + part(spread, share));
     }
 
-    /// When this row has to be looked at again.
-    pub(super) fn wake(&self) -> Option<Time> {
-        match self.next {
+    /// When this row has to be looked at again, if its lock can be queued for from `freed` on.
+    pub(super) fn wake(&self, freed: Option<Time>) -> Option<Time> {
+        let next = self.next.filter(|_| !self.held);
+        if self.busy() {
             // A tick that finds the job busy is said to be skipped at its own time.
-            Some(next) if self.busy() => self.rate.map(|_| next),
-            Some(next) => Some(next.max(self.not_before)),
-            None => None,
+            return next.filter(|_| self.rate().is_some());
         }
+        let asked = self.asked.then_some(Time(0));
+        let first = next.into_iter().chain(asked).min()?;
+        Some(freed.map_or(first, |freed| first.max(freed)))
     }
 
-    /// Serves the tick or start that is due, and sets the next one strictly after `now`. Says,
-    /// too, how late we are where whole ticks went by unseen: those are lost, never made up for.
-    pub(super) fn take_due(&mut self, now: Time) -> Option<(Due, Option<Duration>)> {
-        self.wake().filter(|wake| *wake <= now)?;
-        let next = self.next?;
-        let (following, late) = match self.rate {
-            Some(rate) => {
+    /// Serves what is due, and sets the next tick strictly after `now`. Says, too, how late we are
+    /// where whole ticks went by unseen: those are lost, never made up for.
+    pub(super) fn take_due(
+        &mut self,
+        now: Time,
+        freed: Option<Time>,
+    ) -> Option<(Due, Option<Duration>)> {
+        self.wake(freed).filter(|wake| *wake <= now)?;
+        let mut late = None;
+        if let Some(next) = self.next.filter(|next| *next <= now) {
+            self.next = self.rate().map(|rate| {
                 let (following, missed) = following(next, rate.period, now);
-                (Some(following), missed.then(|| now.since(next)))
-            }
-            None => (None, None),
-        };
-        self.next = following;
-        let due = if self.busy() { Due::Skip } else { Due::Start };
-        Some((due, late))
-    }
-
-    /// A guard could not be had. With a rate the next tick tries again; without, `retry` says when.
-    pub(super) fn guard_failed(&mut self, retry: Option<Time>) {
-        self.run = None;
-        self.failed_starts = self.failed_starts.saturating_add(1);
-        if self.rate.is_none() {
-            self.next = retry;
+                late = missed.then(|| now.since(next));
+                following
+            });
         }
-    }
-
-    /// Whether ticks come for ever.
-    pub(super) const fn has_rate(&self) -> bool {
-        self.rate.is_some()
+        if self.busy() {
+            return Some((Due::Skip, late));
+        }
+        self.asked = false;
+        Some((Due::Start, late))
     }
 
     /// Nothing starts by itself from here on.
     pub(super) const fn forgo(&mut self) {
         self.next = None;
+        self.asked = false;
     }
 
-    /// Whether nothing of ours runs and nothing ever will by itself.
+    /// Whether nothing of ours runs and nothing ever will by itself. A job that would go on if
+    /// nobody had stopped it is not over: who stops it may start it again.
     pub(super) const fn over(&self) -> bool {
-        self.next.is_none() && self.run.is_none()
-    }
-
-    /// Whether both queue for the same lock.
-    pub(super) fn shares_lock(&self, lock: Option<&PathBuf>) -> bool {
-        lock.is_some() && self.lock.as_ref() == lock
-    }
-
-    pub(super) fn lock(&self) -> Option<PathBuf> {
-        self.lock.clone()
-    }
-
-    /// The lock was freed now.
-    pub(super) fn lock_freed(&mut self, now: Time) {
-        self.not_before = now + REQUEUE_AFTER;
+        self.next.is_none() && !self.asked && self.run.is_none()
     }
 
     /// Whether that run was not known yet.
@@ -149,7 +173,7 @@ impl Row {
         self.found.len() < before
     }
 
-    fn busy(&self) -> bool {
+    pub(super) const fn busy(&self) -> bool {
         self.run.is_some() || !self.found.is_empty()
     }
 }

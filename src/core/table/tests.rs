@@ -4,6 +4,7 @@
 //! Notes are compared where the sentence speaks of them; times in milliseconds after Begin, which
 //! comes at [`BOOT`].
 
+mod asks;
 mod jobs;
 mod random;
 mod stops;
@@ -107,10 +108,11 @@ impl Desk {
     fn with(plan: &Plan, hup_passes: bool) -> Self {
         let names = plan.jobs.iter().map(|job| job.run.job.clone()).collect();
         let table = Table::new(
-            plan,
+            plan.clone(),
             Facts {
                 seed: 1,
                 hup_passes,
+                main_typed: false,
             },
         );
         Self {
@@ -150,8 +152,20 @@ impl Desk {
                 run,
                 code,
                 reason: Some(Reason::Ended),
+                ran: None,
             },
         )
+    }
+
+    fn asks(&mut self, at_ms: u64, client: u64, ask: Ask) -> Vec<String> {
+        let client = ClientId(client);
+        self.at(at_ms, Event::Asked { client, ask })
+    }
+
+    /// The guard of its last run is there.
+    fn begins(&mut self, at_ms: u64, name: &str) -> Vec<String> {
+        let (job, run) = self.last_run(name);
+        self.at(at_ms, Event::RunBegun { job, run })
     }
 
     fn has_no_guard(&mut self, at_ms: u64, name: &str) -> Vec<String> {
@@ -217,10 +231,14 @@ impl Desk {
         match action {
             Action::StartRun { job, .. } => Some(format!("start {}", self.names[job.0])),
             Action::StopRun { job, within, .. } => {
-                Some(format!("stop {} {}", self.names[job.0], within.as_millis()))
+                let within =
+                    within.map_or("own".to_owned(), |within| within.as_millis().to_string());
+                Some(format!("stop {} {within}", self.names[job.0]))
             }
             Action::SignalMain { signo } => Some(format!("signal {signo}")),
             Action::Exit { code } => Some(format!("exit {code}")),
+            Action::Answer { client, answer } => Some(format!("tell {} {answer:?}", client.0)),
+            Action::ReadFile => Some("read".to_owned()),
             Action::Note(_) => None,
         }
     }

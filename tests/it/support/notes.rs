@@ -511,6 +511,14 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
             "run r1 lives on from an earlier init: it counts as running",
         ),
         (
+            Note::Reloaded {
+                added: vec!["a".into(), "b".into()],
+                removed: Vec::new(),
+                changed: vec!["dev".into()],
+            },
+            "the file was read again: 2 jobs added (a, b); 1 job changed (dev)",
+        ),
+        (
             Note::StopAsked {
                 signal: libc::SIGTERM,
                 runs: 2,

@@ -109,15 +109,16 @@ fn the_first_tick_is_spread_by_seed_and_name_within_the_jitter() {
     let plan = plan(jobs);
     let firsts = |seed| {
         let mut table = Table::new(
-            &plan,
+            plan.clone(),
             Facts {
                 seed,
                 hup_passes: false,
+                main_typed: false,
             },
         );
         table.handle(BOOT, Event::Begin, &mut Vec::new());
-        let first = |row: &Row| row.wake().unwrap();
-        table.rows.iter().map(first).collect::<Vec<_>>()
+        let first = |row: &Row| row.wake(None).unwrap();
+        table.rows().map(first).collect::<Vec<_>>()
     };
     let spread = firsts(1);
     assert!(
@@ -170,6 +171,7 @@ fn a_freed_lock_is_not_queued_for_again_within_a_millisecond() {
         run,
         code: 0,
         reason: None,
+        ran: None,
     };
     desk.table.handle(late, event, &mut Vec::new());
     assert_eq!(desk.deadline_us(), Some(10_000_600));
@@ -242,6 +244,7 @@ fn an_end_that_the_table_does_not_expect_changes_nothing() {
         run,
         code: 0,
         reason: None,
+        ran: None,
     };
     desk.at(1, end(job, first));
     desk.at(1000, Event::Tick);

@@ -80,7 +80,7 @@ proptest! {
         late_ms in prop_oneof![Just(0), 1..20_u64, 1_000..60_000_u64],
     ) {
         let climate = Climate { no_guard, deaf, twice: 4, late_ms, seed };
-        let mut world = World::new(&plan, Facts { seed, hup_passes }, climate);
+        let mut world = World::new(&plan, Facts { seed, hup_passes, main_typed: false }, climate);
         world.run(&script);
 
         let log = serde_json::to_string(&world.log).unwrap();
@@ -99,7 +99,7 @@ proptest! {
         no_guard in 0..4_u64,
     ) {
         let climate = Climate { no_guard, deaf: 0, twice: 4, late_ms: 0, seed };
-        let mut world = World::new(&plan, Facts { seed, hup_passes: false }, climate);
+        let mut world = World::new(&plan, Facts { seed, hup_passes: false, main_typed: false }, climate);
         world.run(&script);
         prop_assert!(!world.overdue);
         let (_, code) = world.exit.unwrap();

@@ -61,7 +61,7 @@ impl<'a> World<'a> {
             plan,
             facts,
             climate,
-            table: Table::new(plan, facts),
+            table: Table::new(plan.clone(), facts),
             now: BOOT,
             agenda: BTreeMap::new(),
             filed: 0,
@@ -103,6 +103,7 @@ impl<'a> World<'a> {
                         run,
                         code: 1,
                         reason: None,
+                        ran: None,
                     }
                 }
             };
@@ -127,7 +128,7 @@ impl<'a> World<'a> {
 
     /// The events of the log, fed to a fresh table.
     pub(super) fn replayed(&self, log: &[(Time, Event)]) -> Vec<Action> {
-        let mut table = Table::new(self.plan, self.facts);
+        let mut table = Table::new(self.plan.clone(), self.facts);
         let mut actions = Vec::new();
         for (at, event) in log {
             table.handle(*at, event.clone(), &mut actions);
@@ -214,7 +215,14 @@ impl<'a> World<'a> {
                     self.free(job.0);
                 }
             }
-            Event::Begin | Event::Tick | Event::Signal { .. } => {}
+            Event::Begin
+            | Event::Tick
+            | Event::Signal { .. }
+            | Event::RunBegun { .. }
+            | Event::RunReady { .. }
+            | Event::RunStatus { .. }
+            | Event::Asked { .. }
+            | Event::Reload { .. } => {}
         }
     }
 
@@ -238,8 +246,9 @@ impl<'a> World<'a> {
                 );
                 let count = self.stops.entry(*run).or_default();
                 *count += 1;
+                let within = within.expect("nobody stops a run by hand");
                 assert!(*count <= 2 && (*count == 1 || within.is_zero()));
-                self.obey(*job, *run, *within);
+                self.obey(*job, *run, within);
             }
             Action::SignalMain { signo } => {
                 assert!(self.plan.jobs.iter().any(|job| job.main));
@@ -273,6 +282,8 @@ impl<'a> World<'a> {
                 let busy = self.living.contains_key(&index) || self.found.contains_key(&index);
                 assert!(busy, "a tick skipped for nothing");
             }
+            Action::ReadFile => assert!(!self.facts.hup_passes),
+            Action::Answer { .. } => panic!("nobody has asked"),
             Action::Note(_) => {}
         }
     }
@@ -336,6 +347,7 @@ impl<'a> World<'a> {
             run,
             code,
             reason: Some(Reason::Ended),
+            ran: None,
         };
         if self.one_in(self.climate.twice) {
             let again = at + ms(self.roll(5000));

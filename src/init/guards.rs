@@ -17,6 +17,7 @@ use crate::config::plan::RunPlan;
 use crate::core::outcome::{Outcome, Reason, SpawnStep, Status};
 use crate::core::table::{JobIndex, RunId};
 use crate::journal::{Context, Format, Speaker, Verbosity};
+use crate::run::command::{NOTIFY_SOCKET, WATCHDOG};
 use crate::run::message::{Incoming, Order, Progress, receive, send};
 use crate::run::secrets;
 use crate::run::start::{Caller, Refused, guarded};
@@ -62,6 +63,8 @@ pub struct Guards {
     pub format: Format,
     /// How long a run may go on when we have died: an init that crashes waits no longer.
     pub stop_within: Duration,
+    /// Whether it is init who tells whoever started us how it stands, and no job.
+    pub answers: bool,
 }
 
 /// A living guard, as init knows it.
@@ -103,6 +106,7 @@ impl Guards {
         verbosity: Verbosity,
         format: Format,
         stop_within: Duration,
+        answers: bool,
     ) -> io::Result<Self> {
         Ok(Self {
             program: program::open_own()?,
@@ -112,6 +116,7 @@ impl Guards {
             verbosity,
             format,
             stop_within,
+            answers,
         })
     }
 
@@ -178,6 +183,9 @@ impl Guards {
             .program(&self.program)
             .pass(&pass)
             .session(Session::Own);
+        if self.answers {
+            command.unset(&[NOTIFY_SOCKET]).unset(&WATCHDOG);
+        }
         // The exec of our own open program does not fail in ways that the guard's end would not tell.
         Ok(command.spawn(Memory::Copied)?.pid)
     }

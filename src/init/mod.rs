@@ -5,6 +5,7 @@
 //! | [`shell`] | the loop: signals, reaping, the wires to the guards, the actions of the table |
 //! | [`guards`] | starting a guard for a run, and being one |
 //! | [`found`] | runs that live on from an earlier init |
+//! | [`outer`] | what whoever started init is told of it |
 //! | [`crash`] | what happens when init itself panics or faults |
 //! | [`farewell`] | the end: nobody of the container outlives init |
 //!
@@ -16,4 +17,5 @@ pub mod crash;
 pub mod farewell;
 pub mod found;
 pub mod guards;
+pub mod outer;
 pub mod shell;

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use super::found::Found;
 use super::guards::{Guard, Guards};
+use super::outer::{Outer, Standing};
 use super::{crash, farewell};
 use crate::config::plan::{JobPlan, Kind, Plan, Stdin};
 use crate::core::note::Note;
 use crate::core::table::{Action, Event, Facts, JobIndex, RunId, Table};
 use crate::journal::Journal;
-use crate::run::message::Order;
+use crate::run::message::{Order, Progress};
 use crate::sys::signals::Signals;
 use crate::sys::wait::{self, Reaped};
 use crate::sys::{clock, poll, process, tty};
@@ -34,6 +35,8 @@ pub struct Setup {
     pub hup_passes: bool,
     /// The main command stood on the command line.
     pub main_typed: bool,
+    /// Who wants to know how init stands.
+    pub outer: Option<Outer>,
     /// What to say before anything else.
     pub first_notes: Vec<Note>,
     /// Where the main command's guard writes its report.
@@ -76,14 +79,18 @@ pub fn run(setup: Setup) -> io::Result<u8> {
         running: Vec::new(),
         found,
         report: setup.report,
+        outer: setup.outer,
+        main_ready: false,
         exit: None,
     };
     for (job, run_id) in shell.found.living() {
         shell.step(Event::RunFound { job, run_id });
     }
     shell.step(Event::Begin);
+    shell.tell_outer();
     while shell.exit.is_none() {
         shell.turn();
+        shell.tell_outer();
     }
     let guards: Vec<i32> = shell.running.iter().map(|guard| guard.pid).collect();
     farewell::say(&shell.signals, &guards);
@@ -109,6 +116,9 @@ struct Shell {
     found: Found,
     /// Until the main command's guard has it: we write to nothing that could make us wait.
     report: Option<OwnedFd>,
+    outer: Option<Outer>,
+    /// The main command has said that it is ready.
+    main_ready: bool,
     exit: Option<u8>,
 }
 
@@ -116,7 +126,9 @@ impl Shell {
     fn turn(&mut self) {
         let mut fds = vec![Some(self.signals.as_fd()), self.found.as_fd()];
         fds.extend(self.running.iter().map(Guard::wire));
-        let ready = poll::wait_many(&fds, self.table.next_deadline());
+        let outer = self.outer.as_ref().and_then(Outer::next_deadline);
+        let until = self.table.next_deadline().into_iter().chain(outer).min();
+        let ready = poll::wait_many(&fds, until);
         let mut ready = ready.into_iter();
         let (signal, found) = (ready.next() == Some(true), ready.next() == Some(true));
         for (guard, ready) in self.running.iter_mut().zip(ready) {
@@ -127,6 +139,7 @@ impl Shell {
         if signal {
             self.read_signals();
         }
+        self.hear_commands();
         self.count_ended();
         if found {
             for (job, run_id) in self.found.gone() {
@@ -219,6 +232,45 @@ impl Shell {
                 guard.read();
             }
         }
+    }
+
+    /// What the commands have said of themselves.
+    fn hear_commands(&mut self) {
+        let mut events = Vec::new();
+        for guard in &mut self.running {
+            let (job, run) = (guard.job, guard.run);
+            for word in guard.said() {
+                match word {
+                    Progress::Ready => {
+                        self.main_ready |= self.table.plan(job).is_some_and(|job| job.main);
+                        events.push(Event::RunReady { job, run });
+                    }
+                    Progress::Status(text) => events.push(Event::RunStatus { job, run, text }),
+                    Progress::Spawned
+                    | Progress::Stopped
+                    | Progress::StartOver
+                    | Progress::Ended(_) => {}
+                }
+            }
+        }
+        for event in events {
+            self.step(event);
+        }
+    }
+
+    /// Tells whoever started us how we stand. We are up when what starts by itself has begun; where the
+    /// main job says itself when it is ready, then.
+    fn tell_outer(&mut self) {
+        let Some(outer) = &mut self.outer else { return };
+        let mut plans = self.table.plans();
+        let waits = plans.any(|plan| plan.main && plan.run.listens());
+        let standing = Standing {
+            is_up: self.main_ready || !waits,
+            is_ending: self.table.is_ending(),
+            runs: self.running.len(),
+            jobs: self.table.plans().count(),
+        };
+        outer.tell(clock::now(), &standing);
     }
 
     /// A run is over when its guard and its monitor have gone, in whatever order.

@@ -11,6 +11,7 @@ use crate::config::plan::{DEFAULT_STOP_WITHIN, InitPlan, JobPlan, Plan, RunPlan,
 use crate::core::note::Note;
 use crate::exit;
 use crate::init::guards::Guards;
+use crate::init::outer::Outer;
 use crate::init::shell::{self, Setup};
 use crate::journal::route;
 use crate::journal::{Context, Format, Journal, Speaker, Verbosity};
@@ -18,7 +19,7 @@ use crate::lock::folders::runtime_folder;
 use crate::lock::listing::clear_dead;
 use crate::run::secrets;
 use crate::run::start::{Caller, Refused, alone};
-use crate::sys::fd;
+use crate::sys::{clock, fd};
 use crate::trouble;
 
 /// What init was given.
@@ -120,6 +121,7 @@ fn table(
         verbosity,
         format,
         plan.init.stop_within,
+        told.file,
     );
     let context = Context {
         container_name: container,
@@ -138,6 +140,8 @@ fn table(
         journal,
         hup_passes: !told.file,
         main_typed: told.command,
+        // Without a file we stand for nothing but the command, which says itself how it is.
+        outer: Outer::from_environment(clock::now()).filter(|_| told.file),
         first_notes,
         report,
     })

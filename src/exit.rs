@@ -19,7 +19,7 @@ pub const UNAVAILABLE: u8 = 69;
 pub const NOT_OBTAINED: u8 = 75;
 /// The configuration is wrong, or the lock lies where it would exclude nobody (`EX_CONFIG`, sysexits.h).
 pub const CONFIG: u8 = 78;
-/// A watchdog (`timeout`, `idle_timeout`) ended the command; timeout(1) uses the same code.
+/// A watchdog (`timeout`, `idle_timeout`, `ready_timeout`, `heartbeat`) ended the command; timeout(1) uses the same code.
 pub const WATCHDOG: u8 = 124;
 /// lockkeeper itself failed, or the guard had to clean up after a dead monitor.
 pub const FAILED: u8 = 125;
@@ -54,7 +54,10 @@ pub const TABLE: &[(&str, &str)] = &[
         "78",
         "the configuration is wrong, or the lock lies where it excludes nobody",
     ),
-    ("124", "ended by a watchdog (`timeout`, `idle_timeout`)"),
+    (
+        "124",
+        "ended by a watchdog (`timeout`, `idle_timeout`, `ready_timeout`, `heartbeat`)",
+    ),
     ("125", "lockkeeper failed, or the guard had to clean up"),
     ("126", "the command cannot be executed"),
     ("127", "the command was not found"),

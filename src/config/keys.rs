@@ -193,6 +193,12 @@ pub const KEYS: &[Key] = keys! {
         "the longest a command may run", also "max_runtime" "time_limit" "runtime";
     "idle_timeout" in Class Job: or_forever(MILLISECOND), "forever",
         "the longest a command may be silent on standard output and standard error", also "idle" "silence" "inactivity_timeout";
+    "heartbeat" in Class Job: or_forever(MILLISECOND), "forever",
+        "the longest time between two `WATCHDOG=1` that the command sends to $NOTIFY_SOCKET", also "watchdog" "watchdog_sec" "keepalive";
+    "ready_timeout" in Class Job: or_forever(MILLISECOND), "forever",
+        "the longest time from the command's start to the `READY=1` that it sends to $NOTIFY_SOCKET", also "start_timeout" "startup_timeout" "timeout_start";
+    "notify" in Class Job: Shape::Flag, "false",
+        "whether the command gets a NOTIFY_SOCKET where no other key asks for one: for its `STATUS=`, and `READY=1`", also "sd_notify" "notify_socket";
     "final" in Class Job: Shape::Table(Scope::Final), "none",
         "the line after which the command should go by itself, and is ended if it does not", also "result" "final_line";
     "stop" in Class Job: Shape::Table(Scope::Stop), "{ signal = \"TERM\", grace = \"15s\", leftover_grace = \"1s\" }",
@@ -255,8 +261,6 @@ pub const KEYS: &[Key] = keys! {
         "how long processes that outlive the command have after TERM, before KILL", also "leftover";
 
     // Later versions.
-    "heartbeat" in Class Job: Shape::NotBuilt, "", "a watchdog that the command feeds";
-    "ready_timeout" in Class Job: Shape::NotBuilt, "", "the time to READY=1";
     "restart" in Class Job: Shape::NotBuilt, "", "starting a job again when it fails";
     "after" in Job: Shape::NotBuilt, "", "jobs that start after others";
     "pty" in Class Job: Shape::NotBuilt, "", "a terminal of its own for a command";

@@ -204,6 +204,18 @@ pub enum Note {
         /// The error number of that step.
         errno: i32,
     },
+    /// The command has started up.
+    Ready {
+        /// How long it took.
+        after: Duration,
+    },
+    /// Somebody who is no part of the run has spoken in its name; it was not heard.
+    NoticeRefused {
+        /// His process id, where it can be known.
+        pid: i32,
+        /// His user id.
+        uid: u32,
+    },
     /// The final line was seen; the command has `grace` to go by itself.
     FinalSeen {
         /// Whether the line says that the result is a failure.

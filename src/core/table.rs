@@ -133,6 +133,16 @@ impl Table {
         Some(&self.rows.get(job.0)?.as_ref()?.plan)
     }
 
+    /// The plans of all jobs that it knows.
+    pub fn plans(&self) -> impl Iterator<Item = &JobPlan> {
+        self.rows.iter().flatten().map(|row| &row.plan)
+    }
+
+    /// Whether init stops, or has ended.
+    pub const fn is_ending(&self) -> bool {
+        matches!(self.phase, Phase::Stopping(_) | Phase::Ended)
+    }
+
     /// The `[init]` table as it stands now.
     pub const fn init(&self) -> &InitPlan {
         &self.init

@@ -18,6 +18,7 @@ use crate::core::outcome::{Outcome, Reason, SpawnStep, Status};
 use crate::core::table::{JobIndex, RunId};
 use crate::journal::{Context, Format, Speaker, Verbosity};
 use crate::lock::record::By;
+use crate::run::command::{NOTIFY_SOCKET, WATCHDOG};
 use crate::run::message::{Incoming, Order, Progress, receive, send};
 use crate::run::secrets;
 use crate::run::start::{Caller, Refused, guarded};
@@ -63,6 +64,8 @@ pub struct Guards {
     pub format: Format,
     /// How long a run may go on when we have died: an init that crashes waits no longer.
     pub stop_within: Duration,
+    /// Whether it is init who tells whoever started us how it stands, and no job.
+    pub answers: bool,
 }
 
 /// A living guard, as init knows it.
@@ -77,6 +80,8 @@ pub struct Guard {
     /// Its monitor has a copy of the other end: silence means that both have gone.
     wire: Wire,
     silent: bool,
+    /// What its command has said of itself, and nobody has asked for yet.
+    said: Vec<Progress>,
     /// How the guard's process ended.
     status: Option<Status>,
     outcome: Option<Outcome>,
@@ -102,6 +107,7 @@ impl Guards {
         verbosity: Verbosity,
         format: Format,
         stop_within: Duration,
+        answers: bool,
     ) -> io::Result<Self> {
         Ok(Self {
             program: program::open_own()?,
@@ -111,6 +117,7 @@ impl Guards {
             verbosity,
             format,
             stop_within,
+            answers,
         })
     }
 
@@ -153,6 +160,7 @@ impl Guards {
             pid,
             wire,
             silent: false,
+            said: Vec::new(),
             status: None,
             outcome: None,
         })
@@ -176,6 +184,9 @@ impl Guards {
             .program(&self.program)
             .pass(&pass)
             .session(Session::Own);
+        if self.answers {
+            command.unset(&[NOTIFY_SOCKET]).unset(&WATCHDOG);
+        }
         // The exec of our own open program does not fail in ways that the guard's end would not tell.
         Ok(command.spawn(Memory::Copied)?.pid)
     }
@@ -192,11 +203,19 @@ impl Guard {
         while !self.silent {
             match receive(&self.wire) {
                 Incoming::Message(Progress::Ended(outcome)) => self.outcome = Some(outcome),
+                Incoming::Message(word @ (Progress::Ready | Progress::Status(_))) => {
+                    self.said.push(word);
+                }
                 Incoming::Message(Progress::Spawned | Progress::Stopped | Progress::StartOver) => {}
                 Incoming::Nothing => return,
                 Incoming::Gone => self.silent = true,
             }
         }
+    }
+
+    /// What its command has said of itself since this was last asked.
+    pub fn said(&mut self) -> Vec<Progress> {
+        std::mem::take(&mut self.said)
     }
 
     /// Its process was reaped, and its number is no longer its own. Its monitor may live on, and

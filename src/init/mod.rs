@@ -7,6 +7,7 @@
 //! | [`control`] | the socket at which people ask this init |
 //! | [`reload`] | reading the file anew |
 //! | [`found`] | runs that live on from an earlier init |
+//! | [`outer`] | what whoever started init is told of it |
 //! | [`crash`] | what happens when init itself panics or faults |
 //! | [`farewell`] | the end: nobody of the container outlives init |
 //!
@@ -19,5 +20,6 @@ pub mod crash;
 pub mod farewell;
 pub mod found;
 pub mod guards;
+pub mod outer;
 pub mod reload;
 pub mod shell;

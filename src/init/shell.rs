@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::control::server::Control;
 use super::found::Found;
 use super::guards::{Guard, Guards};
+use super::outer::{Outer, Standing};
 use super::reload::Reader;
 use super::{crash, farewell};
 use crate::config::plan::{JobPlan, Kind, Plan, Stdin};
@@ -17,7 +18,7 @@ use crate::core::note::Note;
 use crate::core::table::{Action, Event, Facts, JobIndex, RunId, Table};
 use crate::journal::Journal;
 use crate::lock::record::Record;
-use crate::run::message::Order;
+use crate::run::message::{Order, Progress};
 use crate::sys::signals::Signals;
 use crate::sys::wait::{self, Reaped};
 use crate::sys::{clock, poll, process, tty};
@@ -45,6 +46,8 @@ pub struct Setup {
     pub socket: Option<PathBuf>,
     /// The main command stood on the command line.
     pub main_typed: bool,
+    /// Who wants to know how init stands.
+    pub outer: Option<Outer>,
     /// What to say before anything else.
     pub first_notes: Vec<Note>,
     /// Where the main command's guard writes its report.
@@ -98,14 +101,18 @@ pub fn run(setup: Setup) -> io::Result<u8> {
         control,
         reader: setup.file.map(Reader::new),
         report: setup.report,
+        outer: setup.outer,
+        main_ready: false,
         exit: None,
     };
     for record in living {
         shell.run_lives(record);
     }
     shell.step(Event::Begin);
+    shell.tell_outer();
     while shell.exit.is_none() {
         shell.turn();
+        shell.tell_outer();
     }
     if let Some(control) = shell.control.take() {
         control.close();
@@ -138,6 +145,9 @@ struct Shell {
     reader: Option<Reader>,
     /// Until the main command's guard has it: we write to nothing that could make us wait.
     report: Option<OwnedFd>,
+    outer: Option<Outer>,
+    /// The main command has said that it is ready.
+    main_ready: bool,
     exit: Option<u8>,
 }
 
@@ -159,6 +169,7 @@ impl Shell {
         if signal {
             self.read_signals();
         }
+        self.hear_commands();
         self.count_ended();
         if names || news {
             self.look_outside();
@@ -253,6 +264,45 @@ impl Shell {
                 self.was_read(&wishes, content);
             }
         }
+    }
+
+    /// What the commands have said of themselves.
+    fn hear_commands(&mut self) {
+        let mut events = Vec::new();
+        for guard in &mut self.running {
+            let (job, run) = (guard.job, guard.run);
+            for word in guard.said() {
+                match word {
+                    Progress::Ready => {
+                        self.main_ready |= self.table.plan(job).is_some_and(|job| job.main);
+                        events.push(Event::RunReady { job, run });
+                    }
+                    Progress::Status(text) => events.push(Event::RunStatus { job, run, text }),
+                    Progress::Spawned
+                    | Progress::Stopped
+                    | Progress::StartOver
+                    | Progress::Ended(_) => {}
+                }
+            }
+        }
+        for event in events {
+            self.step(event);
+        }
+    }
+
+    /// Tells whoever started us how we stand. We are up when what starts by itself has begun; where the
+    /// main job says itself when it is ready, then.
+    fn tell_outer(&mut self) {
+        let Some(outer) = &mut self.outer else { return };
+        let mut plans = self.table.plans();
+        let waits = plans.any(|plan| plan.main && plan.run.listens());
+        let standing = Standing {
+            is_up: self.main_ready || !waits,
+            is_ending: self.table.is_ending(),
+            runs: self.running.len(),
+            jobs: self.table.plans().count(),
+        };
+        outer.tell(clock::now(), &standing);
     }
 
     /// A run is over when its guard and its monitor have gone, in whatever order.

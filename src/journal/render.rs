@@ -213,6 +213,17 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
                 None => format!("failed to {verb} {command:?}: {why}"),
             }
         }
+        Note::Ready { after } => format!("ready after {}", Short(*after)),
+        Note::NoticeRefused { pid, uid } => {
+            to.pids = Some(pid.to_string());
+            let who = match pid {
+                0 => "a process outside of this PID namespace".to_owned(),
+                pid => format!("process {pid}"),
+            };
+            format!(
+                "{who} of user {uid} spoke in the name of this run and is no part of it: not heard"
+            )
+        }
         Note::FinalSeen { failed, grace } => {
             to.grace_ms = Some(ms(*grace));
             let result = if *failed { "a failure" } else { "a success" };
@@ -516,6 +527,8 @@ fn ended(outcome: &Outcome, to: &mut Fields<'_>) -> String {
         },
         Reason::Timeout
         | Reason::IdleTimeout
+        | Reason::ReadyTimeout
+        | Reason::Heartbeat
         | Reason::Final { .. }
         | Reason::Signal(_)
         | Reason::GuardLost

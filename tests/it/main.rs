@@ -27,6 +27,7 @@ mod lock_clean;
 mod lock_hold;
 mod lock_list;
 mod nested;
+mod notify;
 mod output;
 mod parts;
 mod readme;

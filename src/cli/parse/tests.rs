@@ -488,7 +488,7 @@ fn a_lock_verb_that_cannot_be_understood_is_refused_with_what_to_type_instead() 
         ),
         (
             "lock list --dry-run",
-            "\"--dry-run\" does not go with \"lock list\": see \"lockkeeper lock clean --help\"",
+            "\"--dry-run\" does not go with \"lock list\": see \"lockkeeper lock clean or reload --help\"",
         ),
         (
             "lock list --jsno",

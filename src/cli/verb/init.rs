@@ -13,6 +13,7 @@ use crate::core::note::Note;
 use crate::exit;
 use crate::init::control::place;
 use crate::init::guards::Guards;
+use crate::init::outer::Outer;
 use crate::init::shell::{self, Setup};
 use crate::journal::route;
 use crate::journal::{Context, Format, Journal, Speaker, Verbosity};
@@ -20,7 +21,7 @@ use crate::lock::folders::runtime_folder;
 use crate::lock::listing::clear_dead;
 use crate::run::secrets;
 use crate::run::start::{Caller, Refused, alone};
-use crate::sys::fd;
+use crate::sys::{clock, fd};
 use crate::trouble;
 
 /// What init was given besides its plan.
@@ -97,6 +98,7 @@ pub fn init(args: InitArgs) -> Result<u8, Refused> {
 /// init with its job table.
 fn table(plan: Plan, told: Told) -> Result<u8, Refused> {
     fd::close_inherited();
+    let has_file = told.file.is_some();
     let runtime = runtime_folder();
     if let Some(folder) = &runtime {
         clear_dead(folder);
@@ -116,6 +118,7 @@ fn table(plan: Plan, told: Told) -> Result<u8, Refused> {
         told.verbosity,
         format,
         plan.init.stop_within,
+        has_file,
     );
     let context = Context {
         container_name: container,
@@ -135,6 +138,8 @@ fn table(plan: Plan, told: Told) -> Result<u8, Refused> {
         file: told.file,
         socket: told.socket.map(|path| absolute(&path).unwrap_or(path)),
         main_typed: told.command,
+        // Without a file we stand for nothing but the command, which says itself how it is.
+        outer: Outer::from_environment(clock::now()).filter(|_| has_file),
         first_notes: told.first_notes,
         report: told.report,
     })

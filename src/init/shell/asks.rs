@@ -12,6 +12,7 @@ use crate::exit;
 use crate::init::control::server::{Control, NOBODY};
 use crate::init::control::words::{Asked, Changes, Done, Init, Reply};
 use crate::init::control::{health, place};
+use crate::init::outer::Outer;
 use crate::init::reload::{Content, Reader, Wish};
 use crate::journal::route;
 use crate::run::secrets;
@@ -38,7 +39,8 @@ impl Shell {
         let control = self.control.as_mut();
         let of_control = control.and_then(|control| control.next_deadline(now));
         let of_reader = self.reader.as_ref().and_then(Reader::next_deadline);
-        let all = [self.table.next_deadline(), of_control, of_reader];
+        let outer = self.outer.as_ref().and_then(Outer::next_deadline);
+        let all = [self.table.next_deadline(), of_control, of_reader, outer];
         all.into_iter().flatten().min()
     }
 
@@ -89,7 +91,8 @@ impl Shell {
             Asked::Health(job) => {
                 let rows = self.table.view(now);
                 let going = self.table.is_going();
-                let reply = match health::problems(&rows, job.as_deref(), going, |_| false) {
+                let awaited = |name: &str| self.awaits_ready(name);
+                let reply = match health::problems(&rows, job.as_deref(), going, awaited) {
                     Some(problems) => Reply {
                         healthy: Some(problems.is_empty()),
                         problems: Some(problems),
@@ -117,6 +120,12 @@ impl Shell {
             name: self.table.init().name.clone(),
             stopping: !self.table.is_going(),
         }
+    }
+
+    /// Whether a run of that job has to say that it is ready.
+    fn awaits_ready(&self, name: &str) -> bool {
+        let plan = self.table.find(name).and_then(|job| self.table.plan(job));
+        plan.is_some_and(|plan| plan.run.limits.ready_timeout.is_some())
     }
 
     fn ask(&mut self, client: ClientId, ask: Ask) {

@@ -196,6 +196,18 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
             },
             r#"failed to execute "claude": no such file or directory; install it, or correct PATH or the name"#,
         ),
+        (Note::Ready { after: secs(2) }, "ready after 2s"),
+        (
+            Note::NoticeRefused { pid: 7, uid: 1000 },
+            "process 7 of user 1000 spoke in the name of this run and is no part of it: not heard",
+        ),
+        (
+            Note::NoticeRefused {
+                pid: 0,
+                uid: 65_534,
+            },
+            "a process outside of this PID namespace of user 65534 spoke in the name of this run and is no part of it: not heard",
+        ),
         (
             Note::FinalSeen {
                 failed: false,

@@ -5,6 +5,7 @@
 //! a memfd, so that a running run keeps it whatever happens to the file; the wire tells the guard
 //! by its end that init has died.
 
+use std::env;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::control::place;
 use crate::config::plan::RunPlan;
 use crate::core::outcome::{Outcome, Reason, SpawnStep, Status};
 use crate::core::table::{JobIndex, RunId};
@@ -186,6 +188,10 @@ impl Guards {
             .session(Session::Own);
         if self.answers {
             command.unset(&[NOTIFY_SOCKET]).unset(&WATCHDOG);
+        }
+        // Who can ask init is for its user to say, job by job.
+        if env::var_os(place::VARIABLE).is_some() {
+            command.unset(&[place::VARIABLE]);
         }
         // The exec of our own open program does not fail in ways that the guard's end would not tell.
         Ok(command.spawn(Memory::Copied)?.pid)

@@ -199,7 +199,7 @@ impl Table {
             (_, Event::RunFound { job, run_id }) => self.run_found(job, run_id, out),
             (_, Event::FoundGone { job, run_id }) => self.found_gone(now, job, &run_id),
             (_, Event::OutsideRun { run }) => self.outside_run(now, run),
-            (_, Event::OutsideGone { run_id }) => self.outside_gone(&run_id),
+            (_, Event::OutsideGone { run_id }) => self.outside_gone(now, &run_id),
             (
                 phase,
                 Event::Signal {

@@ -17,7 +17,6 @@ use crate::config::plan::{JobPlan, Kind, Plan, Stdin};
 use crate::core::note::Note;
 use crate::core::table::{Action, Event, Facts, JobIndex, RunId, Table};
 use crate::journal::Journal;
-use crate::lock::record::Record;
 use crate::run::message::{Order, Progress};
 use crate::sys::signals::Signals;
 use crate::sys::wait::{self, Reaped};
@@ -140,7 +139,7 @@ struct Shell {
     running: Vec<Guard>,
     found: Found,
     /// Living runs that we did not start, and their jobs.
-    outside: Vec<(Record, Option<JobIndex>)>,
+    outside: Vec<(String, Option<JobIndex>)>,
     control: Option<Control>,
     reader: Option<Reader>,
     /// Until the main command's guard has it: we write to nothing that could make us wait.

@@ -18,6 +18,7 @@ mod check;
 mod config;
 mod containers;
 mod contest;
+mod control;
 mod directory;
 mod early;
 mod foreign;

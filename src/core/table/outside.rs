@@ -1,11 +1,11 @@
 //! Runs that belong to no job: a command that somebody runs in this container (`lockkeeper run -- …`
-//! by `docker exec`, in a script). They are nobody's to start or to stop here, and keep nothing; they
-//! are shown.
+//! by `docker exec`, in a script), or a job of another file. They are nobody's to start or to stop here,
+//! and keep nothing; they are shown. When the file comes to name such a job, its runs become found ones.
 
 use serde::{Deserialize, Serialize};
 
-use super::Table;
 use super::view::{RowState, RowView};
+use super::{JobIndex, Table};
 use crate::core::time::Time;
 
 /// So many are shown.
@@ -22,6 +22,8 @@ pub struct Outside {
     pub class: String,
     /// `batch` or `interactive`.
     pub kind: String,
+    /// It is a command, and no job of any file.
+    pub command: bool,
 }
 
 /// One that is known.
@@ -40,8 +42,20 @@ impl Table {
         }
     }
 
-    pub(super) fn outside_gone(&mut self, run_id: &str) {
+    pub(super) fn outside_gone(&mut self, now: Time, run_id: &str) {
         self.outside.retain(|known| known.run.run_id != run_id);
+        let mut rows = self.rows.iter();
+        let of_job = rows.position(|row| row.as_ref().is_some_and(|row| row.has_found(run_id)));
+        if let Some(index) = of_job {
+            self.found_gone(now, JobIndex(index), run_id);
+        }
+    }
+
+    /// The runs of a job that the file did not name until now.
+    pub(super) fn take_outside(&mut self, job: &str) -> Vec<String> {
+        let of_job = |known: &mut Known| !known.run.command && known.run.job == job;
+        let taken = self.outside.extract_if(.., of_job);
+        taken.map(|known| known.run.run_id).collect()
     }
 
     pub(super) fn view_outside(&self, now: Time) -> impl Iterator<Item = RowView> + '_ {

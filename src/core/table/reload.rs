@@ -118,7 +118,9 @@ impl Table {
 
     fn add(&mut self, now: Time, plan: JobPlan) {
         let share = share(self.facts.seed, &plan.run.job);
+        let found = self.take_outside(&plan.run.job);
         let mut row = Row::new(plan);
+        row.found = found;
         row.begin(now, share);
         match self.rows.iter_mut().find(|row| row.is_none()) {
             Some(vacant) => *vacant = Some(row),

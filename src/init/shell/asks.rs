@@ -282,7 +282,6 @@ impl Shell {
             self.journal.note(Note::ConfigWarning { text });
         }
         self.step(Event::Reload { plan });
-        self.match_outside();
     }
 }
 

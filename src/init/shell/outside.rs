@@ -1,7 +1,6 @@
 //! Runs that this init did not start: from what is found to what the table is told.
 //!
-//! A run of a job of the file counts as running; so does one whose job the file names only after a
-//! reload. Any other is shown, and nothing else.
+//! A run of a job of the file counts as running. Any other is shown, and nothing else.
 
 use super::Shell;
 use crate::core::table::{Event, JobIndex, Outside};
@@ -27,37 +26,19 @@ impl Shell {
     pub(super) fn run_lives(&mut self, record: Record) {
         let job = self.job_of(&record);
         self.tell_of(&record, job);
-        self.outside.push((record, job));
+        self.outside.push((record.run_id, job));
     }
 
     fn run_gone(&mut self, run_id: &str) {
         let mut known = self.outside.iter();
-        let Some(at) = known.position(|(record, _)| record.run_id == run_id) else {
+        let Some(at) = known.position(|(known, _)| known == run_id) else {
             return;
         };
-        let (Record { run_id, .. }, job) = self.outside.swap_remove(at);
+        let (run_id, job) = self.outside.swap_remove(at);
         self.step(match job {
             Some(job) => Event::FoundGone { job, run_id },
             None => Event::OutsideGone { run_id },
         });
-    }
-
-    /// The file names other jobs now: some of these runs may be theirs.
-    pub(super) fn match_outside(&mut self) {
-        for at in 0..self.outside.len() {
-            let Some((record, None)) = self.outside.get(at).cloned() else {
-                continue;
-            };
-            let Some(job) = self.job_of(&record) else {
-                continue;
-            };
-            let run_id = record.run_id.clone();
-            self.step(Event::OutsideGone { run_id });
-            self.tell_of(&record, Some(job));
-            if let Some((_, of)) = self.outside.get_mut(at) {
-                *of = Some(job);
-            }
-        }
     }
 
     /// A command may have the name of a job, and is none.
@@ -81,6 +62,7 @@ impl Shell {
                         Kind::Unknown => "",
                     }
                     .to_owned(),
+                    command: record.by == By::Command,
                 },
             },
         });

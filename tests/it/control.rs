@@ -127,17 +127,16 @@ impl Desk {
         until("a tick", || self.lines("ticks") > ticks);
     }
 
-    /// The memory that is its own, in kB (`proc_pid_smaps(5)`).
+    /// The memory that is its own, in kB, also where it was put out to disk (`proc_pid_smaps(5)`).
     fn private_kb(&self) -> u64 {
         let path = format!("/proc/{}/smaps_rollup", self.pid());
         let smaps = fs::read_to_string(path).expect("it lives");
-        let line = smaps
-            .lines()
-            .find(|line| line.starts_with("Private_Dirty:"));
-        let number = line.and_then(|line| line.split_whitespace().nth(1));
-        number
-            .and_then(|number| number.parse().ok())
-            .expect("a number")
+        let of = |name: &str| {
+            let line = smaps.lines().find(|line| line.starts_with(name));
+            let number = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+            number.expect("a number")
+        };
+        of("Private_Dirty:") + of("Swap:")
     }
 }
 

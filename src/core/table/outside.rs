@@ -52,8 +52,12 @@ impl Table {
     }
 
     /// The runs of a job that the file did not name until now.
-    pub(super) fn take_outside(&mut self, job: &str) -> Vec<String> {
-        let of_job = |known: &mut Known| !known.run.command && known.run.job == job;
+    pub(super) fn take_outside(&mut self, job: JobIndex) -> Vec<String> {
+        let Some(plan) = self.rows.get(job.0).and_then(Option::as_ref) else {
+            return Vec::new();
+        };
+        let name = plan.name();
+        let of_job = |known: &mut Known| !known.run.command && known.run.job == name;
         let taken = self.outside.extract_if(.., of_job);
         taken.map(|known| known.run.run_id).collect()
     }

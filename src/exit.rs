@@ -56,7 +56,7 @@ pub const TABLE: &[(&str, &str)] = &[
     ),
     (
         "124",
-        "ended by a watchdog (`timeout`, `idle_timeout`, `ready_timeout`, `heartbeat`)",
+        "ended by a watchdog (`timeout`, `heartbeat` and their like)",
     ),
     ("125", "lockkeeper failed, or the guard had to clean up"),
     ("126", "the command cannot be executed"),

@@ -180,24 +180,21 @@ fn a_process_of_a_pid_namespace_within_the_run_is_heard() {
 #[test]
 fn garbage_and_a_flood_keep_nobody_from_being_heard_or_stopped() {
     let listening = Listening::new("");
-    let stranger = listening.stranger();
-    let done = std::sync::atomic::AtomicBool::new(false);
+    let lines = vec![b'\n'; 60_000];
+    let strangers = [(); 4].map(|()| listening.stranger());
     std::thread::scope(|scope| {
-        scope.spawn(|| {
-            // Sent as fast as it is read, until the run has gone.
-            let garbage = [
-                b"READY=1".to_vec(),
-                vec![0xff; 4096],
-                vec![b'\n'; 60_000],
-                vec![],
-            ];
-            for datagram in garbage.iter().cycle() {
-                let refused = stranger.send(datagram).is_err();
-                if refused || done.load(std::sync::atomic::Ordering::Relaxed) {
-                    return;
-                }
-            }
-        });
+        for stranger in strangers {
+            let lines = &lines;
+            scope.spawn(move || {
+                // As fast as they are read, until the run has gone.
+                let garbage: [&[u8]; 4] = [b"READY=1", &[0xff; 4096], lines, b""];
+                let mut all = garbage.iter().cycle();
+                while all
+                    .next()
+                    .is_some_and(|datagram| stranger.send(datagram).is_ok())
+                {}
+            });
+        }
         until_noted(&listening.scene, "not heard");
         let mut run = listening.run;
         run.ask("notify READY=1");
@@ -205,7 +202,6 @@ fn garbage_and_a_flood_keep_nobody_from_being_heard_or_stopped() {
         signal(run.pid(), nix::sys::signal::Signal::SIGTERM);
         let status = until_some("it ends", || run.try_wait());
         assert_eq!(status.code(), Some(143), "{}", notes(&listening.scene));
-        done.store(true, std::sync::atomic::Ordering::Relaxed);
     });
 }
 

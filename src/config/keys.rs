@@ -201,6 +201,12 @@ pub const KEYS: &[Key] = keys! {
         "the longest a command may run", also "max_runtime" "time_limit" "runtime";
     "idle_timeout" in Class Job: or_forever(MILLISECOND), "forever",
         "the longest a command may be silent on standard output and standard error", also "idle" "silence" "inactivity_timeout";
+    "heartbeat" in Class Job: or_forever(MILLISECOND), "forever",
+        "the longest time between two `WATCHDOG=1` that the command sends to $NOTIFY_SOCKET", also "watchdog" "watchdog_sec" "keepalive";
+    "ready_timeout" in Class Job: or_forever(MILLISECOND), "forever",
+        "the longest time from the command's start to the `READY=1` that it sends to $NOTIFY_SOCKET", also "start_timeout" "startup_timeout" "timeout_start";
+    "notify" in Class Job: Shape::Flag, "false",
+        "whether the command gets a NOTIFY_SOCKET where no other key asks for one: for its `STATUS=`, and `READY=1`", also "sd_notify" "notify_socket";
     "final" in Class Job: Shape::Table(Scope::Final), "none",
         "the line after which the command should go by itself, and is ended if it does not", also "result" "final_line";
     "stop" in Class Job: Shape::Table(Scope::Stop), "{ signal = \"TERM\", grace = \"15s\", leftover_grace = \"1s\" }",
@@ -286,8 +292,6 @@ pub const KEYS: &[Key] = keys! {
         "what follows then: the job has failed, or init stops all and exits with its code", also "on_limit" "action";
 
     // Later versions.
-    "heartbeat" in Class Job: Shape::NotBuilt, "", "a watchdog that the command feeds";
-    "ready_timeout" in Class Job: Shape::NotBuilt, "", "the time to READY=1";
     "pty" in Class Job: Shape::NotBuilt, "", "a terminal of its own for a command";
     "slots" in Lock: Shape::NotBuilt, "", "several holders of one lock";
     "priority" in Class Job: Shape::NotBuilt, "", "overtaking in the queue of a lock";

@@ -275,6 +275,8 @@ pub struct ClassPlan {
     pub dirs: DirPlan,
     /// As in [`RunPlan`].
     pub output: OutputPlan,
+    /// As in [`RunPlan`].
+    pub notify: bool,
     /// As in [`JobPlan`].
     pub restart: RestartPlan,
     /// As in [`JobPlan`].
@@ -301,6 +303,7 @@ impl ClassPlan {
             identity: None,
             dirs: DirPlan::default(),
             output: OutputPlan::default(),
+            notify: false,
             restart: RestartPlan::NEVER,
             max_parallel: None,
         }
@@ -323,6 +326,7 @@ impl ClassPlan {
             identity: self.identity,
             dirs: self.dirs,
             output: self.output,
+            notify: self.notify,
         }
     }
 }
@@ -358,6 +362,15 @@ pub struct RunPlan {
     pub dirs: DirPlan,
     /// Where its output goes, and what must not be shown.
     pub output: OutputPlan,
+    /// Whether somebody waits for its `READY=1` or shows its `STATUS=`.
+    pub notify: bool,
+}
+
+impl RunPlan {
+    /// Whether the command gets a `NOTIFY_SOCKET`: only where something is done with what it says.
+    pub const fn listens(&self) -> bool {
+        self.notify || self.limits.heartbeat.is_some() || self.limits.ready_timeout.is_some()
+    }
 }
 
 /// Where a command's standard output and standard error go, and what is shown nowhere.
@@ -571,6 +584,10 @@ pub struct Limits {
     pub timeout: Option<Duration>,
     /// The longest it may be silent on both standard output and standard error.
     pub idle_timeout: Option<Duration>,
+    /// The longest time between two signs of life (`WATCHDOG=1`, `sd_notify(3)`).
+    pub heartbeat: Option<Duration>,
+    /// The longest time from its start to `READY=1`.
+    pub ready_timeout: Option<Duration>,
     /// The line after which it should go by itself.
     pub final_line: Option<FinalLine>,
 }

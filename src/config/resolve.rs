@@ -355,6 +355,13 @@ fn apply(sheet: &Sheet, plan: &mut ClassPlan, findings: &mut Findings) {
     if sheet.limit("idle_timeout").is_some() {
         plan.limits.idle_timeout = sheet.time("idle_timeout");
     }
+    if sheet.limit("heartbeat").is_some() {
+        plan.limits.heartbeat = sheet.time("heartbeat");
+    }
+    if sheet.limit("ready_timeout").is_some() {
+        plan.limits.ready_timeout = sheet.time("ready_timeout");
+    }
+    plan.notify = sheet.flag("notify").unwrap_or(plan.notify);
     if let Some(inner) = sheet.sheet("final") {
         plan.limits.final_line = final_line(inner, plan.limits.final_line.as_ref(), findings);
     }

@@ -206,6 +206,18 @@ pub enum Note {
         /// The error number of that step.
         errno: i32,
     },
+    /// The command has started up.
+    Ready {
+        /// How long it took.
+        after: Duration,
+    },
+    /// Somebody who is no part of the run has spoken in its name; it was not heard.
+    NoticeRefused {
+        /// His process id, where it can be known.
+        pid: i32,
+        /// His user id.
+        uid: u32,
+    },
     /// The final line was seen; the command has `grace` to go by itself.
     FinalSeen {
         /// Whether the line says that the result is a failure.
@@ -377,6 +389,18 @@ pub enum Note {
         removed: Vec<String>,
         /// Those that have the new plan from their next start on.
         changed: Vec<String>,
+    },
+    /// The file was read again and is not valid: nothing has changed.
+    ReloadRefused {
+        /// The first error, or why it could not be read.
+        text: String,
+        /// How many errors there are.
+        errors: usize,
+    },
+    /// There is no control socket: nobody can ask this init for anything.
+    ControlFailed {
+        /// What failed, and what to do.
+        text: String,
     },
     /// The orderly stop begins.
     StopAsked {

@@ -68,6 +68,7 @@ mod ask;
 mod backoff;
 mod ended;
 mod event;
+mod outside;
 mod places;
 mod reload;
 mod row;
@@ -78,6 +79,7 @@ mod view;
 use std::path::PathBuf;
 
 pub use event::{Action, Answer, Ask, ClientId, Event, JobIndex, RunId};
+pub use outside::Outside;
 use places::Places;
 pub use reload::{Diff, diff};
 use row::Row;
@@ -130,6 +132,8 @@ pub struct Table {
     facts: Facts,
     /// The locks that were freed within the last millisecond, and from when on to queue for them.
     freed: Vec<(PathBuf, Time)>,
+    /// Runs of no job.
+    outside: Vec<outside::Known>,
     places: Places,
     /// Something may be due that was not at the last look.
     to_serve: bool,
@@ -150,6 +154,7 @@ impl Table {
             phase: Phase::Fresh,
             facts,
             freed: Vec::new(),
+            outside: Vec::new(),
             places: Places::default(),
             to_serve: false,
             runs_begun: 0,
@@ -167,9 +172,24 @@ impl Table {
         Some(&self.rows.get(job.0)?.as_ref()?.plan)
     }
 
+    /// The plans of all jobs that it knows.
+    pub fn plans(&self) -> impl Iterator<Item = &JobPlan> {
+        self.rows.iter().flatten().map(|row| &row.plan)
+    }
+
+    /// Whether init stops, or has ended.
+    pub const fn is_ending(&self) -> bool {
+        matches!(self.phase, Phase::Stopping(_) | Phase::Ended)
+    }
+
     /// The `[init]` table as it stands now.
     pub const fn init(&self) -> &InitPlan {
         &self.init
+    }
+
+    /// Whether jobs still start: a stop of everything has not begun.
+    pub const fn is_going(&self) -> bool {
+        matches!(self.phase, Phase::Fresh | Phase::Going { .. })
     }
 
     /// Takes one event, which happened at `now`, and adds what follows from it to `out`.
@@ -215,6 +235,8 @@ impl Table {
             }
             (_, Event::RunFound { job, run_id }) => self.run_found(now, job, run_id, out),
             (_, Event::FoundGone { job, run_id }) => self.found_gone(now, job, &run_id),
+            (_, Event::OutsideRun { run }) => self.outside_run(now, run),
+            (_, Event::OutsideGone { run_id }) => self.outside_gone(now, &run_id),
             (_, Event::Asked { client, ask }) => self.asked(now, client, &ask, out),
             (_, Event::Reload { plan }) => self.reload(now, plan, out),
             (

@@ -5,6 +5,7 @@
 //! a memfd, so that a running run keeps it whatever happens to the file; the wire tells the guard
 //! by its end that init has died.
 
+use std::env;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -13,10 +14,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::control::place;
 use crate::config::plan::RunPlan;
 use crate::core::outcome::{Outcome, Reason, SpawnStep, Status};
 use crate::core::table::{JobIndex, RunId};
 use crate::journal::{Context, Format, Speaker, Verbosity};
+use crate::lock::record::By;
+use crate::run::command::{NOTIFY_SOCKET, WATCHDOG};
 use crate::run::message::{Incoming, Order, Progress, receive, send};
 use crate::run::secrets;
 use crate::run::start::{Caller, Refused, guarded};
@@ -62,6 +66,8 @@ pub struct Guards {
     pub format: Format,
     /// How long a run may go on when we have died: an init that crashes waits no longer.
     pub stop_within: Duration,
+    /// Whether it is init who tells whoever started us how it stands, and no job.
+    pub answers: bool,
 }
 
 /// A living guard, as init knows it.
@@ -76,6 +82,8 @@ pub struct Guard {
     /// Its monitor has a copy of the other end: silence means that both have gone.
     wire: Wire,
     silent: bool,
+    /// What its command has said of itself, and nobody has asked for yet.
+    said: Vec<Progress>,
     /// How the guard's process ended.
     status: Option<Status>,
     outcome: Option<Outcome>,
@@ -101,6 +109,7 @@ impl Guards {
         verbosity: Verbosity,
         format: Format,
         stop_within: Duration,
+        answers: bool,
     ) -> io::Result<Self> {
         Ok(Self {
             program: program::open_own()?,
@@ -110,6 +119,7 @@ impl Guards {
             verbosity,
             format,
             stop_within,
+            answers,
         })
     }
 
@@ -152,6 +162,7 @@ impl Guards {
             pid,
             wire,
             silent: false,
+            said: Vec::new(),
             status: None,
             outcome: None,
         })
@@ -175,6 +186,13 @@ impl Guards {
             .program(&self.program)
             .pass(&pass)
             .session(Session::Own);
+        if self.answers {
+            command.unset(&[NOTIFY_SOCKET]).unset(&WATCHDOG);
+        }
+        // Who can ask init is for its user to say, job by job.
+        if env::var_os(place::VARIABLE).is_some() {
+            command.unset(&[place::VARIABLE]);
+        }
         // The exec of our own open program does not fail in ways that the guard's end would not tell.
         Ok(command.spawn(Memory::Copied)?.pid)
     }
@@ -191,11 +209,19 @@ impl Guard {
         while !self.silent {
             match receive(&self.wire) {
                 Incoming::Message(Progress::Ended(outcome)) => self.outcome = Some(outcome),
+                Incoming::Message(word @ (Progress::Ready | Progress::Status(_))) => {
+                    self.said.push(word);
+                }
                 Incoming::Message(Progress::Spawned | Progress::Stopped | Progress::StartOver) => {}
                 Incoming::Nothing => return,
                 Incoming::Gone => self.silent = true,
             }
         }
+    }
+
+    /// What its command has said of itself since this was last asked.
+    pub fn said(&mut self) -> Vec<Progress> {
+        std::mem::take(&mut self.said)
     }
 
     /// Its process was reaped, and its number is no longer its own. Its monitor may live on, and
@@ -273,6 +299,7 @@ pub fn be_one(words: &[std::ffi::OsString]) -> Result<u8, Refused> {
         terminal: charge.terminal,
         started_in: charge.started_in,
         runtime: charge.runtime,
+        by: By::Init,
     };
     guarded(&plan, &caller)
 }

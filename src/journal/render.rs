@@ -214,6 +214,17 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
                 None => format!("failed to {verb} {command:?}: {why}"),
             }
         }
+        Note::Ready { after } => format!("ready after {}", Short(*after)),
+        Note::NoticeRefused { pid, uid } => {
+            to.pids = Some(pid.to_string());
+            let who = match pid {
+                0 => "a process outside of this PID namespace".to_owned(),
+                pid => format!("process {pid}"),
+            };
+            format!(
+                "{who} of user {uid} spoke in the name of this run and is no part of it: not heard"
+            )
+        }
         Note::FinalSeen { failed, grace } => {
             to.grace_ms = Some(ms(*grace));
             let result = if *failed { "a failure" } else { "a success" };
@@ -408,7 +419,7 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
         Note::RunFound { job, run_id } => {
             to.job = Some(job);
             to.run_id = Some(run_id);
-            format!("run {run_id} lives on from an earlier init: it counts as running")
+            format!("run {run_id} was not begun by this init: it counts as running")
         }
         Note::Reloaded {
             added,
@@ -423,6 +434,20 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
             } else {
                 format!("the file was read again: {}", parts.join("; "))
             }
+        }
+        Note::ReloadRefused { text, errors } => {
+            to.count = Some(count(*errors));
+            let more = match errors {
+                0 | 1 => String::new(),
+                errors => format!(
+                    " ({} in all; lockkeeper check shows them)",
+                    plural(*errors, "error")
+                ),
+            };
+            format!("the file was read again, and nothing has changed: {text}{more}")
+        }
+        Note::ControlFailed { text } => {
+            format!("nobody can ask this init for anything: {text}")
         }
         Note::StopAsked {
             signal,
@@ -576,6 +601,8 @@ fn ended(outcome: &Outcome, to: &mut Fields<'_>) -> String {
         },
         Reason::Timeout
         | Reason::IdleTimeout
+        | Reason::ReadyTimeout
+        | Reason::Heartbeat
         | Reason::Final { .. }
         | Reason::Signal(_)
         | Reason::GuardLost

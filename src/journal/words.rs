@@ -12,6 +12,8 @@ pub(super) fn cause(reason: Reason) -> Cow<'static, str> {
         Reason::Ended => "itself".into(),
         Reason::Timeout => "timeout".into(),
         Reason::IdleTimeout => "idle_timeout".into(),
+        Reason::ReadyTimeout => "ready_timeout".into(),
+        Reason::Heartbeat => "heartbeat".into(),
         // Whether the result was a failure is in the exit code.
         Reason::Final { .. } => "final".into(),
         Reason::Signal(signal) => signal_name(signal),

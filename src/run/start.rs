@@ -19,6 +19,7 @@ use crate::exit;
 use crate::journal::route;
 use crate::journal::{Context, Format, Journal, Speaker, Verbosity};
 use crate::lock::placement::{self, Severity};
+use crate::lock::record::By;
 use crate::lock::shared::SharedLock;
 use crate::sys::fd::Wire;
 use crate::sys::spawn::Session;
@@ -50,8 +51,10 @@ pub struct Caller {
     pub terminal: bool,
     /// The folder that the command starts in, where its plan names none and we have left it.
     pub started_in: Option<PathBuf>,
-    /// The folder of this container's runs, for a run with a name.
+    /// The folder of this container's runs; `None`: there is none, or none is needed.
     pub runtime: Option<PathBuf>,
+    /// Who that is.
+    pub by: By,
 }
 
 /// A run that ended before anything was started: the text for the caller, and the exit code.
@@ -81,6 +84,7 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         plan,
         run_id: &caller.run_id,
         container: caller.container(),
+        by: caller.by,
         unsure,
     };
     let mut opened: Option<Arc<Dirs>> = None;
@@ -110,6 +114,7 @@ pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                 plan,
                 run_id: &caller.run_id,
                 container: caller.container(),
+                by: caller.by,
                 lock,
                 dirs,
                 unsure,
@@ -178,6 +183,7 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         plan,
         run_id: &caller.run_id,
         container: caller.container(),
+        by: caller.by,
         unsure: false,
     };
     let claims = Claims::open(owner, None, &mut first_notes);
@@ -185,6 +191,7 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         plan,
         run_id: &caller.run_id,
         container: caller.container(),
+        by: caller.by,
         lock: None,
         dirs: Arc::default(),
         unsure: false,
@@ -217,7 +224,7 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
 
 impl Caller {
     /// Whoever typed the command or wrote the script: `plan` runs where we are, at the terminal of
-    /// standard input if there is one, and is not claimed among the container's runs.
+    /// standard input if there is one, is not claimed among the container's runs, and no file names it.
     pub fn person(
         plan: &RunPlan,
         container_name: Option<String>,
@@ -243,6 +250,7 @@ impl Caller {
             terminal: true,
             started_in: None,
             runtime: None,
+            by: By::Command,
         }
     }
 

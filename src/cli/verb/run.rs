@@ -9,6 +9,7 @@ use crate::config::plan::{
 };
 use crate::exit;
 use crate::lock::folders::runtime_folder;
+use crate::lock::record::By;
 use crate::run::start::{Caller, Refused, guarded};
 use crate::trouble;
 
@@ -18,8 +19,9 @@ pub fn run(args: RunArgs) -> Result<u8, Refused> {
     let (verbosity, named) = (args.verbosity, args.job.is_some());
     let (plan, container) = plan(args)?;
     let caller = Caller {
-        // Only a run with a name is looked for among those of this container.
-        runtime: if named { runtime_folder() } else { None },
+        // So that the init of this container sees it.
+        runtime: runtime_folder(),
+        by: if named { By::Hand } else { By::Command },
         ..Caller::person(&plan, container, verbosity, report)
     };
     guarded(&plan, &caller)

@@ -155,7 +155,7 @@ impl Table {
     }
 
     /// The row of that name. A name that two have, as the main command's may be, is the job's.
-    fn find(&self, name: &str) -> Option<JobIndex> {
+    pub fn find(&self, name: &str) -> Option<JobIndex> {
         let named = |main: bool| {
             self.rows.iter().position(|row| {
                 row.as_ref()

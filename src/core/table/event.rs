@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::outside::Outside;
 use crate::config::plan::Plan;
 use crate::core::note::Note;
 use crate::core::outcome::Reason;
@@ -159,6 +160,16 @@ pub enum Event {
         /// The job.
         job: JobIndex,
         /// The run, as in [`Event::RunFound`].
+        run_id: String,
+    },
+    /// A run that belongs to no job lives in this container.
+    OutsideRun {
+        /// Which.
+        run: Outside,
+    },
+    /// It has gone.
+    OutsideGone {
+        /// The run, as in [`Event::OutsideRun`].
         run_id: String,
     },
     /// Somebody asks for something. Answered by one [`Action::Answer`], at once or later.

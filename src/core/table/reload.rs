@@ -99,6 +99,7 @@ impl Table {
             }
         }
         let mut to_begin = Vec::new();
+        let mut new = Vec::new();
         let mut vacant = 0;
         for mut job in plan.jobs {
             let index = known.remove(&job.run.job);
@@ -109,18 +110,24 @@ impl Table {
             }
             match index {
                 Some(index) => to_begin.extend(self.replan(now, index, job)),
-                None => to_begin.push(self.add(job, &mut vacant)),
+                None => new.push(self.add(job, &mut vacant)),
             }
         }
         for index in known.into_values() {
             self.remove(index, out);
         }
+        to_begin.extend(&new);
         let waited = self.rows.iter().enumerate();
         let waited = waited.filter(|(_, row)| row.as_ref().is_some_and(|row| row.gate.is_shut()));
         // Where the gate is still shut nothing begins.
         to_begin.extend(waited.map(|(index, _)| JobIndex(index)));
         self.link(|row| row.gate.is_shut() || !row.was_begun());
         self.place();
+        for index in new {
+            for run_id in self.take_outside(index) {
+                self.run_found(now, index, run_id, out);
+            }
+        }
         for index in to_begin {
             self.begin_row(now, index);
         }

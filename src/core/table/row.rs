@@ -255,6 +255,11 @@ impl Row {
         new
     }
 
+    /// Whether that run is known.
+    pub(super) fn has_found(&self, run_id: &str) -> bool {
+        self.found.iter().any(|known| known == run_id)
+    }
+
     /// Whether that run was known.
     pub(super) fn remove_found(&mut self, run_id: &str) -> bool {
         let before = self.found.len();

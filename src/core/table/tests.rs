@@ -44,6 +44,7 @@ fn job(name: &str) -> JobPlan {
         identity: None,
         dirs: DirPlan::default(),
         output: OutputPlan::default(),
+        notify: false,
     })
 }
 

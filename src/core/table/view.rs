@@ -46,6 +46,7 @@ pub struct LastView {
 
 /// A job and how it stands. Its fields only grow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct RowView {
     /// Its name.
     pub job: String,
@@ -57,6 +58,9 @@ pub struct RowView {
     pub state: RowState,
     /// Its living run.
     pub run_id: Option<String>,
+    /// Whether that run was begun by somebody else than this init: by hand, or by an earlier one.
+    #[serde(default)]
+    pub outside: bool,
     /// For how long it has stood there, in milliseconds, where that is known.
     pub since_ms: Option<u64>,
     /// In how many milliseconds it starts next by itself.
@@ -69,15 +73,19 @@ pub struct RowView {
     pub status: Option<String>,
     /// The file does not name it any more; its last run goes on to its end.
     pub removed: bool,
+    /// Whether it is no job at all, but a run of a command that the file does not name.
+    #[serde(default)]
+    pub of_no_job: bool,
     /// Whether it is the main command, whose end is the container's.
     pub main: bool,
 }
 
 impl Table {
-    /// How each job stands at `now`, in the order of the table.
+    /// How each job stands at `now`, in the order of the table; then the runs that belong to none.
     pub fn view(&self, now: Time) -> Vec<RowView> {
         let going = matches!(self.phase, Phase::Going { .. });
-        self.rows().map(|row| view(row, now, going)).collect()
+        let of_jobs = self.rows().map(|row| view(row, now, going));
+        of_jobs.chain(self.view_outside(now)).collect()
     }
 }
 
@@ -95,6 +103,7 @@ fn view(row: &Row, now: Time, going: bool) -> RowView {
         run_id: run
             .map(|run| run.id.to_string())
             .or_else(|| row.found.first().cloned()),
+        outside: run.is_none() && !row.found.is_empty(),
         since_ms: since.map(|since| ms(since, now)),
         next_ms: next.map(|next| ms(now, next)),
         last: row.last.map(|last| LastView {
@@ -105,6 +114,7 @@ fn view(row: &Row, now: Time, going: bool) -> RowView {
         restarts: row.backoff.total,
         status: run.and_then(|run| run.status.clone()),
         removed: row.removed,
+        of_no_job: false,
         main: row.plan.main,
     }
 }

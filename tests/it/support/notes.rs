@@ -197,6 +197,18 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
             },
             r#"failed to execute "claude": no such file or directory; install it, or correct PATH or the name"#,
         ),
+        (Note::Ready { after: secs(2) }, "ready after 2s"),
+        (
+            Note::NoticeRefused { pid: 7, uid: 1000 },
+            "process 7 of user 1000 spoke in the name of this run and is no part of it: not heard",
+        ),
+        (
+            Note::NoticeRefused {
+                pid: 0,
+                uid: 65_534,
+            },
+            "a process outside of this PID namespace of user 65534 spoke in the name of this run and is no part of it: not heard",
+        ),
         (
             Note::FinalSeen {
                 failed: false,
@@ -497,7 +509,7 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
                 job: job(),
                 run_id: run_id(),
             },
-            "run r1 lives on from an earlier init: it counts as running",
+            "run r1 was not begun by this init: it counts as running",
         ),
         (
             Note::Restarting {
@@ -554,6 +566,25 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
                 changed: vec!["dev".into()],
             },
             "the file was read again: 2 jobs added (a, b); 1 job changed (dev)",
+        ),
+        (
+            Note::ReloadRefused {
+                text: text(),
+                errors: 1,
+            },
+            "the file was read again, and nothing has changed: why",
+        ),
+        (
+            Note::ReloadRefused {
+                text: text(),
+                errors: 3,
+            },
+            "the file was read again, and nothing has changed: why (3 errors in all; lockkeeper \
+             check shows them)",
+        ),
+        (
+            Note::ControlFailed { text: text() },
+            "nobody can ask this init for anything: why",
         ),
         (
             Note::StopAsked {

@@ -385,8 +385,12 @@ impl<'a> World<'a> {
                     self.plan.jobs.push(main);
                 }
             }
-            Event::Tick | Event::Signal { .. } | Event::RunStatus { .. } | Event::Reload { .. } => {
-            }
+            Event::Tick
+            | Event::Signal { .. }
+            | Event::RunStatus { .. }
+            | Event::OutsideRun { .. }
+            | Event::OutsideGone { .. }
+            | Event::Reload { .. } => {}
         }
     }
 

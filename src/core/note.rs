@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::plan::Want;
+
 use super::final_line::AgentResult;
 use super::outcome::{Outcome, Reason, SpawnStep};
 
@@ -318,6 +320,52 @@ pub enum Note {
         code: u8,
         /// Why it ended, where the run could still say so.
         reason: Option<Reason>,
+    },
+    /// A run is over, and another one follows by `restart`.
+    Restarting {
+        /// The job.
+        job: String,
+        /// How the last one ended.
+        code: u8,
+        /// When the next one starts.
+        delay: Duration,
+        /// How many there were in a row, with this one.
+        row: u32,
+    },
+    /// A run is over, and there were enough restarts.
+    GivenUp {
+        /// The job.
+        job: String,
+        /// How the last one ended.
+        code: u8,
+        /// How many restarts there were.
+        limit: u64,
+        /// In which time; `None`: in a row.
+        within: Option<Duration>,
+        /// Whether init stops for it.
+        exits: bool,
+    },
+    /// A job waits for what can never come by itself.
+    NeverStarts {
+        /// The job.
+        job: String,
+        /// The one that it waits for.
+        after: String,
+        /// What it waits for.
+        want: Want,
+        /// How that one's last run ended.
+        code: Option<u8>,
+    },
+    /// A job is due, and so many runs of its class are going as may.
+    PlaceAwaited {
+        /// The job.
+        job: String,
+        /// Its class.
+        class: String,
+        /// How many of it go at once.
+        most: u64,
+        /// How many wait before it.
+        before: usize,
     },
     /// A guard could not be started; the job is tried again at its next tick.
     GuardFailed {

@@ -1,67 +1,95 @@
 //! The job table of init, pure: which job runs when, what a signal means, when init ends.
 //!
-//! State: one row a job, and the phase of init as a whole (begun, stopping since when, over). The
-//! table owns when runs start and that they are asked to stop; a run's own life (queue, watchdogs,
+//! State: one row a job, with its plan, in a slot of its own; the places of the classes that have a
+//! limit; and the phase of init as a whole (begun, stopping since when, over). The table owns the
+//! plans, when runs start and that they are asked to stop; a run's own life (queue, watchdogs,
 //! ladder) is its monitor's business, processes and descriptors are the shell's.
+//!
+//! | file | what is in it |
+//! | --- | --- |
+//! | `row` | one job: its next tick, and whether it is busy |
+//! | `start` | what is due, and who has a place |
+//! | `ended` | the end of a run, and what follows: `restart` |
+//! | `backoff` | how long until a restart, and whether there is one |
+//! | `after` | who waits for what has come true of others |
+//! | `places` | `max_parallel` |
+//! | `ask` | what people ask for, and what they are told |
+//! | `reload` | a new plan for a table at work |
+//! | `stop` | the orderly stop of everything |
+//! | `view` | how each job stands |
 //!
 //! Invariants, each one a test:
 //! - never two living runs of one job, found runs of an earlier init included;
 //! - nothing starts once a stop has begun;
 //! - ticks lie on the grid of the first one; a tick starts at most one run, and where it starts
 //!   none that is said;
+//! - no run of a class begins beyond its `max_parallel`, but the main command's;
+//! - no job starts for the first time before all that it is to start after has come true;
+//! - a job that somebody has stopped starts when somebody asks, and not before;
+//! - each client is answered once;
 //! - after a [`Event::Tick`] the next deadline lies strictly in the future: no busy loop;
+//! - slots are bounded by the jobs and the runs there are, whatever was read from the file before;
 //! - [`Action::Exit`] comes once, is last, and comes at once when a stop has nothing left to wait
 //!   for, or when `stop_within` is over.
+//!
+//! # Time
+//!
+//! Ticks lie on a grid of the monotonic clock. Setting the wall clock moves none of them. It stands
+//! still while the machine is suspended, and so does the grid: a suspend makes the next tick later by
+//! the wall clock, and loses none. A container that is paused while its machine goes on wakes late:
+//! one run starts, the ticks that went by are lost, and that is said ([`Note::WokeLate`]).
 //!
 //! # The exit code
 //!
 //! | init ends | with a main command | without |
 //! | --- | --- | --- |
 //! | by itself | its code | 0, or the code of the job that failed first |
+//! | a job has used up its restarts, `then = "exit"` | the code of that job | the same |
 //! | stopped by TERM or INT, all in order | its code; 128+n if it never started | 0 |
 //! | stopped, `stop_within` over | as above; 137 if it was still alive | 137 |
 //!
-//! A job without a rate that was refused a guard too often has the code 125. A stop that somebody
-//! asked for and that went in order is a success, whatever single runs returned before: otherwise
-//! each `docker stop` of agents that fail now and then would read as a crash. 137
-//! is what the runtime itself reports where it has to kill.
+//! A job has failed when its run did and no restart follows. One that was refused a guard too often
+//! without a rate has the code 125, and so has one that can never start. A run that somebody has stopped
+//! by hand has not failed. A stop of everything that somebody asked for and that went in order is a
+//! success, whatever single runs returned before: otherwise each `docker stop` of agents that fail
+//! now and then would read as a crash. 137 is what the runtime itself reports where it has to kill.
 //!
 //! # What keeps init
 //!
-//! A tick to come, a run of its own, `stay`. Not a manual job: until somebody can ask init for
-//! a run, it can never start here. Not a found run either: it is not ours to stop, and its guard
-//! stops it anyway, as its own init has died; but a job that is to run once waits for it.
+//! A tick or a restart to come, a run of its own, `stay`. Not a manual job: somebody could ask for it,
+//! but a container whose other jobs are all over is expected to end, and one that is there to be asked
+//! says `stay`. A job that would go on and was stopped by hand does: who stops the only job of a
+//! container for a while does not mean the container. Not a found run either: it is not ours to
+//! stop, and its guard stops it anyway, as its own init has died; but a job that is to run once waits
+//! for it.
 
+mod after;
 mod ask;
+mod backoff;
+mod ended;
 mod event;
+mod places;
 mod reload;
 mod row;
+mod start;
 mod stop;
 mod view;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use ask::refused;
 pub use event::{Action, Answer, Ask, ClientId, Event, JobIndex, RunId};
+use places::Places;
 pub use reload::{Diff, diff};
-use row::{Due, Last, Row, Run};
+use row::Row;
+use start::freed_at;
 use stop::Stop;
 pub use view::{LastView, RowState, RowView};
 
 use crate::config::plan::{InitPlan, JobPlan, Plan};
 use crate::core::note::Note;
-use crate::core::outcome::Reason;
 use crate::core::time::Time;
 use crate::exit;
 
-/// After a lock is freed, nobody of ours queues for it for so long: the kernel wakes the waiters
-/// but does not hand them the lock, so a newcomer within that time overtakes them all.
-const REQUEUE_AFTER: Duration = Duration::from_millis(1);
-/// How long after a guard could not be had a job without a rate is tried again.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// How many guards such a job is refused before it counts as failed.
-const RETRIES: u8 = 5;
 // The same on every Linux architecture (signal(7)).
 const SIGHUP: i32 = 1;
 const SIGINT: i32 = 2;
@@ -102,8 +130,13 @@ pub struct Table {
     facts: Facts,
     /// The locks that were freed within the last millisecond, and from when on to queue for them.
     freed: Vec<(PathBuf, Time)>,
+    places: Places,
+    /// Something may be due that was not at the last look.
+    to_serve: bool,
     runs_begun: u64,
     main_code: Option<u8>,
+    /// The code of the job whose failure ends init.
+    fatal: Option<u8>,
     first_failure: Option<u8>,
 }
 
@@ -111,16 +144,22 @@ impl Table {
     /// A table of the plan's jobs, in which nothing has begun.
     pub fn new(plan: Plan, facts: Facts) -> Self {
         let rows = plan.jobs.into_iter().map(|job| Some(Row::new(job)));
-        Self {
+        let mut table = Self {
             rows: rows.collect(),
             init: plan.init,
             phase: Phase::Fresh,
             facts,
             freed: Vec::new(),
+            places: Places::default(),
+            to_serve: false,
             runs_begun: 0,
             main_code: None,
+            fatal: None,
             first_failure: None,
-        }
+        };
+        table.link(|_| true);
+        table.place();
+        table
     }
 
     /// What the next run of that job will be; `None`: no job has that slot.
@@ -150,9 +189,26 @@ impl Table {
     pub fn handle(&mut self, now: Time, event: Event, out: &mut Vec<Action>) {
         match (self.phase, event) {
             (Phase::Ended, _) | (Phase::Going { .. } | Phase::Stopping(_), Event::Begin) => return,
+            // Of a run that goes on: nothing else follows from these.
+            (_, Event::RunBegun { job, run }) => {
+                self.run_begun(now, job, run, out);
+                self.serve(now, out);
+                return;
+            }
+            (_, Event::RunReady { job, run }) => {
+                self.run_ready(now, job, run, out);
+                self.serve(now, out);
+                return;
+            }
+            (_, Event::RunStatus { job, run, text }) => {
+                if let Some(run) = self.living(job, run).and_then(|row| row.run.as_mut()) {
+                    run.status = Some(text);
+                }
+                return;
+            }
             (Phase::Fresh, Event::Begin) => self.begin(now, out),
             (Phase::Fresh, Event::Tick) => {}
-            (Phase::Going { .. }, Event::Tick) => self.serve_due(now, out),
+            (Phase::Going { .. }, Event::Tick) => self.to_serve = true,
             (Phase::Stopping(stop), Event::Tick) => self.check_overdue(now, stop, out),
             (
                 _,
@@ -161,33 +217,16 @@ impl Table {
                     run,
                     code,
                     reason,
-                    ran: _,
+                    ran,
                 },
-            ) => {
-                self.run_ended(now, job, run, (code, reason), out);
-            }
-            (_, Event::RunBegun { job, run }) => {
-                if let Some(row) = self.living(job, run) {
-                    row.answer_begun(run, out);
-                }
-            }
-            (_, Event::RunReady { job, run }) => {
-                if let Some(run) = self.living(job, run).and_then(|row| row.run.as_mut()) {
-                    run.ready.get_or_insert(now);
-                }
-            }
-            (_, Event::RunStatus { job, run, text }) => {
-                if let Some(run) = self.living(job, run).and_then(|row| row.run.as_mut()) {
-                    run.status = Some(text);
-                }
-            }
-            (_, Event::Asked { client, ask }) => self.asked(now, client, &ask, out),
-            (_, Event::Reload { plan }) => self.reload(now, plan, out),
+            ) => self.run_ended(now, (job, run), (code, reason, ran), out),
             (_, Event::GuardFailed { job, run, text }) => {
                 self.guard_failed(now, job, run, text, out);
             }
-            (_, Event::RunFound { job, run_id }) => self.run_found(job, run_id, out),
+            (_, Event::RunFound { job, run_id }) => self.run_found(now, job, run_id, out),
             (_, Event::FoundGone { job, run_id }) => self.found_gone(now, job, &run_id),
+            (_, Event::Asked { client, ask }) => self.asked(now, client, &ask, out),
+            (_, Event::Reload { plan }) => self.reload(now, plan, out),
             (
                 phase,
                 Event::Signal {
@@ -204,7 +243,20 @@ impl Table {
             }
             (_, Event::Signal { signo }) => self.pass_to_main(signo, out),
         }
+        self.serve(now, out);
         self.settle(now, out);
+    }
+
+    fn serve(&mut self, now: Time, out: &mut Vec<Action>) {
+        let going = matches!(self.phase, Phase::Going { .. });
+        if std::mem::take(&mut self.to_serve) && going && !self.ends() {
+            self.serve_due(now, out);
+        }
+    }
+
+    /// Whether a job has ended whose end is that of init.
+    const fn ends(&self) -> bool {
+        self.main_code.is_some() || self.fatal.is_some()
     }
 
     /// When [`Event::Tick`] is due next; `None`: not until something else has happened.
@@ -213,7 +265,7 @@ impl Table {
             Phase::Fresh | Phase::Ended => None,
             Phase::Going { .. } => {
                 let wake = |row: &Row| row.wake(freed_at(&self.freed, row));
-                self.rows().filter_map(wake).min()
+                self.rows().filter_map(wake).chain(self.front()).min()
             }
             Phase::Stopping(stop) => Some(stop.until),
         }
@@ -222,148 +274,18 @@ impl Table {
     fn begin(&mut self, now: Time, out: &mut Vec<Action>) {
         self.phase = Phase::Going { staying: false };
         for row in self.rows.iter_mut().flatten() {
-            let share = share(self.facts.seed, row.name());
-            row.begin(now, share);
+            if !row.gate.is_shut() {
+                let share = share(self.facts.seed, row.name());
+                row.begin(now, share);
+            }
+        }
+        for job in (0..self.rows.len()).map(JobIndex) {
+            self.changed(now, job, out);
         }
         if !self.init.stay && self.rows().all(Row::over) {
             out.push(Action::Note(nothing_to_start()));
         }
-        self.serve_due(now, out);
-    }
-
-    fn serve_due(&mut self, now: Time, out: &mut Vec<Action>) {
-        let mut latest = None;
-        self.freed.retain(|(_, at)| *at > now);
-        for (index, row) in self.rows.iter_mut().enumerate() {
-            let Some(row) = row else { continue };
-            let freed = freed_at(&self.freed, row);
-            let Some((due, late)) = row.take_due(now, freed) else {
-                continue;
-            };
-            latest = latest.max(late);
-            let job = row.name().to_owned();
-            match due {
-                Due::Skip => out.push(Action::Note(Note::TickSkipped { job })),
-                Due::Start => {
-                    self.runs_begun = self.runs_begun.wrapping_add(1);
-                    let run = run_id(self.facts.seed, self.runs_begun);
-                    row.run = Some(Run {
-                        id: run,
-                        begun: now,
-                        lock: row.lock().cloned(),
-                        ready: None,
-                        status: None,
-                        stopping: None,
-                    });
-                    let run_id = run.to_string();
-                    out.push(Action::Note(Note::RunStarting { job, run_id }));
-                    let job = JobIndex(index);
-                    out.push(Action::StartRun { job, run });
-                }
-            }
-        }
-        if let Some(late) = latest {
-            out.push(Action::Note(Note::WokeLate { late }));
-        }
-    }
-
-    fn run_ended(
-        &mut self,
-        now: Time,
-        job: JobIndex,
-        run: RunId,
-        (code, reason): (u8, Option<Reason>),
-        out: &mut Vec<Action>,
-    ) {
-        let Some(row) = self.living(job, run) else {
-            return;
-        };
-        let last = Last {
-            code,
-            reason,
-            at: now,
-        };
-        row.last = Some(last);
-        let asked_for = row.run.as_ref().is_some_and(|run| run.stopping.is_some());
-        let lock = row.run.take().and_then(|run| run.lock);
-        let main = row.plan.main;
-        out.push(Action::Note(Note::RunEnded {
-            job: row.name().to_owned(),
-            run_id: run.to_string(),
-            code,
-            reason,
-        }));
-        row.answer_ended(last, out);
-        self.lock_freed(now, lock);
-        if main || !asked_for {
-            self.count(main, code);
-        }
-        self.forget(job);
-        // Somebody waited for this end, to start it anew.
-        if self.row_mut(job).is_some_and(|row| row.asked) {
-            self.serve_due(now, out);
-        }
-    }
-
-    /// A job with a rate is tried again at its next tick; one without after a second, a few times,
-    /// and then counts as failed. Nothing is tried again once a stop has begun.
-    fn guard_failed(
-        &mut self,
-        now: Time,
-        job: JobIndex,
-        run: RunId,
-        text: String,
-        out: &mut Vec<Action>,
-    ) {
-        let stopping = matches!(self.phase, Phase::Stopping(_));
-        let Some(row) = self.living(job, run) else {
-            return;
-        };
-        row.run = None;
-        let by_hand = row.answer_starts(&refused(&text), out);
-        row.failed_starts = row.failed_starts.saturating_add(1);
-        let has_rate = row.rate().is_some();
-        let retry = !stopping && !row.removed && !by_hand && row.failed_starts < RETRIES;
-        if !has_rate {
-            row.next = retry.then(|| now + RETRY_AFTER);
-        }
-        let (name, main) = (row.name().to_owned(), row.plan.main);
-        let given_up = !retry && !has_rate && !by_hand;
-        out.push(Action::Note(Note::GuardFailed {
-            job: name.clone(),
-            text,
-        }));
-        if given_up {
-            out.push(Action::Note(Note::RunEnded {
-                job: name,
-                run_id: run.to_string(),
-                code: exit::FAILED,
-                reason: Some(Reason::Failed),
-            }));
-            self.count(main, exit::FAILED);
-        }
-        self.forget(job);
-    }
-
-    fn run_found(&mut self, job: JobIndex, run_id: String, out: &mut Vec<Action>) {
-        let Some(row) = self.row_mut(job) else {
-            return;
-        };
-        if row.add_found(&run_id) {
-            let job = row.name().to_owned();
-            out.push(Action::Note(Note::RunFound { job, run_id }));
-        }
-    }
-
-    fn found_gone(&mut self, now: Time, job: JobIndex, run_id: &str) {
-        let Some(row) = self.row_mut(job) else {
-            return;
-        };
-        if row.remove_found(run_id) {
-            let lock = row.lock().cloned();
-            self.lock_freed(now, lock);
-            self.forget(job);
-        }
+        self.to_serve = true;
     }
 
     /// Before Begin the main command is still to come, so its signals are not lost.
@@ -379,7 +301,7 @@ impl Table {
 
     /// What follows from the state alone: the main command's end, the last run's end.
     fn settle(&mut self, now: Time, out: &mut Vec<Action>) {
-        if self.main_code.is_some() && matches!(self.phase, Phase::Going { .. }) {
+        if self.ends() && matches!(self.phase, Phase::Going { .. }) {
             self.stop(now, None, out);
         }
         match self.phase {
@@ -391,6 +313,8 @@ impl Table {
                     out.push(Action::Note(Note::Staying));
                 }
             }
+            // Somebody has started one, or has added one.
+            Phase::Going { staying: true } => self.phase = Phase::Going { staying: false },
             Phase::Stopping(stop) if self.runs().next().is_none() => {
                 self.exit(self.code_in_order(stop), out);
             }
@@ -429,19 +353,6 @@ impl Table {
         let rows = self.rows.iter().enumerate();
         rows.filter_map(|(index, row)| Some((JobIndex(index), row.as_ref()?.run.as_ref()?.id)))
     }
-
-    fn lock_freed(&mut self, now: Time, lock: Option<PathBuf>) {
-        let Some(lock) = lock else { return };
-        self.freed.retain(|(other, at)| *at > now && *other != lock);
-        self.freed.push((lock, now + REQUEUE_AFTER));
-    }
-}
-
-/// From when on the lock of `row` may be queued for, where it was freed just now.
-fn freed_at(freed: &[(PathBuf, Time)], row: &Row) -> Option<Time> {
-    let lock = row.lock().filter(|_| !freed.is_empty())?;
-    let (_, at) = freed.iter().find(|(freed, _)| freed == lock)?;
-    Some(*at)
 }
 
 fn nothing_to_start() -> Note {

@@ -12,6 +12,7 @@ pub use super::fields::Fields;
 use super::kind::{Level, MessageId, kind};
 use super::route::Context;
 use super::words::{Short, cause, held_by, listed, plural, signal_name, step_verb, step_word};
+use crate::config::plan::Want;
 use crate::core::note::{Dead, Fate, Note};
 use crate::core::outcome::{Outcome, Reason, Status};
 use crate::trouble;
@@ -337,6 +338,79 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
                 "run {run_id} over, exit {code}{}",
                 why.as_deref().unwrap_or("")
             )
+        }
+        Note::Restarting {
+            job,
+            code,
+            delay,
+            row,
+        } => {
+            to.job = Some(job);
+            to.run_code = Some(*code);
+            to.delay_ms = Some(ms(*delay));
+            to.count = Some(u64::from(*row));
+            format!(
+                "exit {code}: started again in {}, restart {row} in a row",
+                Short(*delay)
+            )
+        }
+        Note::GivenUp {
+            job,
+            code,
+            limit,
+            within,
+            exits,
+        } => {
+            to.job = Some(job);
+            to.run_code = Some(*code);
+            to.count = Some(*limit);
+            let restarts = plural(usize::try_from(*limit).unwrap_or(usize::MAX), "restart");
+            let counted = match within {
+                Some(within) => format!("{restarts} within {}", Short(*within)),
+                None => format!("{restarts} in a row"),
+            };
+            let then = if *exits {
+                "init stops"
+            } else {
+                "start it by hand when the cause is gone"
+            };
+            format!("exit {code} after {counted}: given up; {then}")
+        }
+        Note::NeverStarts {
+            job,
+            after,
+            want,
+            code,
+        } => {
+            to.job = Some(job);
+            to.run_code = *code;
+            let does = match want {
+                Want::Started => "start",
+                Want::Succeeded => "succeed",
+                Want::Ready => "be ready",
+            };
+            let ended = code.map(|code| format!(" has ended with {code} and"));
+            format!(
+                "not started: it waits for job {after} to {does}, which{} does not start again by \
+                 itself",
+                ended.as_deref().unwrap_or_default()
+            )
+        }
+        Note::PlaceAwaited {
+            job,
+            class,
+            most,
+            before,
+        } => {
+            to.job = Some(job);
+            to.job_class = Some(class);
+            to.count = Some(*most);
+            let runs = plural(usize::try_from(*most).unwrap_or(usize::MAX), "run");
+            let others = match before {
+                0 => String::new(),
+                before => format!(", {before} due before it"),
+            };
+            format!("waits for a place: class {class} has {runs} at once{others}")
         }
         Note::GuardFailed { job, text } => {
             to.job = Some(job);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::start::{adopt_report, class, config_path, host_name, job_name, load, refused};
 use crate::cli::InitArgs;
 use crate::config::load::Loaded;
-use crate::config::plan::{DEFAULT_STOP_WITHIN, InitPlan, JobPlan, Plan, RunPlan, Start};
+use crate::config::plan::{DEFAULT_STOP_WITHIN, InitPlan, JobPlan, Plan, RunPlan};
 use crate::core::note::Note;
 use crate::exit;
 use crate::init::guards::Guards;
@@ -150,10 +150,8 @@ fn table(
 
 fn main_job(run: RunPlan) -> JobPlan {
     JobPlan {
-        start: Start::Boot,
-        every: None,
         main: true,
-        run,
+        ..JobPlan::once(run)
     }
 }
 

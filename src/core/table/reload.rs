@@ -1,17 +1,30 @@
 //! A new plan for a table at work.
 //!
-//! Jobs are known by their names. A job of which nothing has changed keeps its next tick, its run and
-//! who waits for it. One that has changed keeps its living run, which has the old plan to its end; what
-//! comes after has the new one. One that is gone starts nothing more, and is forgotten when its last
-//! run is over. A new one begins as at boot. The main command is what the container is: it stays.
+//! Jobs are known by their names, and a slot belongs to a name.
+//!
+//! | a job that | does |
+//! | --- | --- |
+//! | has not changed | goes on: its next tick, its run, its restarts, who waits for it |
+//! | has changed | has the new plan from its next start on; a living run keeps the old one to its end |
+//! | … and had failed | is tried at once, as what was wrong may be what has changed |
+//! | … its `every` or `jitter` | ticks first when one period is over, on a grid of its own |
+//! | … and starts by itself now | begins as at boot |
+//! | … its class | counts in the new class from its next start on |
+//! | is new | begins as at boot |
+//! | is gone | starts nothing more; it is forgotten when its last run is over |
+//! | is back before that | has run: it is not begun anew, and its `every` is a new one |
+//! | is the main command | stays what it is: a container is its main command |
+//!
+//! A job that has run once and ended does not run again because its plan has changed: who wants that
+//! says `restart`. `after` is asked of those that have not been begun yet.
 
 use std::collections::BTreeMap;
 
 use super::ask::refused;
 use super::event::{Action, JobIndex};
-use super::row::Row;
+use super::row::{Row, part};
 use super::{Phase, Table, share};
-use crate::config::plan::{JobPlan, Plan};
+use crate::config::plan::{JobPlan, Plan, When};
 use crate::core::note::Note;
 use crate::core::time::Time;
 
@@ -85,44 +98,102 @@ impl Table {
                 known.insert(row.name().to_owned(), JobIndex(index));
             }
         }
-        for job in plan.jobs {
-            match known.remove(&job.run.job) {
-                Some(index) => self.replan(now, index, job),
-                None => self.add(now, job),
+        let has_main = self.rows().any(|row| row.plan.main);
+        let mut to_begin = Vec::new();
+        let mut vacant = 0;
+        for mut job in plan.jobs {
+            let index = known.remove(&job.run.job);
+            let stays = index.is_some_and(|index| self.plan(index).is_some_and(|plan| plan.main));
+            if job.main != stays && has_main {
+                out.push(Action::Note(main_stays(&job.run.job)));
+                job.main = stays;
+            }
+            match index {
+                Some(index) => to_begin.extend(self.replan(now, index, job)),
+                None => to_begin.push(self.add(job, &mut vacant)),
             }
         }
         for index in known.into_values() {
             self.remove(index, out);
+        }
+        let waited = self.rows.iter().enumerate();
+        let waited = waited.filter(|(_, row)| row.as_ref().is_some_and(|row| row.gate.is_shut()));
+        // Where the gate is still shut nothing begins.
+        to_begin.extend(waited.map(|(index, _)| JobIndex(index)));
+        self.link(|row| row.gate.is_shut() || !row.was_begun());
+        self.place();
+        for index in to_begin {
+            self.begin_row(now, index);
+        }
+        for job in (0..self.rows.len()).map(JobIndex) {
+            self.forget(job);
+            self.changed(now, job, out);
         }
         out.push(Action::Note(Note::Reloaded {
             added,
             removed,
             changed,
         }));
-        self.serve_due(now, out);
+        self.to_serve = true;
     }
 
-    fn replan(&mut self, now: Time, index: JobIndex, plan: JobPlan) {
+    /// Gives a row its new plan; its place if it is to begin as at boot.
+    fn replan(&mut self, now: Time, index: JobIndex, plan: JobPlan) -> Option<JobIndex> {
         let seed = self.facts.seed;
-        let Some(row) = self.row_mut(index) else {
-            return;
-        };
-        let (rate, boot) = (row.rate(), (row.plan.start, row.removed));
+        let row = self.row_mut(index)?;
+        let was_removed = std::mem::replace(&mut row.removed, false);
+        if row.plan == plan && !was_removed {
+            return None;
+        }
+        let (rate, by_itself) = (row.rate(), row.starts_by_itself());
+        let when = row.plan.restart.when;
         row.plan = plan;
-        row.removed = false;
-        if rate != row.rate() || boot != (row.plan.start, false) {
+        let failed = row.given_up || row.again.is_some();
+        row.given_up = false;
+        row.failed_starts = 0;
+        row.backoff.reset();
+        if !row.starts_by_itself() {
+            row.next = None;
+            row.again = None;
+            return None;
+        }
+        if when != row.plan.restart.when && row.plan.restart.when == When::Never {
+            row.again = None;
+        } else if failed && !row.held {
+            // What was wrong may be what has changed.
+            row.again = Some(now);
+        }
+        if !by_itself || !row.was_begun() {
+            return Some(index);
+        }
+        if was_removed || rate != row.rate() {
+            // It has begun, and its first tick is behind it.
+            row.next = row.rate().map(|rate| {
+                let share = share(seed, row.name());
+                now + rate.period + part(rate.jitter, share)
+            });
+        }
+        None
+    }
+
+    fn add(&mut self, plan: JobPlan, vacant: &mut usize) -> JobIndex {
+        let row = Some(Row::new(plan));
+        while self.rows.get(*vacant).is_some_and(Option::is_some) {
+            *vacant += 1;
+        }
+        match self.rows.get_mut(*vacant) {
+            Some(slot) => *slot = row,
+            None => self.rows.push(row),
+        }
+        JobIndex(*vacant)
+    }
+
+    fn begin_row(&mut self, now: Time, index: JobIndex) {
+        let seed = self.facts.seed;
+        let row = self.row_mut(index);
+        if let Some(row) = row.filter(|row| !row.gate.is_shut()) {
             let share = share(seed, row.name());
             row.begin(now, share);
-        }
-    }
-
-    fn add(&mut self, now: Time, plan: JobPlan) {
-        let share = share(self.facts.seed, &plan.run.job);
-        let mut row = Row::new(plan);
-        row.begin(now, share);
-        match self.rows.iter_mut().find(|row| row.is_none()) {
-            Some(vacant) => *vacant = Some(row),
-            None => self.rows.push(Some(row)),
         }
     }
 
@@ -131,20 +202,29 @@ impl Table {
             return;
         };
         if row.plan.main {
+            out.push(Action::Note(main_stays(row.name())));
             return;
         }
         row.removed = true;
         row.forgo();
         row.answer_starts(&refused("the job was taken out of the file"), out);
-        self.forget(index);
     }
 
     /// Frees the slot of a job that the file does not name and of which nothing lives.
     pub(super) fn forget(&mut self, index: JobIndex) {
         if let Some(slot) = self.rows.get_mut(index.0)
-            && slot.as_ref().is_some_and(|row| row.removed && !row.busy())
+            && slot.as_ref().is_some_and(|row| row.removed && !row.lives())
         {
             *slot = None;
         }
+    }
+}
+
+fn main_stays(job: &str) -> Note {
+    Note::ConfigWarning {
+        text: format!(
+            "which job is the main command changes only with the container: \"{job}\" stays what it \
+             was until that is started anew"
+        ),
     }
 }

@@ -118,7 +118,7 @@ impl Table {
     /// The exit code of a stop in which every run has ended.
     pub(super) fn code_in_order(&self, stop: Stop) -> u8 {
         let has_main = self.rows().any(|row| row.plan.main);
-        match (self.main_code, stop.asked) {
+        match (self.fatal.or(self.main_code), stop.asked) {
             (Some(code), _) => code,
             (None, Some((signo, _))) if has_main => exit::by_signal(signo),
             (None, _) => exit::OK,

@@ -85,7 +85,8 @@ fn view(row: &Row, now: Time, going: bool) -> RowView {
     let ms = |from: Time, to: Time| u64::try_from(to.since(from).as_millis()).unwrap_or(u64::MAX);
     let (state, since) = row.stands(going);
     let run = row.run.as_ref();
-    let next = row.next.filter(|_| going && !row.held);
+    let next = row.next.filter(|_| !row.held).into_iter().chain(row.again);
+    let next = next.min().filter(|_| going);
     RowView {
         job: row.name().to_owned(),
         class: row.plan.run.class.clone(),
@@ -101,7 +102,7 @@ fn view(row: &Row, now: Time, going: bool) -> RowView {
             reason: last.reason.map(|reason| reason.word().to_owned()),
             ago_ms: ms(last.at, now),
         }),
-        restarts: 0,
+        restarts: row.backoff.total,
         status: run.and_then(|run| run.status.clone()),
         removed: row.removed,
         main: row.plan.main,
@@ -118,7 +119,11 @@ impl Row {
                 (None, None) => (RowState::Running, Some(run.begun)),
             },
             None if !self.found.is_empty() => (RowState::Running, None),
+            None if self.queued.is_some() => (RowState::Queued, self.queued),
             None if self.held => (RowState::Stopped, ended),
+            None if going && self.again.is_some() => (RowState::BackingOff, ended),
+            None if self.given_up || self.gate.is_lost() => (RowState::GivenUp, ended),
+            None if going && self.gate.is_shut() => (RowState::WaitingForAfter, None),
             None if going && !self.over() => (RowState::Idle, ended),
             None if self.last.is_some() => (RowState::Over, ended),
             None => (RowState::Idle, None),

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use lockkeeper::config::plan::Want;
 use lockkeeper::core::final_line::AgentResult;
 use lockkeeper::core::note::{Dead, Fate, Note};
 use lockkeeper::core::outcome::{Outcome, Reason, SpawnStep, Status};
@@ -509,6 +510,54 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
                 run_id: run_id(),
             },
             "run r1 lives on from an earlier init: it counts as running",
+        ),
+        (
+            Note::Restarting {
+                job: "web".into(),
+                code: 1,
+                delay: secs(4),
+                row: 3,
+            },
+            "exit 1: started again in 4s, restart 3 in a row",
+        ),
+        (
+            Note::GivenUp {
+                job: "web".into(),
+                code: 1,
+                limit: 5,
+                within: None,
+                exits: false,
+            },
+            "exit 1 after 5 restarts in a row: given up; start it by hand when the cause is gone",
+        ),
+        (
+            Note::GivenUp {
+                job: "web".into(),
+                code: 1,
+                limit: 5,
+                within: Some(secs(600)),
+                exits: true,
+            },
+            "exit 1 after 5 restarts within 10m: given up; init stops",
+        ),
+        (
+            Note::NeverStarts {
+                job: "web".into(),
+                after: "migrate".into(),
+                want: Want::Succeeded,
+                code: Some(2),
+            },
+            "not started: it waits for job migrate to succeed, which has ended with 2 and does not \
+             start again by itself",
+        ),
+        (
+            Note::PlaceAwaited {
+                job: "dev".into(),
+                class: "batch".into(),
+                most: 2,
+                before: 1,
+            },
+            "waits for a place: class batch has 2 runs at once, 1 due before it",
         ),
         (
             Note::Reloaded {

@@ -2,29 +2,6 @@
 
 use super::*;
 
-fn start(name: &str) -> Ask {
-    Ask::Start(name.to_owned())
-}
-
-fn stop(name: &str) -> Ask {
-    Ask::Stop(name.to_owned())
-}
-
-fn restart(name: &str) -> Ask {
-    Ask::Restart(name.to_owned())
-}
-
-/// A container that stays, whatever its jobs do.
-fn staying(jobs: Vec<JobPlan>) -> Plan {
-    let mut plan = plan(jobs);
-    plan.init.stay = true;
-    plan
-}
-
-fn told(client: u64, answer: &Answer) -> String {
-    format!("tell {client} {answer:?}")
-}
-
 #[test]
 fn a_manual_job_starts_when_somebody_asks_and_the_answer_waits_for_its_guard() {
     let mut desk = Desk::begun(&staying(vec![manual("a")]));

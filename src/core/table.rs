@@ -352,6 +352,13 @@ impl Table {
         self.rows.iter().flatten()
     }
 
+    /// The names of those rows, and their slots.
+    fn names(&self, which: impl Fn(&Row) -> bool) -> Vec<(&str, usize)> {
+        let rows = self.rows.iter().zip(0..);
+        let named = rows.filter_map(|(row, at)| Some((row.as_ref().filter(|row| which(row))?, at)));
+        named.map(|(row, at)| (row.name(), at)).collect()
+    }
+
     fn row_mut(&mut self, job: JobIndex) -> Option<&mut Row> {
         self.rows.get_mut(job.0)?.as_mut()
     }

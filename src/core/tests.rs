@@ -42,6 +42,7 @@ fn the_policy_names_no_clock_no_process_and_no_other_room_but_the_plan() {
             let allowed = [
                 "crate::core",
                 "crate::config::plan",
+                "crate::config::names",
                 "crate::config::nearest",
                 "crate::exit",
             ];

@@ -1,9 +1,8 @@
 //! What `after` means over all jobs: each name is that of a job, nobody waits for himself, and who
 //! starts by himself does not wait for what never does.
 
-use std::collections::BTreeMap;
-
 use crate::config::findings::Findings;
+use crate::config::names::Names;
 use crate::config::nearest::nearest;
 use crate::config::plan::Start;
 use crate::config::report::shown;
@@ -14,16 +13,14 @@ use crate::config::sheet::{File, Sheet};
 const SHOWN: usize = 12;
 
 pub(super) fn check(file: &File, resolved: &Resolved<'_>, findings: &mut Findings) {
-    let mut places = BTreeMap::new();
-    for (place, sheet) in file.jobs.iter().enumerate() {
-        places.insert(sheet.name.as_str(), place);
-    }
+    let names = || file.jobs.iter().map(|sheet| sheet.name.as_str());
+    let places = Names::of(names().zip(0..).collect());
     for sheet in &file.jobs {
         for awaited in sheet.after() {
-            if !places.contains_key(awaited.after.job.as_str()) {
+            if places.find(&awaited.after.job).is_none() {
                 let name = shown(&awaited.after.job);
                 let message = format!("`after` names \"{name}\", which is no job");
-                let help = match nearest(&name, places.keys().copied()) {
+                let help = match nearest(&name, names()) {
                     Some(near) => format!("did you mean \"{near}\"?"),
                     None => format!("write a table [jobs.{name}], or take it out"),
                 };
@@ -46,7 +43,7 @@ enum Mark {
 
 /// Walks along `after` from each job, without recursion: a file may have thousands in a row. Each
 /// circle is told once, where the walk closes it.
-fn circles(jobs: &[Sheet], places: &BTreeMap<&str, usize>, findings: &mut Findings) {
+fn circles(jobs: &[Sheet], places: &Names<'_>, findings: &mut Findings) {
     let mut marks = vec![Mark::New; jobs.len()];
     for first in 0..jobs.len() {
         // Each job of the path, and how many of those that it waits for have been looked at.
@@ -66,13 +63,13 @@ fn circles(jobs: &[Sheet], places: &BTreeMap<&str, usize>, findings: &mut Findin
             };
             mark(&mut marks, Mark::OnPath);
             path.push((place, looked + 1));
-            let Some(next) = places.get(awaited.after.job.as_str()) else {
+            let Some(next) = places.find(&awaited.after.job) else {
                 continue;
             };
-            match marks.get(*next) {
-                Some(Mark::New) => path.push((*next, 0)),
+            match marks.get(next) {
+                Some(Mark::New) => path.push((next, 0)),
                 Some(Mark::OnPath) => {
-                    let begins = path.iter().position(|(place, _)| place == next);
+                    let begins = path.iter().position(|(place, _)| *place == next);
                     let circle = path.get(begins.unwrap_or(0)..).unwrap_or_default();
                     let names: Vec<&str> = circle
                         .iter()
@@ -100,27 +97,28 @@ fn round(names: &[&str]) -> String {
 }
 
 fn waits_for_a_person(resolved: &Resolved<'_>, findings: &mut Findings) {
-    let mut manual = BTreeMap::new();
-    for job in &resolved.jobs {
-        let by_hand = job.plan.start == Start::Manual && !job.plan.main;
-        manual.insert(job.plan.run.job.as_str(), by_hand);
-    }
-    for job in resolved
-        .jobs
-        .iter()
-        .filter(|job| job.plan.start == Start::Boot)
-    {
-        for awaited in job.sheet.after() {
-            let name = awaited.after.job.as_str();
-            if manual.get(name) == Some(&true) {
-                let message = format!(
-                    "{} waits for \"{name}\", which starts only by hand",
-                    job.sheet.title
-                );
-                let help = "it starts when somebody has started that one; \
-                            if it is to start with init, take out its start = \"manual\"";
-                findings.warning(&awaited.span, message, help);
-            }
+    let jobs = &resolved.jobs;
+    let names = jobs.iter().map(|job| job.plan.run.job.as_str());
+    let names = Names::of(names.zip(0..).collect());
+    let manual = |name: &str| {
+        let job = names.find(name).and_then(|at| jobs.get(at));
+        job.is_some_and(|job| job.plan.start == Start::Manual && !job.plan.main)
+    };
+    for job in jobs.iter().filter(|job| job.plan.start == Start::Boot) {
+        for awaited in job
+            .sheet
+            .after()
+            .iter()
+            .filter(|awaited| manual(&awaited.after.job))
+        {
+            let name = &awaited.after.job;
+            let message = format!(
+                "{} waits for \"{name}\", which starts only by hand",
+                job.sheet.title
+            );
+            let help = "it starts when somebody has started that one; \
+                        if it is to start with init, take out its start = \"manual\"";
+            findings.warning(&awaited.span, message, help);
         }
     }
 }

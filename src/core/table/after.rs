@@ -13,11 +13,10 @@
 //! State: a gate in each row, and in each row the rows that wait for it, made anew by
 //! [`Table::link`] when the plan changes. Nothing is looked at but what waits for a row that changed.
 
-use std::collections::BTreeMap;
-
 use super::event::{Action, JobIndex};
 use super::row::Row;
 use super::{Phase, Table, share};
+use crate::config::names::Names;
 use crate::config::plan::{After, Want};
 use crate::core::note::Note;
 use crate::core::time::Time;
@@ -81,13 +80,7 @@ impl Table {
     /// Finds out anew who waits for whom, and which classes have a limit. What a row has waited for
     /// long enough is not asked of it again.
     pub(super) fn link(&mut self, shut: impl Fn(&Row) -> bool) {
-        let mut names: BTreeMap<&str, usize> = BTreeMap::new();
-        let rows = self.rows.iter().enumerate();
-        for (at, row) in rows.filter_map(|(at, row)| Some((at, row.as_ref()?))) {
-            if !row.removed {
-                names.entry(row.name()).or_insert(at);
-            }
-        }
+        let names = Names::of(self.names(|row| !row.removed));
         let mut edges: Vec<(usize, usize)> = Vec::new();
         let mut gates: Vec<(usize, Gate)> = Vec::new();
         for (at, row) in self.rows.iter().enumerate() {
@@ -99,7 +92,7 @@ impl Table {
                 said: row.gate.said,
             };
             for after in &row.plan.after {
-                let on = names.get(after.job.as_str()).copied();
+                let on = names.find(&after.job);
                 let facts = on.and_then(|on| Some(self.rows.get(on)?.as_ref()?.facts));
                 if facts.is_some_and(|facts| facts.has(after.want)) {
                     continue;

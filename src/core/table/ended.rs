@@ -67,7 +67,8 @@ impl Table {
         self.to_serve |= row.asked || ended.class.is_some();
         self.places.leave(ended.class);
         if anew {
-            self.places.queue(class, job.0, true);
+            // Before all others, since whenever they wait.
+            self.places.queue(class, job.0, Time(0));
         }
         self.lock_freed(now, ended.lock);
         let ran = ran.unwrap_or_else(|| now.since(ended.begun));
@@ -168,7 +169,7 @@ impl Table {
             self.follow(now, job, (exit::FAILED, Duration::ZERO), out);
             return;
         }
-        if row.rate().is_some() || by_hand || row.removed || row.held {
+        if row.rate().is_some() || by_hand || row.removed {
             return;
         }
         if going && row.failed_starts < RETRIES {

@@ -11,6 +11,7 @@
 use std::collections::VecDeque;
 
 use super::Table;
+use crate::core::time::Time;
 
 /// A class with a limit.
 #[derive(Debug)]
@@ -18,7 +19,8 @@ struct Class {
     name: String,
     most: u64,
     going: u64,
-    queue: VecDeque<usize>,
+    /// Who waits, and since when he is due.
+    queue: VecDeque<(Time, usize)>,
 }
 
 /// The classes that have a limit. A job knows its class by the place here.
@@ -46,12 +48,6 @@ impl Places {
         self.classes.iter().position(|class| class.name == name)
     }
 
-    /// Whether a run can begin without overtaking anybody.
-    pub(super) fn has_room(&self, class: Option<usize>) -> bool {
-        self.of(class)
-            .is_none_or(|class| class.queue.is_empty() && class.going < class.most)
-    }
-
     /// How many of the class go at once.
     pub(super) fn most(&self, class: Option<usize>) -> u64 {
         self.of(class).map_or(u64::MAX, |class| class.most)
@@ -62,7 +58,7 @@ impl Places {
         let Some(class) = self.of(class) else {
             return 0;
         };
-        let at = class.queue.iter().position(|queued| *queued == job);
+        let at = class.queue.iter().position(|(_, queued)| *queued == job);
         at.unwrap_or(class.queue.len())
     }
 
@@ -80,11 +76,13 @@ impl Places {
         }
     }
 
-    pub(super) fn queue(&mut self, class: Option<usize>, job: usize, first: bool) {
-        match self.of_mut(class) {
-            Some(class) if first => class.queue.push_front(job),
-            Some(class) => class.queue.push_back(job),
-            None => {}
+    /// That job waits, since it is due.
+    pub(super) fn queue(&mut self, class: Option<usize>, job: usize, since: Time) {
+        if let Some(class) = self.of_mut(class) {
+            // Mostly the last one.
+            let before = class.queue.iter().rposition(|(other, _)| *other <= since);
+            let at = before.map_or(0, |before| before + 1);
+            class.queue.insert(at, (since, job));
         }
     }
 
@@ -98,7 +96,7 @@ impl Places {
     /// That job does not wait any more.
     pub(super) fn give_up(&mut self, class: Option<usize>, job: usize) {
         if let Some(class) = self.of_mut(class) {
-            class.queue.retain(|queued| *queued != job);
+            class.queue.retain(|(_, queued)| *queued != job);
         }
     }
 
@@ -107,11 +105,11 @@ impl Places {
         self.classes
             .iter()
             .filter(|class| class.going < class.most)
-            .filter_map(|class| class.queue.front().copied())
+            .filter_map(|class| class.queue.front().map(|(_, job)| *job))
     }
 
     /// All who wait, class by class, each in its order.
-    fn queued(self) -> impl Iterator<Item = usize> {
+    fn queued(self) -> impl Iterator<Item = (Time, usize)> {
         self.classes.into_iter().flat_map(|class| class.queue)
     }
 
@@ -159,13 +157,13 @@ impl Table {
                 self.places.enter(row.class);
             }
         }
-        for job in before.queued() {
+        for (since, job) in before.queued() {
             let row = self.rows.get_mut(job).and_then(Option::as_mut);
             let Some(row) = row.filter(|row| row.queued.is_some()) else {
                 continue;
             };
             if row.class.is_some() {
-                self.places.queue(row.class, job, false);
+                self.places.queue(row.class, job, since);
             } else {
                 row.queued = None;
                 row.asked = true;

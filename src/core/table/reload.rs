@@ -18,12 +18,11 @@
 //! A job that has run once and ended does not run again because its plan has changed: who wants that
 //! says `restart`. `after` is asked of those that have not been begun yet.
 
-use std::collections::BTreeMap;
-
 use super::ask::refused;
 use super::event::{Action, JobIndex};
 use super::row::{Row, part};
 use super::{Phase, Table, share};
+use crate::config::names::Names;
 use crate::config::plan::{JobPlan, Plan, When};
 use crate::core::note::Note;
 use crate::core::time::Time;
@@ -52,19 +51,20 @@ pub fn diff<'p>(
     new: impl IntoIterator<Item = &'p JobPlan>,
 ) -> Diff {
     let mut diff = Diff::default();
-    let old: Vec<&JobPlan> = old.into_iter().collect();
-    let mut before: BTreeMap<&str, &JobPlan> =
-        old.iter().map(|job| (job.run.job.as_str(), *job)).collect();
+    let mut old: Vec<Option<&JobPlan>> = old.into_iter().map(Some).collect();
+    let names = old.iter().flatten().map(|job| job.run.job.as_str());
+    let names = Names::of(names.zip(0..).collect());
     for job in new {
-        match before.remove(job.run.job.as_str()) {
-            None => diff.added.push(job.run.job.clone()),
-            Some(old) if old != job => diff.changed.push(job.run.job.clone()),
+        let name = &job.run.job;
+        let at = names.find(name).and_then(|at| old.get_mut(at));
+        match at.and_then(Option::take) {
+            None => diff.added.push(name.clone()),
+            Some(old) if old != job => diff.changed.push(name.clone()),
             Some(_) => {}
         }
     }
-    let gone = old.iter().map(|job| &job.run.job);
-    let gone = gone.filter(|name| before.contains_key(name.as_str()));
-    diff.removed = gone.cloned().collect();
+    let gone = old.into_iter().flatten();
+    diff.removed = gone.map(|job| job.run.job.clone()).collect();
     diff
 }
 
@@ -92,29 +92,35 @@ impl Table {
             changed,
         } = self.difference(&plan);
         self.init = plan.init;
-        let mut known: BTreeMap<String, JobIndex> = BTreeMap::new();
-        for (index, row) in self.rows.iter().enumerate() {
-            if let Some(row) = row.as_ref().filter(|row| !self.is_typed(row)) {
-                known.insert(row.name().to_owned(), JobIndex(index));
-            }
+        let known = self.names(|row| !self.is_typed(row));
+        let mut gone: Vec<bool> = vec![false; self.rows.len()];
+        for (_, at) in &known {
+            gone.get_mut(*at).into_iter().for_each(|gone| *gone = true);
         }
+        let known = Names::of(known);
+        let find = |job: &JobPlan| known.find(&job.run.job);
+        let places: Vec<Option<usize>> = plan.jobs.iter().map(find).collect();
         let mut to_begin = Vec::new();
         let mut new = Vec::new();
         let mut vacant = 0;
-        for mut job in plan.jobs {
-            let index = known.remove(&job.run.job);
-            let stays = index.is_some_and(|index| self.plan(index).is_some_and(|plan| plan.main));
+        for (mut job, place) in plan.jobs.into_iter().zip(places) {
+            let row = place.and_then(|place| self.rows.get(place)?.as_ref());
+            let stays = row.is_some_and(|row| row.plan.main);
             if job.main != stays {
                 out.push(Action::Note(main_stays(&job.run.job)));
                 job.main = stays;
             }
-            match index {
-                Some(index) => to_begin.extend(self.replan(now, index, job)),
-                None => new.push(self.add(job, &mut vacant)),
+            if let Some(place) = place {
+                gone.get_mut(place)
+                    .into_iter()
+                    .for_each(|gone| *gone = false);
+                to_begin.extend(self.replan(now, JobIndex(place), job));
+            } else {
+                new.push(self.add(job, &mut vacant));
             }
         }
-        for index in known.into_values() {
-            self.remove(index, out);
+        for (index, _) in gone.into_iter().enumerate().filter(|(_, gone)| *gone) {
+            self.remove(JobIndex(index), out);
         }
         to_begin.extend(&new);
         let waited = self.rows.iter().enumerate();

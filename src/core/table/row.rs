@@ -149,7 +149,7 @@ impl Row {
             When::OnFailure => code != exit::OK,
             When::Always => code != exit::OK || self.rate().is_none(),
         };
-        wanted && !self.plan.main && !self.removed && !self.held
+        wanted && !self.plan.main && !self.removed
     }
 
     /// The lock that its next run queues for.

@@ -1,7 +1,7 @@
 //! What is due, and who has a place: runs begin here.
 //!
-//! All that is due at one look is served in the order in which it was due, and where that is the same
-//! in the order of the table.
+//! All that is due at one look is served in the order of the table; what needs a place, in the order in
+//! which it was due.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,27 +19,37 @@ const REQUEUE_AFTER: Duration = Duration::from_millis(1);
 impl Table {
     pub(super) fn serve_due(&mut self, now: Time, out: &mut Vec<Action>) {
         self.freed.retain(|(_, at)| *at > now);
-        self.serve_queued(now, out);
-        let mut all = Vec::new();
+        let mut queued = Vec::new();
         let mut latest = None;
-        for (index, row) in self.rows.iter_mut().enumerate() {
-            let Some(row) = row else { continue };
+        for index in 0..self.rows.len() {
+            let Some(Some(row)) = self.rows.get_mut(index) else {
+                continue;
+            };
             let freed = freed_at(&self.freed, row);
-            if let Some((since, due, late)) = row.take_due(now, freed) {
-                latest = latest.max(late);
-                all.push((since, index, due));
-            }
-        }
-        all.sort_unstable();
-        for (since, index, due) in all {
+            let Some((since, due, late)) = row.take_due(now, freed) else {
+                continue;
+            };
+            latest = latest.max(late);
             match due {
                 Due::Skip => {
-                    let job = self.rows.get(index).and_then(Option::as_ref);
-                    let job = job.map(|row| row.name().to_owned());
-                    out.extend(job.map(|job| Action::Note(Note::TickSkipped { job })));
+                    let job = row.name().to_owned();
+                    out.push(Action::Note(Note::TickSkipped { job }));
                 }
-                Due::Start => self.begin_or_queue(now, since, index, out),
+                // What init was started for waits for nobody.
+                Due::Start if row.class.is_none() || row.plan.main => {
+                    self.begin_run(now, index, out);
+                }
+                Due::Start => {
+                    row.queued = Some(since);
+                    let class = row.class;
+                    self.places.queue(class, index, since);
+                    queued.push(index);
+                }
             }
+        }
+        self.serve_queued(now, out);
+        for index in queued {
+            self.say_queued(index, out);
         }
         if let Some(late) = latest {
             out.push(Action::Note(Note::WokeLate { late }));
@@ -74,29 +84,21 @@ impl Table {
         at.min()
     }
 
-    fn begin_or_queue(&mut self, now: Time, since: Time, index: usize, out: &mut Vec<Action>) {
+    fn say_queued(&mut self, index: usize, out: &mut Vec<Action>) {
         let Some(Some(row)) = self.rows.get_mut(index) else {
             return;
         };
-        // What init was started for waits for nobody.
-        if row.plan.main || self.places.has_room(row.class) {
-            self.begin_run(now, index, out);
+        if row.queued.is_none() {
             return;
         }
-        row.queued = Some(since);
-        let (most, before) = (
-            self.places.most(row.class),
-            self.places.before(row.class, index),
-        );
+        let before = self.places.before(row.class, index);
         row.answer_starts(&Answer::Queued { before }, out);
         out.push(Action::Note(Note::PlaceAwaited {
             job: row.name().to_owned(),
             class: row.plan.run.class.clone(),
-            most,
+            most: self.places.most(row.class),
             before,
         }));
-        let class = row.class;
-        self.places.queue(class, index, false);
     }
 
     fn begin_run(&mut self, now: Time, index: usize, out: &mut Vec<Action>) {

@@ -94,6 +94,14 @@ fn a_late_wake_starts_once_says_so_and_stays_on_the_grid() {
 }
 
 #[test]
+fn a_wake_that_is_late_by_whole_periods_is_one_tick_and_the_next_one_is_not_now() {
+    let mut desk = Desk::begun(&plan(vec![every("a", 10_000, 0)]));
+    desk.ends(1, "a", 0);
+    assert_eq!(desk.at(30_000, Event::Tick), ["start a"]);
+    assert_eq!(desk.deadline_us(), Some(40_000_000));
+}
+
+#[test]
 fn an_early_tick_starts_nothing() {
     let mut desk = Desk::begun(&plan(vec![every("a", 10_000, 0)]));
     desk.ends(1, "a", 0);

@@ -69,14 +69,15 @@ fn a_place_whose_next_run_wants_the_lock_that_was_freed_is_given_a_millisecond_l
 #[test]
 fn the_main_command_waits_for_nobody_and_has_a_place() {
     let jobs = vec![
-        placed("k", 1, job("a")),
-        placed("k", 1, main("m")),
+        placed("k", 1, every("a", 10_000, 0)),
         placed("k", 1, job("b")),
+        placed("k", 1, main("m")),
     ];
     let mut desk = Desk::new(&plan(jobs));
-    assert_eq!(desk.at(0, Event::Begin), ["start a", "start m"]);
-    // Two go, where one place is: the next one waits for both.
-    assert_eq!(desk.ends(1, "a", 0), NOTHING);
+    desk.found(0, "a");
+    assert_eq!(desk.at(0, Event::Begin), ["start m"]);
+    // Two go where one place is: the next one waits for both.
+    assert_eq!(desk.found_gone(1, "a"), NOTHING);
     assert_eq!(desk.ends(2, "m", 0), ["exit 0"]);
 }
 

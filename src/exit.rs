@@ -11,11 +11,15 @@ pub const FINAL_FAILED: u8 = 1;
 pub const NEEDS_A_PERSON: u8 = 1;
 /// The command line could not be understood (`EX_USAGE`, sysexits.h).
 pub const USAGE: u8 = 64;
+/// `health`: init does not answer, or not all is well. Docker knows no other code for that.
+pub const NOT_HEALTHY: u8 = 1;
+/// No init answers here, or it does not take the order (`EX_UNAVAILABLE`, sysexits.h).
+pub const UNAVAILABLE: u8 = 69;
 /// The lock or the directory was not obtained within `wait` (`EX_TEMPFAIL`, sysexits.h).
 pub const NOT_OBTAINED: u8 = 75;
 /// The configuration is wrong, or the lock lies where it would exclude nobody (`EX_CONFIG`, sysexits.h).
 pub const CONFIG: u8 = 78;
-/// A watchdog (`timeout`, `idle_timeout`) ended the command; timeout(1) uses the same code.
+/// A watchdog (`timeout`, `idle_timeout`, `ready_timeout`, `heartbeat`) ended the command; timeout(1) uses the same code.
 pub const WATCHDOG: u8 = 124;
 /// lockkeeper itself failed, or the guard had to clean up after a dead monitor.
 pub const FAILED: u8 = 125;
@@ -42,13 +46,18 @@ pub const TABLE: &[(&str, &str)] = &[
         "ended by `final` after its result: success or failure",
     ),
     ("1", "of `lock`: something that was found needs a person"),
+    ("1", "of `health`: init does not answer, or not all is well"),
     ("64", "the command line could not be understood"),
+    ("69", "no init answers here, or it does not take the order"),
     ("75", "the lock or the directory was not obtained in time"),
     (
         "78",
         "the configuration is wrong, or the lock lies where it excludes nobody",
     ),
-    ("124", "ended by a watchdog (`timeout`, `idle_timeout`)"),
+    (
+        "124",
+        "ended by a watchdog (`timeout`, `heartbeat` and their like)",
+    ),
     ("125", "lockkeeper failed, or the guard had to clean up"),
     ("126", "the command cannot be executed"),
     ("127", "the command was not found"),

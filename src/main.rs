@@ -8,16 +8,18 @@ mod unwind;
 use std::env;
 use std::process::ExitCode;
 
-use lockkeeper::cli::verb::{check, init, lock, logs, run, start};
+use lockkeeper::cli::verb::{ask, check, init, lock, logs, run, start};
 use lockkeeper::cli::{Command, UsageError, help, parse, print};
 use lockkeeper::exit;
-use lockkeeper::init::guards;
+use lockkeeper::init::{guards, reload};
 use lockkeeper::sys::process;
 
 fn main() -> ExitCode {
     let args: Vec<_> = env::args_os().skip(1).collect();
     let result = if args.first().is_some_and(|word| word == guards::WORD) {
         guards::be_one(args.get(1..).unwrap_or_default())
+    } else if args.first().is_some_and(|word| word == reload::WORD) {
+        reload::be_one(args.get(1..).unwrap_or_default())
     } else {
         match parse(args) {
             Ok(Command::Init(args)) => init::init(args),
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
             Ok(Command::Check(args)) => check::check(&args),
             Ok(Command::Lock(args)) => lock::lock(&args),
             Ok(Command::Logs(args)) => logs::logs(args),
+            Ok(Command::Ask(args)) => ask::ask(&args),
             Ok(Command::Help(verb)) => return printed(&help::help(verb)),
             Ok(Command::Version) => {
                 return printed(concat!("lockkeeper ", env!("CARGO_PKG_VERSION"), "\n"));

@@ -77,28 +77,42 @@ pub const VERBS: &[VerbInfo] = &[
         synopsis: &["check [-c FILE] [--json]"],
         doc: "check the file, the mounts and the identities; 78 on errors",
     },
-    unbuilt(
-        Verb::Status,
-        "status",
-        "jobs and runs here, holder and queue of each lock",
-    ),
-    unbuilt(Verb::Start, "start", "ask the running init to start a job"),
-    unbuilt(Verb::Stop, "stop", "ask the running init to stop a job"),
-    unbuilt(
-        Verb::Restart,
-        "restart",
-        "ask the running init to restart a job",
-    ),
-    unbuilt(
-        Verb::Reload,
-        "reload",
-        "ask the running init to read its file again",
-    ),
-    unbuilt(
-        Verb::Health,
-        "health",
-        "ask the running init whether all is well",
-    ),
+    VerbInfo {
+        verb: Verb::Status,
+        name: "status",
+        synopsis: &["status [--json] [--socket PATH]"],
+        doc: "the jobs and runs of the running init",
+    },
+    VerbInfo {
+        verb: Verb::Start,
+        name: "start",
+        synopsis: &["start JOB [--socket PATH]"],
+        doc: "ask the running init to start a job",
+    },
+    VerbInfo {
+        verb: Verb::Stop,
+        name: "stop",
+        synopsis: &["stop JOB [--no-wait] [--socket PATH]"],
+        doc: "ask it to stop a job, and wait until the run is over",
+    },
+    VerbInfo {
+        verb: Verb::Restart,
+        name: "restart",
+        synopsis: &["restart JOB [--socket PATH]"],
+        doc: "ask it to stop a job and start it again",
+    },
+    VerbInfo {
+        verb: Verb::Reload,
+        name: "reload",
+        synopsis: &["reload [--dry-run] [--socket PATH]"],
+        doc: "ask it to read its file again; 78 on errors",
+    },
+    VerbInfo {
+        verb: Verb::Health,
+        name: "health",
+        synopsis: &["health [JOB] [--socket PATH]"],
+        doc: "whether it answers and all is well: 0, else 1",
+    },
     VerbInfo {
         verb: Verb::Lock,
         name: "lock",
@@ -224,6 +238,10 @@ pub enum Id {
     Follow,
     /// `--since`.
     Since,
+    /// `--socket`.
+    Socket,
+    /// `--no-wait`.
+    NoWait,
     /// `--verbose`.
     Verbose,
     /// `--quiet`.
@@ -335,7 +353,13 @@ pub const FLAGS: &[Flag] = &[
         "json",
         None,
         "one JSON object in place of text",
-        &[Verb::Check, Verb::LockList, Verb::LockShow, Verb::LockClean],
+        &[
+            Verb::Check,
+            Verb::Status,
+            Verb::LockList,
+            Verb::LockShow,
+            Verb::LockClean,
+        ],
     ),
     with_value(
         Id::Skip,
@@ -362,8 +386,8 @@ pub const FLAGS: &[Flag] = &[
         Id::DryRun,
         "dry-run",
         None,
-        "say what would be removed, and remove nothing",
-        &[Verb::LockClean],
+        "say what would be done, and do nothing",
+        &[Verb::LockClean, Verb::Reload],
     ),
     with_value(
         Id::By,
@@ -399,6 +423,28 @@ pub const FLAGS: &[Flag] = &[
         "WHEN",
         "not what is older: 10m, 2h, or as journalctl takes it",
         &[Verb::Logs],
+    ),
+    with_value(
+        Id::Socket,
+        "socket",
+        "PATH",
+        "init's socket; else $LOCKKEEPER_SOCKET, else found",
+        &[
+            Verb::Init,
+            Verb::Status,
+            Verb::Start,
+            Verb::Stop,
+            Verb::Restart,
+            Verb::Reload,
+            Verb::Health,
+        ],
+    ),
+    plain(
+        Id::NoWait,
+        "no-wait",
+        None,
+        "do not wait until the run is over",
+        &[Verb::Stop],
     ),
     plain(
         Id::Verbose,

@@ -14,4 +14,6 @@ pub mod suggest;
 mod typed;
 pub mod verb;
 
-pub use parse::{CheckArgs, Command, InitArgs, LockArgs, LogsArgs, RunArgs, UsageError, parse};
+pub use parse::{
+    AskArgs, CheckArgs, Command, InitArgs, LockArgs, LogsArgs, RunArgs, UsageError, parse,
+};

@@ -34,6 +34,8 @@ pub enum Command {
     Lock(LockArgs),
     /// `lockkeeper logs …`.
     Logs(LogsArgs),
+    /// `lockkeeper status | start | stop | restart | reload | health …`.
+    Ask(AskArgs),
     /// `--help`, of the verb before it.
     Help(Option<Verb>),
     /// `--version`.
@@ -47,6 +49,8 @@ pub struct InitArgs {
     pub config: Option<PathBuf>,
     /// `--class`; only with a command.
     pub class: Option<String>,
+    /// `--socket`.
+    pub socket: Option<PathBuf>,
     /// The main command; empty: the file says what runs.
     pub command: Vec<OsString>,
     /// `-v`, `-q`.
@@ -148,6 +152,27 @@ pub struct LogsArgs {
     pub options: Vec<OsString>,
 }
 
+/// `lockkeeper status | start | stop | restart | reload | health …`: what the running init is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskArgs {
+    /// Which of the six.
+    pub verb: Verb,
+    /// The job: always there with `start`, `stop` and `restart`, sometimes with `health`.
+    pub job: Option<String>,
+    /// `--socket`.
+    pub socket: Option<PathBuf>,
+    /// `--no-wait`.
+    pub no_wait: bool,
+    /// `--dry-run`.
+    pub dry_run: bool,
+    /// `--json`.
+    pub json: bool,
+    /// `-v`, `-q`.
+    pub verbosity: Verbosity,
+    /// `--report`: the number of a descriptor, open or not.
+    pub report: Option<RawFd>,
+}
+
 /// Why a command line could not be understood, and what to type instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageError(pub(super) String);
@@ -189,8 +214,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
         | Verb::Stop
         | Verb::Restart
         | Verb::Reload
-        | Verb::Health
-        | Verb::Timeline) => Err(not_built(verb)),
+        | Verb::Health) => ask(&mut typed, verb).map(Command::Ask),
+        verb @ Verb::Timeline => Err(not_built(verb)),
     }
 }
 
@@ -199,6 +224,7 @@ fn init(typed: &mut Typed) -> Result<InitArgs, UsageError> {
     let args = InitArgs {
         config: typed.path(Id::Config)?,
         class: typed.text(Id::Class)?,
+        socket: typed.path(Id::Socket)?,
         command: typed.command()?,
         verbosity: typed.verbosity()?,
         report: typed.descriptor()?,
@@ -246,6 +272,31 @@ fn logs(typed: &mut Typed) -> Result<LogsArgs, UsageError> {
         follow: typed.value(Id::Follow).is_some(),
         since,
         options: typed.command.take().unwrap_or_default(),
+    })
+}
+
+fn ask(typed: &mut Typed, verb: Verb) -> Result<AskArgs, UsageError> {
+    typed.no_foreign_flag(verb)?;
+    let name = verb.name();
+    if typed.command.is_some() {
+        return Err(usage(format!("\"{name}\" takes no command")));
+    }
+    let job = typed.job.take();
+    let of_job = matches!(verb, Verb::Start | Verb::Stop | Verb::Restart);
+    if of_job && job.is_none() {
+        return Err(usage(format!(
+            "\"{name}\" needs a job: lockkeeper {name} JOB"
+        )));
+    }
+    Ok(AskArgs {
+        verb,
+        job: job.map(|job| text_of("a job's name", job)).transpose()?,
+        socket: typed.path(Id::Socket)?,
+        no_wait: typed.value(Id::NoWait).is_some(),
+        dry_run: typed.value(Id::DryRun).is_some(),
+        json: typed.value(Id::Json).is_some(),
+        verbosity: typed.verbosity()?,
+        report: typed.descriptor()?,
     })
 }
 

@@ -93,7 +93,11 @@ impl Typed {
             self.command = Some([word].into_iter().chain(rest).collect());
             return Ok(true);
         }
-        if matches!(verb, Verb::Run | Verb::Logs) && self.job.is_none() {
+        let takes_job = matches!(
+            verb,
+            Verb::Run | Verb::Logs | Verb::Start | Verb::Stop | Verb::Restart | Verb::Health
+        );
+        if takes_job && self.job.is_none() {
             self.job = Some(word);
             return Ok(false);
         }
@@ -102,6 +106,11 @@ impl Typed {
             Some(job) if verb == Verb::Logs => usage(format!(
                 "unexpected argument {word} behind job {}: journalctl's own stand behind \"--\"",
                 quoted(job)
+            )),
+            Some(job) if verb != Verb::Run => usage(format!(
+                "unexpected argument {word} behind job {}: \"{}\" takes one job",
+                quoted(job),
+                verb.name()
             )),
             Some(job) => usage(format!(
                 "unexpected argument {word} behind job {0}; if {0} is a command, put -- before it",
@@ -123,7 +132,7 @@ impl Typed {
                 "unknown option {typed:?}: journalctl's own stand behind \"--\""
             ));
         }
-        if let Some(job) = &self.job {
+        if let Some(job) = self.job.as_ref().filter(|_| self.verb == Some(Verb::Run)) {
             return usage(format!(
                 "unknown option {typed:?} behind job {0}; if {0} is a command, put -- before it",
                 quoted(job)

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::plan::Format;
+use super::plan::{Format, When};
 
 /// Where a key may stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub enum Scope {
     Final,
     /// The table behind `stop`.
     Stop,
+    /// The table behind `restart`.
+    Restart,
 }
 
 impl Scope {
@@ -35,6 +37,7 @@ impl Scope {
             Self::Job => "[jobs.NAME]",
             Self::Final => "final = { … }",
             Self::Stop => "stop = { … }",
+            Self::Restart => "restart = { … }",
         }
     }
 }
@@ -95,8 +98,12 @@ pub enum Shape {
     Command,
     /// Variables and their values.
     Env,
+    /// What must have come true before a job starts.
+    After,
     /// A table with keys of this scope.
     Table(Scope),
+    /// One of these words, or a table with keys of this scope.
+    WordOrTable(&'static [&'static str], Scope),
     /// A key of a later version: an error that says so.
     NotBuilt,
 }
@@ -132,6 +139,7 @@ const fn or_forever(least: Duration) -> Shape {
     }
 }
 
+const TENTH: Duration = Duration::from_millis(100);
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const ANY: Duration = Duration::ZERO;
@@ -193,6 +201,12 @@ pub const KEYS: &[Key] = keys! {
         "the longest a command may run", also "max_runtime" "time_limit" "runtime";
     "idle_timeout" in Class Job: or_forever(MILLISECOND), "forever",
         "the longest a command may be silent on standard output and standard error", also "idle" "silence" "inactivity_timeout";
+    "heartbeat" in Class Job: or_forever(MILLISECOND), "forever",
+        "the longest time between two `WATCHDOG=1` that the command sends to $NOTIFY_SOCKET", also "watchdog" "watchdog_sec" "keepalive";
+    "ready_timeout" in Class Job: or_forever(MILLISECOND), "forever",
+        "the longest time from the command's start to the `READY=1` that it sends to $NOTIFY_SOCKET", also "start_timeout" "startup_timeout" "timeout_start";
+    "notify" in Class Job: Shape::Flag, "false",
+        "whether the command gets a NOTIFY_SOCKET where no other key asks for one: for its `STATUS=`, and `READY=1`", also "sd_notify" "notify_socket";
     "final" in Class Job: Shape::Table(Scope::Final), "none",
         "the line after which the command should go by itself, and is ended if it does not", also "result" "final_line";
     "stop" in Class Job: Shape::Table(Scope::Stop), "{ signal = \"TERM\", grace = \"15s\", leftover_grace = \"1s\" }",
@@ -224,6 +238,11 @@ pub const KEYS: &[Key] = keys! {
     "redact" in Class Job: Shape::Names, "none",
         "variables whose values are shown nowhere: *** stands in their place", also "mask" "secrets" "hide";
 
+    "max_parallel" in Class: Shape::Count { least: 1, most: 1000 }, "no limit",
+        "how many runs of its jobs go at once; the others wait in the order in which they were due", also "parallel" "concurrency" "max_jobs" "max_runs";
+    "restart" in Class Job: Shape::WordOrTable(When::WORDS, Scope::Restart), "never",
+        "whether a job starts again when its run is over, after a time that doubles", also "restart_policy" "autorestart" "respawn" "retry" "backoff";
+
     // [jobs.NAME]
     "class" in Job: Shape::Name, "required",
         "the class of the job: batch, interactive or one of [classes.NAME]", also "type";
@@ -235,6 +254,8 @@ pub const KEYS: &[Key] = keys! {
         "the first start is spread over this time", also "splay" "random_delay";
     "start" in Job: Shape::Word(&["boot", "manual"]), "boot",
         "whether it starts with init, or only when somebody asks", also "autostart" "when";
+    "after" in Job: Shape::After, "none",
+        "jobs that must have started before it starts for the first time, or succeeded, or said that they are ready: [\"a\", \"b:succeeded\", \"c:ready\"]", also "depends_on" "needs" "requires" "start_after" "wait_for";
     "main" in Job: Shape::Flag, "false",
         "whether its exit code is the container's, and its end the container's end";
 
@@ -254,11 +275,23 @@ pub const KEYS: &[Key] = keys! {
     "leftover_grace" in Stop: at_least(ANY), "1s",
         "how long processes that outlive the command have after TERM, before KILL", also "leftover";
 
+    // restart = { … }
+    "when" in Restart: Shape::Word(When::WORDS), "on-failure",
+        "after which ends", also "policy" "strategy" "condition";
+    "delay" in Restart: at_least(TENTH), "1s",
+        "the time to the first restart; it doubles with each one in a row", also "backoff" "restart_sec" "wait" "interval";
+    "max_delay" in Restart: at_least(TENTH), "5m",
+        "what the time doubles up to", also "max_backoff" "max_interval";
+    "reset_after" in Restart: at_least(ANY), "1m",
+        "a command that ran for so long, or succeeded, ends the row: the next delay is the first again", also "startsecs" "reset" "stable_after";
+    "limit" in Restart: Shape::Count { least: 1, most: 1000 }, "no limit",
+        "how many restarts in a row there are", also "attempts" "retries" "max_restarts" "startretries" "burst";
+    "within" in Restart: at_least(SECOND), "those in a row are counted",
+        "the time in which the restarts are counted that `limit` limits", also "window" "period";
+    "then" in Restart: Shape::Word(&["give-up", "exit"]), "give-up",
+        "what follows then: the job has failed, or init stops all and exits with its code", also "on_limit" "action";
+
     // Later versions.
-    "heartbeat" in Class Job: Shape::NotBuilt, "", "a watchdog that the command feeds";
-    "ready_timeout" in Class Job: Shape::NotBuilt, "", "the time to READY=1";
-    "restart" in Class Job: Shape::NotBuilt, "", "starting a job again when it fails";
-    "after" in Job: Shape::NotBuilt, "", "jobs that start after others";
     "pty" in Class Job: Shape::NotBuilt, "", "a terminal of its own for a command";
     "slots" in Lock: Shape::NotBuilt, "", "several holders of one lock";
     "priority" in Class Job: Shape::NotBuilt, "", "overtaking in the queue of a lock";
@@ -316,6 +349,9 @@ mod tests {
             (Scope::Stop, "grace", plan::DEFAULT_GRACE),
             (Scope::Stop, "leftover_grace", plan::DEFAULT_LEFTOVER_GRACE),
             (Scope::Job, "jitter", Duration::ZERO),
+            (Scope::Restart, "delay", plan::DEFAULT_RESTART_DELAY),
+            (Scope::Restart, "max_delay", plan::DEFAULT_MAX_DELAY),
+            (Scope::Restart, "reset_after", plan::DEFAULT_RESET_AFTER),
         ] {
             let told = find(name, scope).unwrap().default;
             assert_eq!(humantime::parse_duration(told), Ok(used), "{name}");

@@ -19,6 +19,7 @@ pub mod source;
 mod expand;
 mod findings;
 pub mod load;
+pub mod names;
 mod nearest;
 mod repair;
 mod resolve;

@@ -21,6 +21,13 @@ pub const DEFAULT_WAIT: Duration = Duration::from_mins(10);
 /// The time for an orderly stop of everything; below the 10 s after which Docker and podman kill.
 pub const DEFAULT_STOP_WITHIN: Duration = Duration::from_secs(9);
 
+/// The time from a failure to the first restart.
+pub const DEFAULT_RESTART_DELAY: Duration = Duration::from_secs(1);
+/// The longest time to a restart.
+pub const DEFAULT_MAX_DELAY: Duration = Duration::from_mins(5);
+/// How long a command must have run for its failure to be a new one.
+pub const DEFAULT_RESET_AFTER: Duration = Duration::from_mins(1);
+
 /// How long a new lock directory is watched: longer than its owner takes to refresh it.
 pub const DEFAULT_REFRESH: Duration = Duration::from_secs(6);
 /// After how long without a sign of life the owner of a lock directory is dead.
@@ -37,7 +44,7 @@ pub const LEAST_SECRET: usize = 4;
 pub const LOCK_NAME: &str = "session.lock";
 
 /// A whole configuration file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// The `[init]` table.
     pub init: InitPlan,
@@ -46,7 +53,7 @@ pub struct Plan {
 }
 
 /// The `[init]` table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InitPlan {
     /// `CONTAINER_NAME` in the journal: `name`, else the host name.
     pub name: String,
@@ -84,7 +91,7 @@ impl Format {
 }
 
 /// A job: what runs, and when.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobPlan {
     /// When it starts of itself.
     pub start: Start,
@@ -92,12 +99,139 @@ pub struct JobPlan {
     pub every: Option<Every>,
     /// Whether it is *the* main command, whose exit code is the container's.
     pub main: bool,
+    /// Whether it starts again when a run of it is over.
+    pub restart: RestartPlan,
+    /// What must have come true before it starts for the first time: all of it.
+    pub after: Vec<After>,
+    /// How many runs of its class go at once; the same in all jobs of a class.
+    pub max_parallel: Option<u64>,
     /// What one run of it does.
     pub run: RunPlan,
 }
 
+impl JobPlan {
+    /// A job that starts with init and runs once.
+    pub const fn once(run: RunPlan) -> Self {
+        Self {
+            start: Start::Boot,
+            every: None,
+            main: false,
+            restart: RestartPlan::NEVER,
+            after: Vec::new(),
+            max_parallel: None,
+            run,
+        }
+    }
+}
+
+/// Whether, when and how often a job starts again that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestartPlan {
+    /// After which ends.
+    pub when: When,
+    /// The time to the first restart in a row; it doubles with each one.
+    pub delay: Duration,
+    /// What it doubles up to.
+    pub max_delay: Duration,
+    /// A command that ran for so long was a good one, as one that succeeded: the row begins anew.
+    pub reset_after: Duration,
+    /// How many restarts there are; `None`: as many as it takes.
+    pub limit: Option<u64>,
+    /// The time in which they are counted; `None`: those in a row.
+    pub within: Option<Duration>,
+    /// What follows when there are no more.
+    pub then: Then,
+}
+
+impl RestartPlan {
+    /// No restart; the numbers hold where only `when` is said.
+    pub const NEVER: Self = Self {
+        when: When::Never,
+        delay: DEFAULT_RESTART_DELAY,
+        max_delay: DEFAULT_MAX_DELAY,
+        reset_after: DEFAULT_RESET_AFTER,
+        limit: None,
+        within: None,
+        then: Then::GiveUp,
+    };
+}
+
+/// After which ends a job starts again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum When {
+    /// After none.
+    Never,
+    /// When the exit code is not 0.
+    OnFailure,
+    /// After each; a job with a rate only when it failed, as its next tick is its next start.
+    Always,
+}
+
+impl When {
+    /// The words for it.
+    pub const WORDS: &'static [&'static str] = &["never", "on-failure", "always"];
+
+    /// What `word` means; `None`: it is none of [`Self::WORDS`].
+    pub fn of(word: &str) -> Option<Self> {
+        match word {
+            "never" => Some(Self::Never),
+            "on-failure" => Some(Self::OnFailure),
+            "always" => Some(Self::Always),
+            _ => None,
+        }
+    }
+}
+
+/// What follows when a job has used up its restarts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Then {
+    /// It has failed; the others go on.
+    GiveUp,
+    /// init stops all, and its exit code is that of the job.
+    Exit,
+}
+
+/// Something that must have come true before a job starts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct After {
+    /// The job it is about.
+    pub job: String,
+    /// What.
+    pub want: Want,
+}
+
+/// What a job waits for in another one. Once it was true it stays true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Want {
+    /// A run of it was begun.
+    Started,
+    /// A run of it has ended with 0.
+    Succeeded,
+    /// A run of it has said that it is ready.
+    Ready,
+}
+
+impl Want {
+    /// The words for it.
+    pub const WORDS: &'static [&'static str] = &["started", "succeeded", "ready"];
+
+    /// What `word` means; `None`: it is none of [`Self::WORDS`].
+    pub fn of(word: &str) -> Option<Self> {
+        match word {
+            "started" => Some(Self::Started),
+            "succeeded" => Some(Self::Succeeded),
+            "ready" => Some(Self::Ready),
+            _ => None,
+        }
+    }
+}
+
 /// When a job starts of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Start {
     /// When init starts.
     Boot,
@@ -106,7 +240,7 @@ pub enum Start {
 }
 
 /// A fixed rate: the first tick at boot, no drift, no second run beside a living one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Every {
     /// The time between two ticks; at least one second.
     pub period: Duration,
@@ -141,6 +275,12 @@ pub struct ClassPlan {
     pub dirs: DirPlan,
     /// As in [`RunPlan`].
     pub output: OutputPlan,
+    /// As in [`RunPlan`].
+    pub notify: bool,
+    /// As in [`JobPlan`].
+    pub restart: RestartPlan,
+    /// As in [`JobPlan`].
+    pub max_parallel: Option<u64>,
 }
 
 impl ClassPlan {
@@ -163,6 +303,9 @@ impl ClassPlan {
             identity: None,
             dirs: DirPlan::default(),
             output: OutputPlan::default(),
+            notify: false,
+            restart: RestartPlan::NEVER,
+            max_parallel: None,
         }
     }
 
@@ -183,6 +326,7 @@ impl ClassPlan {
             identity: self.identity,
             dirs: self.dirs,
             output: self.output,
+            notify: self.notify,
         }
     }
 }
@@ -218,6 +362,15 @@ pub struct RunPlan {
     pub dirs: DirPlan,
     /// Where its output goes, and what must not be shown.
     pub output: OutputPlan,
+    /// Whether somebody waits for its `READY=1` or shows its `STATUS=`.
+    pub notify: bool,
+}
+
+impl RunPlan {
+    /// Whether the command gets a `NOTIFY_SOCKET`: only where something is done with what it says.
+    pub const fn listens(&self) -> bool {
+        self.notify || self.limits.heartbeat.is_some() || self.limits.ready_timeout.is_some()
+    }
 }
 
 /// Where a command's standard output and standard error go, and what is shown nowhere.
@@ -431,6 +584,10 @@ pub struct Limits {
     pub timeout: Option<Duration>,
     /// The longest it may be silent on both standard output and standard error.
     pub idle_timeout: Option<Duration>,
+    /// The longest time between two signs of life (`WATCHDOG=1`, `sd_notify(3)`).
+    pub heartbeat: Option<Duration>,
+    /// The longest time from its start to `READY=1`.
+    pub ready_timeout: Option<Duration>,
     /// The line after which it should go by itself.
     pub final_line: Option<FinalLine>,
 }

@@ -6,6 +6,7 @@
 //!
 //! Where something is wrong that has been said, the plan is filled with what is left and never used.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::findings::Findings;
@@ -13,7 +14,7 @@ use super::nearest::nearest;
 use super::plan::{
     ClassPlan, DEFAULT_FINAL_GRACE, DEFAULT_REFRESH, DEFAULT_STALE_AFTER, DEFAULT_STOP_WITHIN,
     DEFAULT_WAIT, Every, FinalLine, Format, Identity, InitPlan, JobPlan, Kind, LOCK_NAME, LockPlan,
-    OnConflict, SharedMount, Start, Stdin, SweepPlan, Wait,
+    OnConflict, RestartPlan, SharedMount, Start, Stdin, SweepPlan, Then, Wait, Want, When,
 };
 use super::report::shown;
 use super::sheet::{File, Sheet};
@@ -65,15 +66,26 @@ pub(crate) fn resolve<'f>(
             classes.push(Class { plan, sheet: None });
         }
     }
-    let jobs = file
+    let mut jobs: Vec<Job<'f>> = file
         .jobs
         .iter()
         .filter_map(|sheet| job(sheet, &classes, findings))
         .collect();
+    listen_to_awaited(&mut jobs);
     Resolved {
         init: init(file.init.as_ref(), host_name),
         classes,
         jobs,
+    }
+}
+
+/// A job for whose readiness another one waits can say that it is ready.
+fn listen_to_awaited(jobs: &mut [Job<'_>]) {
+    let all = jobs.iter().flat_map(|job| &job.plan.after);
+    let ready = all.filter(|after| after.want == Want::Ready);
+    let awaited: BTreeSet<String> = ready.map(|after| after.job.clone()).collect();
+    for job in jobs {
+        job.plan.run.notify |= awaited.contains(&job.plan.run.job);
     }
 }
 
@@ -119,6 +131,7 @@ fn class<'f>(sheet: &'f Sheet, file: &'f File, findings: &mut Findings) -> Class
     let kind = kind(sheet, findings);
     let mut plan = ClassPlan::new(&sheet.name, kind.clone());
     plan.identity = sheet.identity("identity").cloned();
+    plan.max_parallel = sheet.number("max_parallel");
     apply(sheet, &mut plan, findings);
     match kind {
         Kind::Interactive => refuse_lock_keys(sheet, findings),
@@ -354,6 +367,13 @@ fn apply(sheet: &Sheet, plan: &mut ClassPlan, findings: &mut Findings) {
     if sheet.limit("idle_timeout").is_some() {
         plan.limits.idle_timeout = sheet.time("idle_timeout");
     }
+    if sheet.limit("heartbeat").is_some() {
+        plan.limits.heartbeat = sheet.time("heartbeat");
+    }
+    if sheet.limit("ready_timeout").is_some() {
+        plan.limits.ready_timeout = sheet.time("ready_timeout");
+    }
+    plan.notify = sheet.flag("notify").unwrap_or(plan.notify);
     if let Some(inner) = sheet.sheet("final") {
         plan.limits.final_line = final_line(inner, plan.limits.final_line.as_ref(), findings);
     }
@@ -389,6 +409,47 @@ fn apply(sheet: &Sheet, plan: &mut ClassPlan, findings: &mut Findings) {
         _ => {}
     }
     output(sheet, plan);
+    restart(sheet, &mut plan.restart, findings);
+}
+
+/// A word says when; a table says more, and restarts failures where it does not say when.
+fn restart(sheet: &Sheet, plan: &mut RestartPlan, findings: &mut Findings) {
+    if let Some(when) = sheet.text("restart").and_then(When::of) {
+        plan.when = when;
+    }
+    let Some(inner) = sheet.sheet("restart") else {
+        return;
+    };
+    match inner.text("when").and_then(When::of) {
+        Some(when) => plan.when = when,
+        None if plan.when == When::Never => plan.when = When::OnFailure,
+        None => {}
+    }
+    plan.delay = inner.time("delay").unwrap_or(plan.delay);
+    plan.max_delay = inner.time("max_delay").unwrap_or(plan.max_delay);
+    plan.reset_after = inner.time("reset_after").unwrap_or(plan.reset_after);
+    plan.limit = inner.number("limit").or(plan.limit);
+    plan.within = inner.time("within").or(plan.within);
+    match inner.text("then") {
+        Some("exit") => plan.then = Then::Exit,
+        Some(_) => plan.then = Then::GiveUp,
+        None => {}
+    }
+    if plan.max_delay < plan.delay {
+        if inner.has("max_delay") || !inner.has("delay") {
+            let message = "`max_delay` is shorter than `delay`";
+            let help = "the first restart comes after `delay`, and none later than `max_delay`";
+            findings.error(inner.value_span("max_delay"), message, help);
+        }
+        plan.max_delay = plan.delay;
+    }
+    for key in ["within", "then"] {
+        if let (None, Some(span)) = (plan.limit, inner.key_span(key)) {
+            let message = format!("`{key}` without `limit`: a job is restarted for ever");
+            let help = "add limit = 5, or take it out";
+            findings.missing(span, message, help);
+        }
+    }
 }
 
 fn output(sheet: &Sheet, plan: &mut ClassPlan) {
@@ -454,6 +515,7 @@ fn job<'f>(sheet: &'f Sheet, classes: &[Class<'f>], findings: &mut Findings) -> 
         }
     }
     check_times(sheet, findings);
+    check_restart(sheet, findings);
     let name = sheet.text("class")?;
     let Some(class) = classes.iter().find(|class| class.plan.name == name) else {
         let known = classes.iter().map(|class| class.plan.name.as_str());
@@ -512,10 +574,38 @@ fn job<'f>(sheet: &'f Sheet, classes: &[Class<'f>], findings: &mut Findings) -> 
                 jitter: sheet.time("jitter").unwrap_or_default(),
             }),
             main: sheet.flag("main").unwrap_or(false),
+            restart: plan.restart,
+            after: sheet.after().iter().map(|one| one.after.clone()).collect(),
+            max_parallel: plan.max_parallel,
             run: plan.run(sheet.name.clone(), command),
         },
         sheet,
     })
+}
+
+/// What `restart` means in a job that comes again anyhow, and in one that never does. What a class
+/// says is for those of its jobs that it fits.
+fn check_restart(sheet: &Sheet, findings: &mut Findings) {
+    let inner = sheet.sheet("restart");
+    let when = sheet
+        .text("restart")
+        .or_else(|| inner.and_then(|inner| inner.text("when")));
+    let span = match inner {
+        Some(inner) if inner.has("when") => inner.value_span("when"),
+        _ => sheet.value_span("restart"),
+    };
+    if sheet.has("every") && when == Some("always") {
+        let message = "`restart` = \"always\" in a job that comes again with `every`";
+        let help = "write \"on-failure\": a failure is tried again before the next tick; \
+                    for a command that never pauses take out `every`";
+        findings.error(span, message, help);
+    }
+    if sheet.flag("main") == Some(true) && sheet.has("restart") && when != Some("never") {
+        let message = "`restart` in the main job, whose end is the container's";
+        let help = "take it out: whoever starts the container starts it again, \
+                    such as Docker with --restart; or take out `main`";
+        findings.error(span, message, help);
+    }
 }
 
 /// What `every`, `jitter`, `start` and `main` of one job mean together.

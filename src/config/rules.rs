@@ -1,6 +1,8 @@
 //! Rules that no table can break alone: one main job, one owner of the terminal, and who shares a
 //! login with whom.
 
+mod circle;
+
 use std::path::Path;
 
 use super::expand::Lookup;
@@ -17,6 +19,7 @@ pub(crate) fn check(
     findings: &mut Findings,
 ) {
     one_main_job(resolved, findings);
+    circle::check(file, resolved, findings);
     one_owner_of_the_terminal(resolved, findings);
     logins_shared_with_interactive_jobs(resolved, findings);
     batch_classes_that_take_no_turns(resolved, findings);

@@ -11,7 +11,7 @@ use super::keys::{self, Key, Scope, Shape, TABLES};
 use super::nearest::nearest;
 use super::plan::{Identity, Wait};
 use super::report::shown;
-use super::value::{Reader, Value, found};
+use super::value::{Awaited, Reader, Value, found};
 
 /// The longest name of a job, class or lock, in bytes: it becomes part of file names.
 const LONGEST_NAME: usize = 64;
@@ -177,6 +177,13 @@ impl Sheet {
         }
     }
 
+    pub(crate) fn after(&self) -> &[Awaited] {
+        match self.value("after") {
+            Some(Value::After(all)) => all,
+            _ => &[],
+        }
+    }
+
     pub(crate) fn env(&self, name: &str) -> &[(String, String)] {
         match self.value(name) {
             Some(Value::Env(variables)) => variables,
@@ -292,7 +299,7 @@ impl Reader<'_> {
                     self.not_built(key, &word.span());
                     Content::Refused
                 }
-                (Shape::Table(inner), DeValue::Table(content)) => {
+                (Shape::Table(inner) | Shape::WordOrTable(_, inner), DeValue::Table(content)) => {
                     let title = format!("`{}` of {title}", key.name);
                     Content::Sheet(self.sheet(word, title, inner, content))
                 }
@@ -403,7 +410,11 @@ fn suggestion(name: &str, scope: Scope) -> String {
         return format!("did you mean `{}` ({})?", key.name, key.doc);
     }
     if matches!(scope, Scope::Class | Scope::Job) {
-        for (table, inner) in [("stop", Scope::Stop), ("final", Scope::Final)] {
+        for (table, inner) in [
+            ("stop", Scope::Stop),
+            ("final", Scope::Final),
+            ("restart", Scope::Restart),
+        ] {
             if keys::find(name, inner).is_some() {
                 return format!("write it inside `{table}`: {table} = {{ {name} = … }}");
             }

@@ -13,7 +13,8 @@ use toml::de::{DeTable, DeValue};
 use super::expand::{Lookup, expand};
 use super::findings::Findings;
 use super::keys::{Key, Scope, Shape};
-use super::plan::{Identity, Wait};
+use super::nearest::nearest;
+use super::plan::{After, Identity, Wait, Want};
 use super::report::shown;
 use super::text::{example, identity, path, quoted, signal, size, time, unfit_name, word};
 
@@ -34,6 +35,14 @@ pub(crate) enum Value {
     Names(Vec<String>),
     Command(Vec<OsString>),
     Env(Vec<(String, String)>),
+    After(Vec<Awaited>),
+}
+
+/// What a job waits for, and where the file says so.
+#[derive(Clone, Debug)]
+pub(crate) struct Awaited {
+    pub(crate) after: After,
+    pub(crate) span: Range<usize>,
 }
 
 /// What values are read with: the text they stand in, the environment, and where errors go.
@@ -56,6 +65,8 @@ impl Reader<'_> {
                 self.count(key, number.as_str(), least..=most, &span)
             }
             (Shape::Env, DeValue::Table(table)) => Some(self.variables(table)),
+            (Shape::After, DeValue::Array(items)) => Some(self.awaited(items)),
+            (Shape::After, DeValue::String(_)) => Some(self.awaited(std::slice::from_ref(value))),
             (
                 Shape::Literal
                 | Shape::Text
@@ -65,6 +76,7 @@ impl Reader<'_> {
                 | Shape::Identity
                 | Shape::Time { .. }
                 | Shape::Word(_)
+                | Shape::WordOrTable(..)
                 | Shape::Size { .. }
                 | Shape::Signal,
                 DeValue::String(raw),
@@ -129,7 +141,7 @@ impl Reader<'_> {
         } else {
             match key.shape {
                 Shape::Time { least, forever } => time(key, raw, text, least, forever),
-                Shape::Word(words) => word(key, raw, text, words),
+                Shape::Word(words) | Shape::WordOrTable(words, _) => word(key, raw, text, words),
                 Shape::Signal => signal(raw, text),
                 Shape::Size { least } => size(key, raw, text, least),
                 Shape::Path | Shape::DirLock => path(key, raw, text).map(Value::Path),
@@ -230,6 +242,37 @@ impl Reader<'_> {
         (names.len() == items.len()).then_some(Value::Names(names))
     }
 
+    /// The jobs that are waited for; those that are right where one is wrong, to be looked at as well.
+    fn awaited(&mut self, items: &[Spanned<DeValue<'_>>]) -> Value {
+        let mut all = Vec::with_capacity(items.len());
+        for item in items {
+            let span = item.span();
+            let Some(text) = item.get_ref().as_str() else {
+                let message = format!(
+                    "`after` must be a list of texts, and this is {}",
+                    found(item.get_ref())
+                );
+                let help = "write the names of jobs, in quotes";
+                self.findings.error(&span, message, help);
+                continue;
+            };
+            let (job, word) = text.split_once(':').unwrap_or((text, "started"));
+            let Some(want) = Want::of(word) else {
+                let message = format!("a job is never \"{}\"", shown(word));
+                let help = match nearest(word, Want::WORDS.iter().copied()) {
+                    Some(near) => format!("did you mean \"{}:{near}\"?", shown(job)),
+                    None => format!("behind the colon stands one of {}", quoted(Want::WORDS)),
+                };
+                self.findings.error(&span, message, help);
+                continue;
+            };
+            let job = job.to_owned();
+            let after = After { job, want };
+            all.push(Awaited { after, span });
+        }
+        Value::After(all)
+    }
+
     fn count(
         &mut self,
         key: &Key,
@@ -284,6 +327,8 @@ fn wanted(shape: Shape) -> String {
         Shape::Time { .. } => "a time in quotes, such as \"90s\" or \"2h\"".to_owned(),
         Shape::Flag => "true or false".to_owned(),
         Shape::Word(words) => format!("one of {}", quoted(words)),
+        Shape::WordOrTable(words, _) => format!("one of {}, or a table", quoted(words)),
+        Shape::After => "a list of the names of jobs".to_owned(),
         Shape::Signal => "the name of a signal in quotes, such as \"TERM\"".to_owned(),
         Shape::Size { .. } => "a size in quotes, such as \"10M\"".to_owned(),
         Shape::Count { .. } => "a whole number".to_owned(),
@@ -330,7 +375,10 @@ fn mend(key: &Key, value: &DeValue<'_>) -> String {
             )
         }
         (Shape::Size { .. }, _) => format!("write {name} = \"{}\"", key.default),
-        (Shape::Count { .. }, _) => format!("write {name} = {}", key.default),
+        (Shape::Count { least, .. }, _) => {
+            let number = key.default.parse().unwrap_or(least.max(3));
+            format!("write {name} = {number}")
+        }
         (Shape::Flag, DeValue::String(text)) => {
             let flag = ["true", "yes", "on", "1"].contains(&text.to_lowercase().as_str());
             format!("write {name} = {flag}, without quotes")
@@ -341,6 +389,14 @@ fn mend(key: &Key, value: &DeValue<'_>) -> String {
         (Shape::Command, _) => "write command = [\"claude\", \"-p\", \"…\"]".to_owned(),
         (Shape::Paths | Shape::Names, DeValue::String(text)) => {
             format!("write {name} = [\"{}\"]", shown(text))
+        }
+        (Shape::After, _) => "write after = [\"JOB\", \"OTHER:succeeded\"]".to_owned(),
+        (Shape::WordOrTable(..), DeValue::Boolean(flag)) => {
+            let word = if *flag { "always" } else { "never" };
+            format!("write {name} = \"{word}\"")
+        }
+        (Shape::WordOrTable(..), _) => {
+            format!("write {name} = \"on-failure\", or {name} = {{ delay = \"1s\", limit = 5 }}")
         }
         (Shape::Names, _) => format!("write {name} = [\"NAME\"]"),
         (Shape::Paths, _) => format!("write {name} = [\"/…\"]"),

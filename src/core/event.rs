@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::note::Note;
+use super::notice::Notice;
 use super::outcome::{Outcome, SpawnStep, Status};
 use super::time::Time;
 use crate::config::plan::{Limits, OnConflict, RunPlan, StopPlan, Wait};
@@ -109,6 +110,8 @@ pub enum Event {
         /// Whether no child is left: the tree is empty.
         empty: bool,
     },
+    /// The command, or somebody of its tree, has said something of itself.
+    Noticed(Notice),
     /// The command was stopped (`SIGSTOP`, `SIGTSTP`).
     CommandStopped,
     /// A complete line on standard output contained the text of `final`.
@@ -207,6 +210,13 @@ pub enum Action {
     AskOutput,
     /// Tell, as [`Event::Survivors`], what is still alive.
     AskSurvivors,
+    /// Tell whoever started the run that its command has started up.
+    TellReady,
+    /// Tell him what the command does, in its own words.
+    TellStatus {
+        /// One line; empty: nothing.
+        text: String,
+    },
     /// Tell others that the command runs.
     Claim,
     /// Touch our claim beside the lock, and tell, as [`Event::ClaimsSeen`], how the others look.

@@ -10,6 +10,7 @@ pub mod event;
 pub mod final_line;
 pub mod mask;
 pub mod note;
+pub mod notice;
 pub mod outcome;
 pub mod run;
 pub mod table;

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::plan::Want;
+
 use super::final_line::AgentResult;
 use super::outcome::{Outcome, Reason, SpawnStep};
 
@@ -204,6 +206,18 @@ pub enum Note {
         /// The error number of that step.
         errno: i32,
     },
+    /// The command has started up.
+    Ready {
+        /// How long it took.
+        after: Duration,
+    },
+    /// Somebody who is no part of the run has spoken in its name; it was not heard.
+    NoticeRefused {
+        /// His process id, where it can be known.
+        pid: i32,
+        /// His user id.
+        uid: u32,
+    },
     /// The final line was seen; the command has `grace` to go by itself.
     FinalSeen {
         /// Whether the line says that the result is a failure.
@@ -307,6 +321,52 @@ pub enum Note {
         /// Why it ended, where the run could still say so.
         reason: Option<Reason>,
     },
+    /// A run is over, and another one follows by `restart`.
+    Restarting {
+        /// The job.
+        job: String,
+        /// How the last one ended.
+        code: u8,
+        /// When the next one starts.
+        delay: Duration,
+        /// How many there were in a row, with this one.
+        row: u32,
+    },
+    /// A run is over, and there were enough restarts.
+    GivenUp {
+        /// The job.
+        job: String,
+        /// How the last one ended.
+        code: u8,
+        /// How many restarts there were.
+        limit: u64,
+        /// In which time; `None`: in a row.
+        within: Option<Duration>,
+        /// Whether init stops for it.
+        exits: bool,
+    },
+    /// A job waits for what can never come by itself.
+    NeverStarts {
+        /// The job.
+        job: String,
+        /// The one that it waits for.
+        after: String,
+        /// What it waits for.
+        want: Want,
+        /// How that one's last run ended.
+        code: Option<u8>,
+    },
+    /// A job is due, and so many runs of its class are going as may.
+    PlaceAwaited {
+        /// The job.
+        job: String,
+        /// Its class.
+        class: String,
+        /// How many of it go at once.
+        most: u64,
+        /// How many wait before it.
+        before: usize,
+    },
     /// A guard could not be started; the job is tried again at its next tick.
     GuardFailed {
         /// The job.
@@ -320,6 +380,27 @@ pub enum Note {
         job: String,
         /// The run.
         run_id: String,
+    },
+    /// The file was read again: these jobs are not what they were.
+    Reloaded {
+        /// New ones.
+        added: Vec<String>,
+        /// Those that the file does not name any more.
+        removed: Vec<String>,
+        /// Those that have the new plan from their next start on.
+        changed: Vec<String>,
+    },
+    /// The file was read again and is not valid: nothing has changed.
+    ReloadRefused {
+        /// The first error, or why it could not be read.
+        text: String,
+        /// How many errors there are.
+        errors: usize,
+    },
+    /// There is no control socket: nobody can ask this init for anything.
+    ControlFailed {
+        /// What failed, and what to do.
+        text: String,
     },
     /// The orderly stop begins.
     StopAsked {

@@ -38,6 +38,10 @@ pub enum Reason {
     Timeout,
     /// No output for `idle_timeout`.
     IdleTimeout,
+    /// It was not ready within `ready_timeout`.
+    ReadyTimeout,
+    /// No sign of life for `heartbeat`, or it gave up on itself, or hung in its own end.
+    Heartbeat,
     /// The final line was there, and `grace` was over.
     Final {
         /// Whether that line said that the result is a failure.
@@ -71,6 +75,8 @@ impl Reason {
             Self::Ended => "ended",
             Self::Timeout => "timeout",
             Self::IdleTimeout => "idle_timeout",
+            Self::ReadyTimeout => "ready_timeout",
+            Self::Heartbeat => "heartbeat",
             Self::Final { failed: false } => "final",
             Self::Final { failed: true } => "final_failed",
             Self::Signal(_) => "signal",
@@ -122,7 +128,9 @@ pub struct Outcome {
 /// The exit code that follows from a reason and the command's own status.
 pub const fn code(reason: Reason, status: Option<Status>) -> u8 {
     match (reason, status) {
-        (Reason::Timeout | Reason::IdleTimeout, _) => exit::WATCHDOG,
+        (Reason::Timeout | Reason::IdleTimeout | Reason::ReadyTimeout | Reason::Heartbeat, _) => {
+            exit::WATCHDOG
+        }
         (Reason::Final { failed: false }, _) => exit::OK,
         (Reason::Final { failed: true }, _) => exit::FINAL_FAILED,
         (Reason::WaitExpired | Reason::DirNotLocked, _) => exit::NOT_OBTAINED,
@@ -163,6 +171,8 @@ mod tests {
             (Reason::Ended, [42, 137, 125]),
             (Reason::Timeout, [124, 124, 124]),
             (Reason::IdleTimeout, [124, 124, 124]),
+            (Reason::ReadyTimeout, [124, 124, 124]),
+            (Reason::Heartbeat, [124, 124, 124]),
             (Reason::Final { failed: false }, [0, 0, 0]),
             (Reason::Final { failed: true }, [1, 1, 1]),
             (Reason::Signal(15), [42, 137, 143]),

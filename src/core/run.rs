@@ -11,7 +11,8 @@
 //!       wait over, stop
 //! ```
 //!
-//! What comes before the queue of the lock is told in `claiming`; how a run is ended, the ladder, is told in `ladder`; what a signal means, in `signals`; how a
+//! What comes before the queue of the lock is told in `claiming`; how a run is ended, the ladder, is told in `ladder`; what the command says of itself, in `notices`; what a signal
+//! means, in `signals`; how a
 //! second holder of the lock is found out, in `split`; what comes between the empty tree and the end
 //! where lock directories are listed, in `sweep`.
 //!
@@ -29,11 +30,13 @@ use crate::config::plan::Wait;
 
 mod claiming;
 mod ladder;
+mod notices;
 mod signals;
 mod split;
 mod sweep;
 
 use ladder::{KILL_RETRY, RESCAN};
+use notices::Said;
 use split::{Rival, TOUCH_EVERY};
 
 /// A wake-up later than this after its deadline means that we were not running ourselves.
@@ -102,6 +105,7 @@ pub struct Run {
     /// How often a watch over lock directories has ended late.
     late_watches: u32,
     named: bool,
+    said: Said,
     /// The other claims beside the lock, where its file system cannot be judged.
     rivals: Vec<Rival>,
 }
@@ -110,6 +114,7 @@ impl Run {
     /// A run that has not begun.
     pub fn new(facts: Facts) -> Self {
         Self {
+            said: Said::nothing(facts.limits.heartbeat),
             facts,
             state: State::New,
             timers: Timers::default(),
@@ -169,6 +174,7 @@ impl Run {
                 self.spawn_failed(now, Reason::SpawnFailed { step, errno }, forked, out);
             }
             Event::Reaped { command, empty } => self.reaped(now, command, empty, out),
+            Event::Noticed(ref notice) => self.noticed(now, notice, out),
             Event::CommandStopped => self.command_stopped(out),
             Event::FinalLine { failed } => self.final_line(now, failed, out),
             Event::LastOutput { at } => self.last_output(now, at, out),
@@ -262,6 +268,7 @@ impl Run {
         if let Some(idle) = self.facts.limits.idle_timeout {
             self.timers.arm(Timer::Idle, now + idle);
         }
+        self.listen(now);
     }
 
     fn spawn_failed(&mut self, now: Time, reason: Reason, forked: bool, out: &mut Vec<Action>) {
@@ -343,6 +350,10 @@ impl Run {
                     let failed = self.result_failed;
                     self.stop(now, Reason::Final { failed }, out);
                 }
+                Timer::Ready => self.ready_due(now, due, out),
+                Timer::Heartbeat => self.heartbeat_due(now, due, out),
+                Timer::Leave => self.stop(now, Reason::Heartbeat, out),
+                Timer::Status => self.tell_status(now, out),
                 Timer::StopGrace => self.leftovers(now, self.status.is_none(), out),
                 Timer::Rescan => {
                     self.timers.arm(Timer::Rescan, now + RESCAN);

@@ -1,57 +1,97 @@
 //! The job table of init, pure: which job runs when, what a signal means, when init ends.
 //!
-//! State: one row a job, and the phase of init as a whole (begun, stopping since when, over). The
-//! table owns when runs start and that they are asked to stop; a run's own life (queue, watchdogs,
+//! State: one row a job, with its plan, in a slot of its own; the places of the classes that have a
+//! limit; and the phase of init as a whole (begun, stopping since when, over). The table owns the
+//! plans, when runs start and that they are asked to stop; a run's own life (queue, watchdogs,
 //! ladder) is its monitor's business, processes and descriptors are the shell's.
+//!
+//! | file | what is in it |
+//! | --- | --- |
+//! | `row` | one job: its next tick, and whether it is busy |
+//! | `start` | what is due, and who has a place |
+//! | `ended` | the end of a run, and what follows: `restart` |
+//! | `backoff` | how long until a restart, and whether there is one |
+//! | `after` | who waits for what has come true of others |
+//! | `places` | `max_parallel` |
+//! | `ask` | what people ask for, and what they are told |
+//! | `reload` | a new plan for a table at work |
+//! | `stop` | the orderly stop of everything |
+//! | `view` | how each job stands |
 //!
 //! Invariants, each one a test:
 //! - never two living runs of one job, found runs of an earlier init included;
 //! - nothing starts once a stop has begun;
 //! - ticks lie on the grid of the first one; a tick starts at most one run, and where it starts
 //!   none that is said;
+//! - no run of a class begins beyond its `max_parallel`, but the main command's;
+//! - no job starts for the first time before all that it is to start after has come true;
+//! - a job that somebody has stopped starts when somebody asks, and not before;
+//! - each client is answered once;
 //! - after a [`Event::Tick`] the next deadline lies strictly in the future: no busy loop;
+//! - slots are bounded by the jobs and the runs there are, whatever was read from the file before;
 //! - [`Action::Exit`] comes once, is last, and comes at once when a stop has nothing left to wait
 //!   for, or when `stop_within` is over.
+//!
+//! # Time
+//!
+//! Ticks lie on a grid of the monotonic clock. Setting the wall clock moves none of them. It stands
+//! still while the machine is suspended, and so does the grid: a suspend makes the next tick later by
+//! the wall clock, and loses none. A container that is paused while its machine goes on wakes late:
+//! one run starts, the ticks that went by are lost, and that is said ([`Note::WokeLate`]).
 //!
 //! # The exit code
 //!
 //! | init ends | with a main command | without |
 //! | --- | --- | --- |
 //! | by itself | its code | 0, or the code of the job that failed first |
+//! | a job has used up its restarts, `then = "exit"` | the code of that job | the same |
 //! | stopped by TERM or INT, all in order | its code; 128+n if it never started | 0 |
 //! | stopped, `stop_within` over | as above; 137 if it was still alive | 137 |
 //!
-//! A job without a rate that was refused a guard too often has the code 125. A stop that somebody
-//! asked for and that went in order is a success, whatever single runs returned before: otherwise
-//! each `docker stop` of agents that fail now and then would read as a crash. 137
-//! is what the runtime itself reports where it has to kill.
+//! A job has failed when its run did and no restart follows. One that was refused a guard too often
+//! without a rate has the code 125, and so has one that can never start. A run that somebody has stopped
+//! by hand has not failed. A stop of everything that somebody asked for and that went in order is a
+//! success, whatever single runs returned before: otherwise each `docker stop` of agents that fail
+//! now and then would read as a crash. 137 is what the runtime itself reports where it has to kill.
 //!
 //! # What keeps init
 //!
-//! A tick to come, a run of its own, `stay`. Not a manual job: until somebody can ask init for
-//! a run, it can never start here. Not a found run either: it is not ours to stop, and its guard
-//! stops it anyway, as its own init has died; but a job that is to run once waits for it.
+//! A tick or a restart to come, a run of its own, `stay`. Not a manual job: somebody could ask for it,
+//! but a container whose other jobs are all over is expected to end, and one that is there to be asked
+//! says `stay`. A job that would go on and was stopped by hand does: who stops the only job of a
+//! container for a while does not mean the container. Not a found run either: it is not ours to
+//! stop, and its guard stops it anyway, as its own init has died; but a job that is to run once waits
+//! for it.
 
+mod after;
+mod ask;
+mod backoff;
+mod ended;
 mod event;
+mod outside;
+mod places;
+mod reload;
 mod row;
+mod start;
 mod stop;
+mod view;
 
-use std::time::Duration;
+use std::path::PathBuf;
 
-pub use event::{Action, Event, JobIndex, RunId};
-use row::{Due, Row};
+pub use event::{Action, Answer, Ask, ClientId, Event, JobIndex, RunId};
+pub use outside::Outside;
+use places::Places;
+pub use reload::{Diff, diff};
+use row::Row;
+use start::freed_at;
 use stop::Stop;
+pub use view::{LastView, RowState, RowView};
 
-use crate::config::plan::Plan;
+use crate::config::plan::{InitPlan, JobPlan, Plan};
 use crate::core::note::Note;
-use crate::core::outcome::Reason;
 use crate::core::time::Time;
 use crate::exit;
 
-/// How long after a guard could not be had a job without a rate is tried again.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// How many guards such a job is refused before it counts as failed.
-const RETRIES: u8 = 5;
 // The same on every Linux architecture (signal(7)).
 const SIGHUP: i32 = 1;
 const SIGINT: i32 = 2;
@@ -65,6 +105,8 @@ pub struct Facts {
     pub seed: u64,
     /// HUP goes to the main command, as there is no file to read again.
     pub hup_passes: bool,
+    /// The main command stood on the command line: no file names it, and none removes it.
+    pub main_typed: bool,
 }
 
 /// Where init stands.
@@ -83,29 +125,71 @@ enum Phase {
 /// The job table. Feed it events in the order of their times, do its actions in their order.
 #[derive(Debug)]
 pub struct Table {
-    rows: Vec<Row>,
+    /// By slot; `None`: free.
+    rows: Vec<Option<Row>>,
+    init: InitPlan,
     phase: Phase,
     facts: Facts,
-    stop_within: Duration,
-    stay: bool,
+    /// The locks that were freed within the last millisecond, and from when on to queue for them.
+    freed: Vec<(PathBuf, Time)>,
+    /// Runs of no job.
+    outside: Vec<outside::Known>,
+    places: Places,
+    /// Something may be due that was not at the last look.
+    to_serve: bool,
     runs_begun: u64,
     main_code: Option<u8>,
+    /// The code of the job whose failure ends init.
+    fatal: Option<u8>,
     first_failure: Option<u8>,
 }
 
 impl Table {
     /// A table of the plan's jobs, in which nothing has begun.
-    pub fn new(plan: &Plan, facts: Facts) -> Self {
-        Self {
-            rows: plan.jobs.iter().map(Row::new).collect(),
+    pub fn new(plan: Plan, facts: Facts) -> Self {
+        let rows = plan.jobs.into_iter().map(|job| Some(Row::new(job)));
+        let mut table = Self {
+            rows: rows.collect(),
+            init: plan.init,
             phase: Phase::Fresh,
             facts,
-            stop_within: plan.init.stop_within,
-            stay: plan.init.stay,
+            freed: Vec::new(),
+            outside: Vec::new(),
+            places: Places::default(),
+            to_serve: false,
             runs_begun: 0,
             main_code: None,
+            fatal: None,
             first_failure: None,
-        }
+        };
+        table.link(|_| true);
+        table.place();
+        table
+    }
+
+    /// What the next run of that job will be; `None`: no job has that slot.
+    pub fn plan(&self, job: JobIndex) -> Option<&JobPlan> {
+        Some(&self.rows.get(job.0)?.as_ref()?.plan)
+    }
+
+    /// The plans of all jobs that it knows.
+    pub fn plans(&self) -> impl Iterator<Item = &JobPlan> {
+        self.rows.iter().flatten().map(|row| &row.plan)
+    }
+
+    /// Whether init stops, or has ended.
+    pub const fn is_ending(&self) -> bool {
+        matches!(self.phase, Phase::Stopping(_) | Phase::Ended)
+    }
+
+    /// The `[init]` table as it stands now.
+    pub const fn init(&self) -> &InitPlan {
+        &self.init
+    }
+
+    /// Whether jobs still start: a stop of everything has not begun.
+    pub const fn is_going(&self) -> bool {
+        matches!(self.phase, Phase::Fresh | Phase::Going { .. })
     }
 
     /// Takes one event, which happened at `now`, and adds what follows from it to `out`.
@@ -115,9 +199,26 @@ impl Table {
     pub fn handle(&mut self, now: Time, event: Event, out: &mut Vec<Action>) {
         match (self.phase, event) {
             (Phase::Ended, _) | (Phase::Going { .. } | Phase::Stopping(_), Event::Begin) => return,
+            // Of a run that goes on: nothing else follows from these.
+            (_, Event::RunBegun { job, run }) => {
+                self.run_begun(now, job, run, out);
+                self.serve(now, out);
+                return;
+            }
+            (_, Event::RunReady { job, run }) => {
+                self.run_ready(now, job, run, out);
+                self.serve(now, out);
+                return;
+            }
+            (_, Event::RunStatus { job, run, text }) => {
+                if let Some(run) = self.living(job, run).and_then(|row| row.run.as_mut()) {
+                    run.status = Some(text);
+                }
+                return;
+            }
             (Phase::Fresh, Event::Begin) => self.begin(now, out),
             (Phase::Fresh, Event::Tick) => {}
-            (Phase::Going { .. }, Event::Tick) => self.serve_due(now, out),
+            (Phase::Going { .. }, Event::Tick) => self.to_serve = true,
             (Phase::Stopping(stop), Event::Tick) => self.check_overdue(now, stop, out),
             (
                 _,
@@ -126,15 +227,18 @@ impl Table {
                     run,
                     code,
                     reason,
+                    ran,
                 },
-            ) => {
-                self.run_ended(now, job, run, (code, reason), out);
-            }
+            ) => self.run_ended(now, (job, run), (code, reason, ran), out),
             (_, Event::GuardFailed { job, run, text }) => {
                 self.guard_failed(now, job, run, text, out);
             }
-            (_, Event::RunFound { job, run_id }) => self.run_found(job, run_id, out),
+            (_, Event::RunFound { job, run_id }) => self.run_found(now, job, run_id, out),
             (_, Event::FoundGone { job, run_id }) => self.found_gone(now, job, &run_id),
+            (_, Event::OutsideRun { run }) => self.outside_run(now, run),
+            (_, Event::OutsideGone { run_id }) => self.outside_gone(now, &run_id),
+            (_, Event::Asked { client, ask }) => self.asked(now, client, &ask, out),
+            (_, Event::Reload { plan }) => self.reload(now, plan, out),
             (
                 phase,
                 Event::Signal {
@@ -145,148 +249,63 @@ impl Table {
                 _ => self.stop(now, Some(signo), out),
             },
             (_, Event::Signal { signo: SIGHUP }) if !self.facts.hup_passes => {
-                out.push(Action::Note(cannot_reload()));
+                if matches!(self.phase, Phase::Going { .. }) {
+                    out.push(Action::ReadFile);
+                }
             }
             (_, Event::Signal { signo }) => self.pass_to_main(signo, out),
         }
+        self.serve(now, out);
         self.settle(now, out);
+    }
+
+    fn serve(&mut self, now: Time, out: &mut Vec<Action>) {
+        let going = matches!(self.phase, Phase::Going { .. });
+        if std::mem::take(&mut self.to_serve) && going && !self.ends() {
+            self.serve_due(now, out);
+        }
+    }
+
+    /// Whether a job has ended whose end is that of init.
+    const fn ends(&self) -> bool {
+        self.main_code.is_some() || self.fatal.is_some()
     }
 
     /// When [`Event::Tick`] is due next; `None`: not until something else has happened.
     pub fn next_deadline(&self) -> Option<Time> {
         match self.phase {
             Phase::Fresh | Phase::Ended => None,
-            Phase::Going { .. } => self.rows.iter().filter_map(Row::wake).min(),
+            Phase::Going { .. } => {
+                let wake = |row: &Row| row.wake(freed_at(&self.freed, row));
+                self.rows().filter_map(wake).chain(self.front()).min()
+            }
             Phase::Stopping(stop) => Some(stop.until),
         }
     }
 
     fn begin(&mut self, now: Time, out: &mut Vec<Action>) {
         self.phase = Phase::Going { staying: false };
-        for row in &mut self.rows {
-            row.begin(now, share(self.facts.seed, &row.name));
-        }
-        if !self.stay && self.rows.iter().all(Row::over) {
-            out.push(Action::Note(nothing_to_start()));
-        }
-        self.serve_due(now, out);
-    }
-
-    fn serve_due(&mut self, now: Time, out: &mut Vec<Action>) {
-        let mut latest = None;
-        for (index, row) in self.rows.iter_mut().enumerate() {
-            let Some((due, late)) = row.take_due(now) else {
-                continue;
-            };
-            latest = latest.max(late);
-            match due {
-                Due::Skip => out.push(Action::Note(Note::TickSkipped {
-                    job: row.name.clone(),
-                })),
-                Due::Start => {
-                    self.runs_begun = self.runs_begun.wrapping_add(1);
-                    let run = run_id(self.facts.seed, self.runs_begun);
-                    row.run = Some(run);
-                    out.push(Action::Note(Note::RunStarting {
-                        job: row.name.clone(),
-                        run_id: run.to_string(),
-                    }));
-                    out.push(Action::StartRun {
-                        job: JobIndex(index),
-                        run,
-                    });
-                }
+        for row in self.rows.iter_mut().flatten() {
+            if !row.gate.is_shut() {
+                let share = share(self.facts.seed, row.name());
+                row.begin(now, share);
             }
         }
-        if let Some(late) = latest {
-            out.push(Action::Note(Note::WokeLate { late }));
+        for job in (0..self.rows.len()).map(JobIndex) {
+            self.changed(now, job, out);
         }
-    }
-
-    fn run_ended(
-        &mut self,
-        now: Time,
-        job: JobIndex,
-        run: RunId,
-        (code, reason): (u8, Option<Reason>),
-        out: &mut Vec<Action>,
-    ) {
-        let Some(row) = self.living(job, run) else {
-            return;
-        };
-        row.run = None;
-        let main = row.main;
-        out.push(Action::Note(Note::RunEnded {
-            job: row.name.clone(),
-            run_id: run.to_string(),
-            code,
-            reason,
-        }));
-        self.lock_freed(now, job);
-        self.count(main, code);
-    }
-
-    /// A job with a rate is tried again at its next tick; one without after a second, a few times,
-    /// and then counts as failed. Nothing is tried again once a stop has begun.
-    fn guard_failed(
-        &mut self,
-        now: Time,
-        job: JobIndex,
-        run: RunId,
-        text: String,
-        out: &mut Vec<Action>,
-    ) {
-        let stopping = matches!(self.phase, Phase::Stopping(_));
-        let Some(row) = self.living(job, run) else {
-            return;
-        };
-        let retry = !stopping && row.failed_starts.saturating_add(1) < RETRIES;
-        row.guard_failed(retry.then(|| now + RETRY_AFTER));
-        let (name, main, given_up) = (row.name.clone(), row.main, !retry && !row.has_rate());
-        out.push(Action::Note(Note::GuardFailed {
-            job: name.clone(),
-            text,
-        }));
-        if given_up {
-            out.push(Action::Note(Note::RunEnded {
-                job: name,
-                run_id: run.to_string(),
-                code: exit::FAILED,
-                reason: Some(Reason::Failed),
-            }));
-            self.count(main, exit::FAILED);
+        if !self.init.stay && self.rows().all(Row::over) {
+            out.push(Action::Note(nothing_to_start()));
         }
-    }
-
-    fn run_found(&mut self, job: JobIndex, run_id: String, out: &mut Vec<Action>) {
-        let Some(row) = self.rows.get_mut(job.0) else {
-            return;
-        };
-        if row.add_found(&run_id) {
-            out.push(Action::Note(Note::RunFound {
-                job: row.name.clone(),
-                run_id,
-            }));
-        }
-    }
-
-    fn found_gone(&mut self, now: Time, job: JobIndex, run_id: &str) {
-        let known = self
-            .rows
-            .get_mut(job.0)
-            .is_some_and(|row| row.remove_found(run_id));
-        if known {
-            self.lock_freed(now, job);
-        }
+        self.to_serve = true;
     }
 
     /// Before Begin the main command is still to come, so its signals are not lost.
     fn pass_to_main(&self, signo: i32, out: &mut Vec<Action>) {
         let fresh = self.phase == Phase::Fresh;
         if self
-            .rows
-            .iter()
-            .any(|row| row.main && (fresh || !row.over()))
+            .rows()
+            .any(|row| row.plan.main && (fresh || !row.over()))
         {
             out.push(Action::SignalMain { signo });
         }
@@ -294,18 +313,20 @@ impl Table {
 
     /// What follows from the state alone: the main command's end, the last run's end.
     fn settle(&mut self, now: Time, out: &mut Vec<Action>) {
-        if self.main_code.is_some() && matches!(self.phase, Phase::Going { .. }) {
+        if self.ends() && matches!(self.phase, Phase::Going { .. }) {
             self.stop(now, None, out);
         }
         match self.phase {
-            Phase::Going { staying } if self.rows.iter().all(Row::over) => {
-                if !self.stay {
+            Phase::Going { staying } if self.rows().all(Row::over) => {
+                if !self.init.stay {
                     self.exit(self.first_failure.unwrap_or(exit::OK), out);
                 } else if !staying {
                     self.phase = Phase::Going { staying: true };
                     out.push(Action::Note(Note::Staying));
                 }
             }
+            // Somebody has started one, or has added one.
+            Phase::Going { staying: true } => self.phase = Phase::Going { staying: false },
             Phase::Stopping(stop) if self.runs().next().is_none() => {
                 self.exit(self.code_in_order(stop), out);
             }
@@ -327,30 +348,29 @@ impl Table {
         }
     }
 
+    fn rows(&self) -> impl Iterator<Item = &Row> + '_ {
+        self.rows.iter().flatten()
+    }
+
+    /// The names of those rows, and their slots.
+    fn names(&self, which: impl Fn(&Row) -> bool) -> Vec<(&str, usize)> {
+        let rows = self.rows.iter().zip(0..);
+        let named = rows.filter_map(|(row, at)| Some((row.as_ref().filter(|row| which(row))?, at)));
+        named.map(|(row, at)| (row.name(), at)).collect()
+    }
+
+    fn row_mut(&mut self, job: JobIndex) -> Option<&mut Row> {
+        self.rows.get_mut(job.0)?.as_mut()
+    }
+
     fn living(&mut self, job: JobIndex, run: RunId) -> Option<&mut Row> {
-        self.rows.get_mut(job.0).filter(|row| row.run == Some(run))
+        let lives = |row: &&mut Row| row.run.as_ref().is_some_and(|living| living.id == run);
+        self.row_mut(job).filter(lives)
     }
 
     fn runs(&self) -> impl Iterator<Item = (JobIndex, RunId)> + '_ {
-        let runs = self.rows.iter().enumerate();
-        runs.filter_map(|(index, row)| row.run.map(|run| (JobIndex(index), run)))
-    }
-
-    fn lock_freed(&mut self, now: Time, job: JobIndex) {
-        let lock = self.rows.get(job.0).and_then(Row::lock);
-        let sharers = self
-            .rows
-            .iter_mut()
-            .filter(|row| row.shares_lock(lock.as_ref()));
-        sharers.for_each(|row| row.lock_freed(now));
-    }
-}
-
-fn cannot_reload() -> Note {
-    Note::ConfigWarning {
-        text: "SIGHUP asks for the file to be read again, which this version cannot do: nothing \
-               has changed; stop init and start it again"
-            .to_owned(),
+        let rows = self.rows.iter().enumerate();
+        rows.filter_map(|(index, row)| Some((JobIndex(index), row.as_ref()?.run.as_ref()?.id)))
     }
 }
 

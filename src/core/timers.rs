@@ -20,6 +20,14 @@ pub enum Timer {
     Timeout,
     /// Nothing has been heard of the command for `idle_timeout`, unless the shell knows better.
     Idle,
+    /// The command has not said `READY=1` within `ready_timeout`.
+    Ready,
+    /// The command has not said `WATCHDOG=1` for `heartbeat`.
+    Heartbeat,
+    /// The command said `STOPPING=1`, and has not gone within `stop.grace`.
+    Leave,
+    /// A status that came soon after another one can be told.
+    Status,
     /// The final line was there, and the command has not gone within `final.grace`.
     FinalGrace,
     /// The command had its stop signal and has not gone within `stop.grace`.
@@ -35,13 +43,17 @@ pub enum Timer {
 }
 
 /// Every timer, in the order in which those that fall due together are handled.
-pub const ALL: [Timer; 12] = [
+pub const ALL: [Timer; 16] = [
     Timer::LockWait,
     Timer::Claim,
     Timer::Watch,
     Timer::Touch,
     Timer::Timeout,
     Timer::Idle,
+    Timer::Ready,
+    Timer::Heartbeat,
+    Timer::Leave,
+    Timer::Status,
     Timer::FinalGrace,
     Timer::StopGrace,
     Timer::Rescan,
@@ -67,6 +79,13 @@ impl Timers {
     pub fn arm_by(&mut self, timer: Timer, due: Time) {
         let due = self.due(timer).map_or(due, |now| now.min(due));
         self.arm(timer, due);
+    }
+
+    /// Arms `timer` for `due` if it is armed for an earlier time.
+    pub fn put_off(&mut self, timer: Timer, due: Time) {
+        if self.due(timer).is_some_and(|now| now < due) {
+            self.arm(timer, due);
+        }
     }
 
     /// Disarms `timer`.
@@ -140,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn arming_replaces_and_arming_by_a_time_only_shortens() {
+    fn arming_replaces_and_arming_by_a_time_only_shortens_and_putting_off_only_lengthens() {
         let mut timers = Timers::default();
         timers.arm(Timer::Idle, at(10));
         timers.arm(Timer::Idle, at(20));
@@ -151,6 +170,12 @@ mod tests {
         assert_eq!(timers.due(Timer::Idle), Some(at(5)));
         timers.arm_by(Timer::Timeout, at(7));
         assert_eq!(timers.due(Timer::Timeout), Some(at(7)));
+        timers.put_off(Timer::Timeout, at(6));
+        assert_eq!(timers.due(Timer::Timeout), Some(at(7)));
+        timers.put_off(Timer::Timeout, at(8));
+        assert_eq!(timers.due(Timer::Timeout), Some(at(8)));
+        timers.put_off(Timer::Ready, at(8));
+        assert_eq!(timers.due(Timer::Ready), None);
     }
 
     #[test]
@@ -164,12 +189,16 @@ mod tests {
                 Timer::Touch => 3,
                 Timer::Timeout => 4,
                 Timer::Idle => 5,
-                Timer::FinalGrace => 6,
-                Timer::StopGrace => 7,
-                Timer::Rescan => 8,
-                Timer::LeftoverGrace => 9,
-                Timer::KillRetry => 10,
-                Timer::Refresh => 11,
+                Timer::Ready => 6,
+                Timer::Heartbeat => 7,
+                Timer::Leave => 8,
+                Timer::Status => 9,
+                Timer::FinalGrace => 10,
+                Timer::StopGrace => 11,
+                Timer::Rescan => 12,
+                Timer::LeftoverGrace => 13,
+                Timer::KillRetry => 14,
+                Timer::Refresh => 15,
             };
             assert_eq!(n, place);
         }

@@ -5,6 +5,7 @@
 //! a memfd, so that a running run keeps it whatever happens to the file; the wire tells the guard
 //! by its end that init has died.
 
+use std::env;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -13,10 +14,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::control::place;
 use crate::config::plan::RunPlan;
 use crate::core::outcome::{Outcome, Reason, SpawnStep, Status};
 use crate::core::table::{JobIndex, RunId};
 use crate::journal::{Context, Format, Speaker, Verbosity};
+use crate::lock::record::By;
+use crate::run::command::{NOTIFY_SOCKET, WATCHDOG};
 use crate::run::message::{Incoming, Order, Progress, receive, send};
 use crate::run::secrets;
 use crate::run::start::{Caller, Refused, guarded};
@@ -62,6 +66,8 @@ pub struct Guards {
     pub format: Format,
     /// How long a run may go on when we have died: an init that crashes waits no longer.
     pub stop_within: Duration,
+    /// Whether it is init who tells whoever started us how it stands, and no job.
+    pub answers: bool,
 }
 
 /// A living guard, as init knows it.
@@ -76,9 +82,22 @@ pub struct Guard {
     /// Its monitor has a copy of the other end: silence means that both have gone.
     wire: Wire,
     silent: bool,
+    /// What its command has said of itself, and nobody has asked for yet.
+    said: Vec<Progress>,
     /// How the guard's process ended.
     status: Option<Status>,
     outcome: Option<Outcome>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// Its exit code.
+    pub code: u8,
+    /// Why, where the run could still say so.
+    pub reason: Option<Reason>,
+    /// From the command's start to its tree empty, likewise.
+    pub ran: Option<Duration>,
 }
 
 impl Guards {
@@ -90,6 +109,7 @@ impl Guards {
         verbosity: Verbosity,
         format: Format,
         stop_within: Duration,
+        answers: bool,
     ) -> io::Result<Self> {
         Ok(Self {
             program: program::open_own()?,
@@ -99,6 +119,7 @@ impl Guards {
             verbosity,
             format,
             stop_within,
+            answers,
         })
     }
 
@@ -141,6 +162,7 @@ impl Guards {
             pid,
             wire,
             silent: false,
+            said: Vec::new(),
             status: None,
             outcome: None,
         })
@@ -164,6 +186,13 @@ impl Guards {
             .program(&self.program)
             .pass(&pass)
             .session(Session::Own);
+        if self.answers {
+            command.unset(&[NOTIFY_SOCKET]).unset(&WATCHDOG);
+        }
+        // Who can ask init is for its user to say, job by job.
+        if env::var_os(place::VARIABLE).is_some() {
+            command.unset(&[place::VARIABLE]);
+        }
         // The exec of our own open program does not fail in ways that the guard's end would not tell.
         Ok(command.spawn(Memory::Copied)?.pid)
     }
@@ -180,11 +209,19 @@ impl Guard {
         while !self.silent {
             match receive(&self.wire) {
                 Incoming::Message(Progress::Ended(outcome)) => self.outcome = Some(outcome),
+                Incoming::Message(word @ (Progress::Ready | Progress::Status(_))) => {
+                    self.said.push(word);
+                }
                 Incoming::Message(Progress::Spawned | Progress::Stopped | Progress::StartOver) => {}
                 Incoming::Nothing => return,
                 Incoming::Gone => self.silent = true,
             }
         }
+    }
+
+    /// What its command has said of itself since this was last asked.
+    pub fn said(&mut self) -> Vec<Progress> {
+        std::mem::take(&mut self.said)
     }
 
     /// Its process was reaped, and its number is no longer its own. Its monitor may live on, and
@@ -194,13 +231,15 @@ impl Guard {
         self.status = Some(status);
     }
 
-    /// The exit code of the run, and why it ended where it could still say so; `None`: somebody of
-    /// the run still lives.
-    pub fn ended(&self) -> Option<(u8, Option<Reason>)> {
+    /// How the run ended; `None`: somebody of it still lives.
+    pub fn ended(&self) -> Option<End> {
         let status = self.status.filter(|_| self.silent)?;
-        // A guard that was killed took nothing but its own status with it.
-        let code = self.outcome.map_or(status.code(), |outcome| outcome.code);
-        Some((code, self.outcome.map(|outcome| outcome.reason)))
+        Some(End {
+            // A guard that was killed took nothing but its own status with it.
+            code: self.outcome.map_or(status.code(), |outcome| outcome.code),
+            reason: self.outcome.map(|outcome| outcome.reason),
+            ran: self.outcome.map(|outcome| outcome.ran),
+        })
     }
 
     /// What to poll; `None`: it has said all.
@@ -260,6 +299,7 @@ pub fn be_one(words: &[std::ffi::OsString]) -> Result<u8, Refused> {
         terminal: charge.terminal,
         started_in: charge.started_in,
         runtime: charge.runtime,
+        by: By::Init,
     };
     guarded(&plan, &caller)
 }

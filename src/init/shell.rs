@@ -4,19 +4,28 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use super::control::server::Control;
 use super::found::Found;
 use super::guards::{Guard, Guards};
+use super::outer::{Outer, Standing};
+use super::reload::Reader;
 use super::{crash, farewell};
 use crate::config::plan::{JobPlan, Kind, Plan, Stdin};
 use crate::core::note::Note;
 use crate::core::table::{Action, Event, Facts, JobIndex, RunId, Table};
 use crate::journal::Journal;
-use crate::run::message::Order;
+use crate::run::message::{Order, Progress};
 use crate::sys::signals::Signals;
 use crate::sys::wait::{self, Reaped};
 use crate::sys::{clock, poll, process, tty};
+
+mod asks;
+mod outside;
+
+use asks::HUP;
 
 /// How long the last notes may take to reach the journal.
 const FLUSH: Duration = Duration::from_millis(200);
@@ -30,8 +39,14 @@ pub struct Setup {
     pub guards: Guards,
     /// Where notes go.
     pub journal: Journal,
-    /// HUP is for the main command, as there is no file.
-    pub hup_passes: bool,
+    /// The file, to be read again; `None`: there is none, and HUP is for the main command.
+    pub file: Option<PathBuf>,
+    /// Where to listen for those who ask; `None`: among the claims of this container's runs.
+    pub socket: Option<PathBuf>,
+    /// The main command stood on the command line.
+    pub main_typed: bool,
+    /// Who wants to know how init stands.
+    pub outer: Option<Outer>,
     /// What to say before anything else.
     pub first_notes: Vec<Note>,
     /// Where the main command's guard writes its report.
@@ -57,31 +72,49 @@ pub fn run(setup: Setup) -> io::Result<u8> {
         pid1,
     });
     let seed = u64::from_str_radix(&process::random_hex::<8>(), 16).unwrap_or(1);
+    let runtime = setup.guards.runtime.as_deref();
+    let (found, living) = Found::look(runtime, &setup.plan.init.name);
+    let control = match asks::listen(setup.socket, runtime) {
+        Ok(control) => Some(control),
+        Err(text) => {
+            setup.journal.note(Note::ControlFailed { text });
+            None
+        }
+    };
     let table = Table::new(
-        &setup.plan,
+        setup.plan,
         Facts {
             seed,
-            hup_passes: setup.hup_passes,
+            hup_passes: setup.file.is_none(),
+            main_typed: setup.main_typed,
         },
     );
-    let found = Found::look(setup.guards.runtime.as_deref(), &setup.plan);
     let mut shell = Shell {
-        plan: setup.plan,
         guards: setup.guards,
         journal: setup.journal,
         signals,
         table,
         running: Vec::new(),
         found,
+        outside: Vec::new(),
+        control,
+        reader: setup.file.map(Reader::new),
         report: setup.report,
+        outer: setup.outer,
+        main_ready: false,
         exit: None,
     };
-    for (job, run_id) in shell.found.living() {
-        shell.step(Event::RunFound { job, run_id });
+    for record in living {
+        shell.run_lives(record);
     }
     shell.step(Event::Begin);
+    shell.tell_outer();
     while shell.exit.is_none() {
         shell.turn();
+        shell.tell_outer();
+    }
+    if let Some(control) = shell.control.take() {
+        control.close();
     }
     let guards: Vec<i32> = shell.running.iter().map(|guard| guard.pid).collect();
     farewell::say(&shell.signals, &guards);
@@ -99,25 +132,34 @@ fn is_for_terminal(job: &JobPlan) -> bool {
 }
 
 struct Shell {
-    plan: Plan,
     guards: Guards,
     journal: Journal,
     signals: Signals,
     table: Table,
     running: Vec<Guard>,
     found: Found,
+    /// Living runs that we did not start, and their jobs.
+    outside: Vec<(String, Option<JobIndex>)>,
+    control: Option<Control>,
+    reader: Option<Reader>,
     /// Until the main command's guard has it: we write to nothing that could make us wait.
     report: Option<OwnedFd>,
+    outer: Option<Outer>,
+    /// The main command has said that it is ready.
+    main_ready: bool,
     exit: Option<u8>,
 }
 
 impl Shell {
     fn turn(&mut self) {
-        let mut fds = vec![Some(self.signals.as_fd()), self.found.as_fd()];
+        let due = self.next_deadline(clock::now());
+        let [names, news] = self.found.fds();
+        let control = self.control.as_ref().map(AsFd::as_fd);
+        let mut fds = vec![Some(self.signals.as_fd()), names, news, control];
         fds.extend(self.running.iter().map(Guard::wire));
-        let ready = poll::wait_many(&fds, self.table.next_deadline());
+        let ready = poll::wait_many(&fds, due);
         let mut ready = ready.into_iter();
-        let (signal, found) = (ready.next() == Some(true), ready.next() == Some(true));
+        let [signal, names, news, asked] = [(); 4].map(|()| ready.next() == Some(true));
         for (guard, ready) in self.running.iter_mut().zip(ready) {
             if ready {
                 guard.read();
@@ -126,12 +168,12 @@ impl Shell {
         if signal {
             self.read_signals();
         }
+        self.hear_commands();
         self.count_ended();
-        if found {
-            for (job, run_id) in self.found.gone() {
-                self.step(Event::FoundGone { job, run_id });
-            }
+        if names || news {
+            self.look_outside();
         }
+        self.listen(asked);
         if self
             .table
             .next_deadline()
@@ -157,7 +199,7 @@ impl Shell {
             Action::StartRun { job, run } => return self.start(job, run),
             Action::StopRun { run, within, .. } => {
                 if let Some(guard) = self.running.iter().find(|guard| guard.run == run) {
-                    guard.order(Order::Stop(Some(within)));
+                    guard.order(Order::Stop(within));
                 }
             }
             Action::SignalMain { signo } => {
@@ -165,6 +207,8 @@ impl Shell {
                     guard.order(Order::Signal(signo));
                 }
             }
+            Action::Answer { client, answer } => self.answer(client, answer),
+            Action::ReadFile => self.read_file(HUP),
             Action::Note(note) => self.journal.note(note),
             Action::Exit { code } => self.exit = Some(code),
         }
@@ -172,11 +216,11 @@ impl Shell {
     }
 
     fn is_main(&self, job: JobIndex) -> bool {
-        self.plan.jobs.get(job.0).is_some_and(|job| job.main)
+        self.table.plan(job).is_some_and(|job| job.main)
     }
 
     fn start(&mut self, job: JobIndex, run: RunId) -> Option<Event> {
-        let plan = self.plan.jobs.get(job.0)?;
+        let plan = self.table.plan(job)?;
         let report = if plan.main { self.report.take() } else { None };
         match self
             .guards
@@ -184,7 +228,7 @@ impl Shell {
         {
             Ok(guard) => {
                 self.running.push(guard);
-                None
+                Some(Event::RunBegun { job, run })
             }
             Err(text) => Some(Event::GuardFailed { job, run, text }),
         }
@@ -213,24 +257,68 @@ impl Shell {
             if let Some(guard) = guard {
                 guard.reaped(status);
                 guard.read();
+            } else if let Some(reader) = &mut self.reader
+                && let Some((wishes, content)) = reader.reaped(pid, status)
+            {
+                self.was_read(&wishes, content);
             }
         }
     }
 
+    /// What the commands have said of themselves.
+    fn hear_commands(&mut self) {
+        let mut events = Vec::new();
+        for guard in &mut self.running {
+            let (job, run) = (guard.job, guard.run);
+            for word in guard.said() {
+                match word {
+                    Progress::Ready => {
+                        self.main_ready |= self.table.plan(job).is_some_and(|job| job.main);
+                        events.push(Event::RunReady { job, run });
+                    }
+                    Progress::Status(text) => events.push(Event::RunStatus { job, run, text }),
+                    Progress::Spawned
+                    | Progress::Stopped
+                    | Progress::StartOver
+                    | Progress::Ended(_) => {}
+                }
+            }
+        }
+        for event in events {
+            self.step(event);
+        }
+    }
+
+    /// Tells whoever started us how we stand. We are up when what starts by itself has begun; where the
+    /// main job says itself when it is ready, then.
+    fn tell_outer(&mut self) {
+        let Some(outer) = &mut self.outer else { return };
+        let mut plans = self.table.plans();
+        let waits = plans.any(|plan| plan.main && plan.run.listens());
+        let standing = Standing {
+            is_up: self.main_ready || !waits,
+            is_ending: self.table.is_ending(),
+            runs: self.running.len(),
+            jobs: self.table.plans().count(),
+        };
+        outer.tell(clock::now(), &standing);
+    }
+
     /// A run is over when its guard and its monitor have gone, in whatever order.
     fn count_ended(&mut self) {
-        while let Some((index, code, reason)) =
-            self.running.iter().enumerate().find_map(|(index, guard)| {
-                let (code, reason) = guard.ended()?;
-                Some((index, code, reason))
-            })
+        while let Some((index, end)) = self
+            .running
+            .iter()
+            .enumerate()
+            .find_map(|(index, guard)| Some((index, guard.ended()?)))
         {
             let Guard { job, run, .. } = self.running.swap_remove(index);
             self.step(Event::RunEnded {
                 job,
                 run,
-                code,
-                reason,
+                code: end.code,
+                reason: end.reason,
+                ran: end.ran,
             });
         }
     }

@@ -44,6 +44,8 @@ macro_rules! each_field {
             held_ms: u64,
             /// `GRACE_MS`: the time that somebody has from now on.
             grace_ms: u64,
+            /// `DELAY_MS`: the time to a restart.
+            delay_ms: u64,
             /// `LATE_MS`: how much too late we woke.
             late_ms: u64,
             /// `REASON`: why a run ended or is being stopped, or what became of a lock directory, in
@@ -75,7 +77,7 @@ macro_rules! each_field {
             cost_usd: &'a str,
             /// `TURNS`, likewise.
             turns: &'a str,
-            /// `COUNT`: of jobs, runs, processes or notes, whichever the message id is about.
+            /// `COUNT`: of jobs, runs, restarts, processes or notes, whichever the message id is about.
             count: u64,
         }
     };

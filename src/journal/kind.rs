@@ -65,6 +65,8 @@ message_ids! {
     DIR_REFUSED = "72922415b08f1d2125da16606fa7260f",
     DIR_TROUBLE = "d54ef4b24c8f44f1bd67053064745f05",
     DIR_RELEASED = "14be1e44dd91119f8f302ac78ff5373e",
+    READY = "ae064b7e6353dee35c124538a625e4c1",
+    NOTICE_REFUSED = "f671288117dbb47028b9847d3179b51b",
     FINAL_SEEN = "12aca165501de13cee24a90804e60778",
     WOKE_LATE = "9ee9958dd878d0c08f5872b106d5b885",
     STOPPING = "fd55f572f2b45ea1cb374d046644157f",
@@ -85,8 +87,15 @@ message_ids! {
     TICK_SKIPPED = "36d215c873fed8c00cc5d7c7ea230462",
     RUN_STARTING = "481378792d5831c2dddaa151237c61bb",
     RUN_ENDED = "50ef3c21ad805d7b5f5ebf565912afa0",
+    RESTARTING = "26cbced7d63515ac05f901a0f31ea55e",
+    GIVEN_UP = "aa62b54235ba7fde205b9169c2ec3d6a",
+    NEVER_STARTS = "7bbfb09e80725cb146a4e16d33829220",
+    PLACE_AWAITED = "804b502e2ce9ab0591659131cbe7fb46",
     GUARD_FAILED = "46d6c9eb03ceb0a42d6a43c17da60a67",
     RUN_FOUND = "c84342b1a5619de340cc0cfd28f9c2cd",
+    RELOADED = "0adc639f039f6fbe610e2160c546e92e",
+    RELOAD_REFUSED = "0b49e75336f96317b3829cedb568d93b",
+    CONTROL_FAILED = "93ebddd98a1de9d938838fff06b1ce4a",
     STOP_ASKED = "f6e3759fbaad01f4db1992d8638a6df6",
     STOP_OVERDUE = "4faad56fae7e2d7d02ef15ec944da2bd",
     INIT_ENDED = "1cfdf2fb24e5be1bca5a501be695aaa7",
@@ -119,6 +128,8 @@ pub const fn kind(note: &Note) -> (MessageId, Level) {
         Note::ClaimFailed { .. } => (CLAIM_FAILED, Level::Warning),
         Note::Started { .. } => (STARTED, Level::Info),
         Note::SpawnFailed { .. } => (SPAWN_FAILED, Level::Error),
+        Note::Ready { .. } => (READY, Level::Info),
+        Note::NoticeRefused { .. } => (NOTICE_REFUSED, Level::Warning),
         // Every healthy run of an agent has one.
         Note::FinalSeen { .. } => (FINAL_SEEN, Level::Debug),
         Note::WokeLate { .. } => (WOKE_LATE, Level::Info),
@@ -142,8 +153,15 @@ pub const fn kind(note: &Note) -> (MessageId, Level) {
             reason: Some(_), ..
         } => (RUN_ENDED, Level::Debug),
         Note::RunEnded { .. } => (RUN_ENDED, Level::Warning),
+        Note::Restarting { .. } => (RESTARTING, Level::Info),
+        Note::GivenUp { .. } => (GIVEN_UP, Level::Error),
+        Note::NeverStarts { .. } => (NEVER_STARTS, Level::Error),
+        Note::PlaceAwaited { .. } => (PLACE_AWAITED, Level::Info),
         Note::GuardFailed { .. } => (GUARD_FAILED, Level::Error),
         Note::RunFound { .. } => (RUN_FOUND, Level::Info),
+        Note::Reloaded { .. } => (RELOADED, Level::Info),
+        Note::ReloadRefused { .. } => (RELOAD_REFUSED, Level::Error),
+        Note::ControlFailed { .. } => (CONTROL_FAILED, Level::Warning),
         Note::StopAsked { .. } => (STOP_ASKED, Level::Info),
         Note::StopOverdue { .. } => (STOP_OVERDUE, Level::Warning),
         Note::InitEnded { .. } => (INIT_ENDED, Level::Info),
@@ -173,7 +191,9 @@ const fn fate_of(fate: Fate) -> (MessageId, Level) {
 /// lock that was not obtained and the command that did not start have a louder note of their own.
 const fn ended(reason: Reason) -> Level {
     match reason {
-        Reason::Timeout | Reason::IdleTimeout => Level::Warning,
+        Reason::Timeout | Reason::IdleTimeout | Reason::ReadyTimeout | Reason::Heartbeat => {
+            Level::Warning
+        }
         Reason::GuardLost | Reason::Failed => Level::Error,
         Reason::Ended
         | Reason::Final { .. }

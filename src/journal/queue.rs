@@ -23,7 +23,7 @@ use std::time::Duration;
 use super::kind::kind;
 use super::line::{Out, line};
 use super::render::render;
-use super::route::{Context, Route, Surroundings, Verbosity, surroundings, takes};
+use super::route::{Context, Route, Speaker, Surroundings, Verbosity, surroundings, takes};
 use super::sink::Sink;
 use crate::core::note::Note;
 use crate::sys::thread;
@@ -47,7 +47,8 @@ pub struct Journal {
 
 #[derive(Debug)]
 struct Shared {
-    context: Context,
+    context: Mutex<Arc<Context>>,
+    speaker: Speaker,
     verbosity: Verbosity,
     out: Out,
     state: Mutex<State>,
@@ -108,7 +109,8 @@ impl Journal {
 
     fn with_out(context: Context, verbosity: Verbosity, out: Out) -> Self {
         let shared = Shared {
-            context,
+            speaker: context.speaker,
+            context: Mutex::new(Arc::new(context)),
             verbosity,
             out,
             state: Mutex::default(),
@@ -120,6 +122,14 @@ impl Journal {
             way: OnceCell::new(),
             running: Cell::new(false),
         }
+    }
+
+    /// Changes what is known of this process, as a reload of the file does: for what is written from
+    /// here on.
+    pub fn know(&self, change: impl FnOnce(&mut Context)) {
+        let context = self.shared.context.lock();
+        let mut context = context.unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut context));
     }
 
     /// Says `note` to whoever is to hear it. Never waits for a reader; when [`CAPACITY`] notes
@@ -181,7 +191,7 @@ impl Journal {
         *self.way.get_or_init(|| {
             let around = surroundings(self.shared.out.as_fd());
             let shared = &self.shared;
-            let route = around.route(shared.context.speaker, shared.verbosity);
+            let route = around.route(shared.speaker, shared.verbosity);
             (around, route)
         })
     }
@@ -207,6 +217,10 @@ impl Drop for Journal {
 }
 
 impl Shared {
+    fn context(&self) -> Arc<Context> {
+        Arc::clone(&self.context.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -215,8 +229,9 @@ impl Shared {
     fn write_all(&self, around: Surroundings) {
         self.lock().begun = true;
         self.drained.notify_all();
-        let mut sink = Sink::open(&self.context, self.verbosity, around, &self.out);
+        let mut sink = Sink::open(self.context(), self.verbosity, around, &self.out);
         while let Some(note) = self.next() {
+            sink.know(self.context());
             sink.put(&note);
         }
     }
@@ -237,12 +252,11 @@ impl Shared {
         });
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
-        let here = around
-            .without_journal()
-            .route(self.context.speaker, self.verbosity);
+        let here = around.without_journal().route(self.speaker, self.verbosity);
+        let context = self.context();
         let say = |note: &Note| {
-            let record = render(note, &self.context);
-            let line = || line(&record, around, self.context.format);
+            let record = render(note, &context);
+            let line = || line(&record, around, context.format);
             takes(here.stderr, record.level) && self.out.put_at_once(&line())
         };
         for note in begun.into_iter().chain(waiting) {

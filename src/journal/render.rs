@@ -11,7 +11,8 @@ use nix::errno::Errno;
 pub use super::fields::Fields;
 use super::kind::{Level, MessageId, kind};
 use super::route::Context;
-use super::words::{Short, cause, held_by, plural, signal_name, step_verb, step_word};
+use super::words::{Short, cause, held_by, listed, plural, signal_name, step_verb, step_word};
+use crate::config::plan::Want;
 use crate::core::note::{Dead, Fate, Note};
 use crate::core::outcome::{Outcome, Reason, Status};
 use crate::trouble;
@@ -213,6 +214,17 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
                 None => format!("failed to {verb} {command:?}: {why}"),
             }
         }
+        Note::Ready { after } => format!("ready after {}", Short(*after)),
+        Note::NoticeRefused { pid, uid } => {
+            to.pids = Some(pid.to_string());
+            let who = match pid {
+                0 => "a process outside of this PID namespace".to_owned(),
+                pid => format!("process {pid}"),
+            };
+            format!(
+                "{who} of user {uid} spoke in the name of this run and is no part of it: not heard"
+            )
+        }
         Note::FinalSeen { failed, grace } => {
             to.grace_ms = Some(ms(*grace));
             let result = if *failed { "a failure" } else { "a success" };
@@ -327,6 +339,79 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
                 why.as_deref().unwrap_or("")
             )
         }
+        Note::Restarting {
+            job,
+            code,
+            delay,
+            row,
+        } => {
+            to.job = Some(job);
+            to.run_code = Some(*code);
+            to.delay_ms = Some(ms(*delay));
+            to.count = Some(u64::from(*row));
+            format!(
+                "exit {code}: started again in {}, restart {row} in a row",
+                Short(*delay)
+            )
+        }
+        Note::GivenUp {
+            job,
+            code,
+            limit,
+            within,
+            exits,
+        } => {
+            to.job = Some(job);
+            to.run_code = Some(*code);
+            to.count = Some(*limit);
+            let restarts = plural(usize::try_from(*limit).unwrap_or(usize::MAX), "restart");
+            let counted = match within {
+                Some(within) => format!("{restarts} within {}", Short(*within)),
+                None => format!("{restarts} in a row"),
+            };
+            let then = if *exits {
+                "init stops"
+            } else {
+                "start it by hand when the cause is gone"
+            };
+            format!("exit {code} after {counted}: given up; {then}")
+        }
+        Note::NeverStarts {
+            job,
+            after,
+            want,
+            code,
+        } => {
+            to.job = Some(job);
+            to.run_code = *code;
+            let does = match want {
+                Want::Started => "start",
+                Want::Succeeded => "succeed",
+                Want::Ready => "be ready",
+            };
+            let ended = code.map(|code| format!(" has ended with {code} and"));
+            format!(
+                "not started: it waits for job {after} to {does}, which{} does not start again by \
+                 itself",
+                ended.as_deref().unwrap_or_default()
+            )
+        }
+        Note::PlaceAwaited {
+            job,
+            class,
+            most,
+            before,
+        } => {
+            to.job = Some(job);
+            to.job_class = Some(class);
+            to.count = Some(*most);
+            let runs = plural(usize::try_from(*most).unwrap_or(usize::MAX), "run");
+            let others = match before {
+                0 => String::new(),
+                before => format!(", {before} due before it"),
+            };
+            format!("waits for a place: class {class} has {runs} at once{others}")
+        }
         Note::GuardFailed { job, text } => {
             to.job = Some(job);
             format!("no run started, tried again at the next tick: {text}")
@@ -334,7 +419,35 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
         Note::RunFound { job, run_id } => {
             to.job = Some(job);
             to.run_id = Some(run_id);
-            format!("run {run_id} lives on from an earlier init: it counts as running")
+            format!("run {run_id} was not begun by this init: it counts as running")
+        }
+        Note::Reloaded {
+            added,
+            removed,
+            changed,
+        } => {
+            let parts = [(added, "added"), (removed, "removed"), (changed, "changed")];
+            let parts = parts.map(|(jobs, what)| listed(jobs, what));
+            let parts: Vec<String> = parts.into_iter().flatten().collect();
+            if parts.is_empty() {
+                "the file was read again: no job differs".into()
+            } else {
+                format!("the file was read again: {}", parts.join("; "))
+            }
+        }
+        Note::ReloadRefused { text, errors } => {
+            to.count = Some(count(*errors));
+            let more = match errors {
+                0 | 1 => String::new(),
+                errors => format!(
+                    " ({} in all; lockkeeper check shows them)",
+                    plural(*errors, "error")
+                ),
+            };
+            format!("the file was read again, and nothing has changed: {text}{more}")
+        }
+        Note::ControlFailed { text } => {
+            format!("nobody can ask this init for anything: {text}")
         }
         Note::StopAsked {
             signal,
@@ -488,6 +601,8 @@ fn ended(outcome: &Outcome, to: &mut Fields<'_>) -> String {
         },
         Reason::Timeout
         | Reason::IdleTimeout
+        | Reason::ReadyTimeout
+        | Reason::Heartbeat
         | Reason::Final { .. }
         | Reason::Signal(_)
         | Reason::GuardLost

@@ -9,6 +9,7 @@
 //! that nobody would see there are counted, and the count is the first thing that the journal hears.
 
 use std::io;
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use tracing::{Dispatch, dispatcher, field};
@@ -28,7 +29,7 @@ const MOUNT: &str = "-v /run/systemd/journal:/run/systemd/journal:ro";
 
 /// Both ways out.
 pub(super) struct Sink<'a> {
-    context: &'a Context,
+    context: Arc<Context>,
     out: &'a Out,
     around: Surroundings,
     /// The way as it should be, and the way while the journal takes nothing.
@@ -45,22 +46,23 @@ pub(super) struct Sink<'a> {
 impl<'a> Sink<'a> {
     /// Says once if there is no journal.
     pub(super) fn open(
-        context: &'a Context,
+        context: Arc<Context>,
         verbosity: Verbosity,
         around: Surroundings,
         out: &'a Out,
     ) -> Self {
+        let speaker = context.speaker;
         let mut sink = Sink {
             context,
             out,
             around,
-            route: around.route(context.speaker, verbosity),
-            without: around.without_journal().route(context.speaker, verbosity),
+            route: around.route(speaker, verbosity),
+            without: around.without_journal().route(speaker, verbosity),
             journal: None,
             away: false,
             lost: 0,
         };
-        if !around.socket && context.speaker != Speaker::InitRun {
+        if !around.socket && speaker != Speaker::InitRun {
             sink.put(&Note::NoJournal {
                 text: format!("in a container, mount the host's with {MOUNT:?}"),
             });
@@ -68,10 +70,16 @@ impl<'a> Sink<'a> {
         sink
     }
 
+    /// What is known of the process from here on.
+    pub(super) fn know(&mut self, context: Arc<Context>) {
+        self.context = context;
+    }
+
     /// Writes a note wherever its level goes. Blocks as long as nobody reads; a journal that stalls
     /// does not keep the same note from standard error, if that takes it at once.
     pub(super) fn put(&mut self, note: &Note) {
-        let record = render(note, self.context);
+        let context = Arc::clone(&self.context);
+        let record = render(note, &context);
         let here = takes(self.route.stderr, record.level);
         let said = here && self.out.put_at_once(&self.line(&record));
         if takes(self.route.journal, record.level) {
@@ -108,7 +116,8 @@ impl<'a> Sink<'a> {
         self.away = false;
         let count = std::mem::take(&mut self.lost);
         let lost = Note::NotesLost { count };
-        if count > 0 && self.send(&render(&lost, self.context)).is_err() {
+        let context = Arc::clone(&self.context);
+        if count > 0 && self.send(&render(&lost, &context)).is_err() {
             self.lost = count;
         }
     }
@@ -121,7 +130,7 @@ impl<'a> Sink<'a> {
                  container that the folder is mounted, not the socket: {MOUNT}"
             );
             let note = Note::NoJournal { text };
-            let record = render(&note, self.context);
+            let record = render(&note, &self.context);
             if takes(self.without.stderr, record.level) {
                 self.out.put(&self.line(&record));
             }
@@ -179,7 +188,7 @@ mod tests {
     use crate::journal::route::Format;
     use std::collections::BTreeMap;
     use std::fmt::Debug;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
     use std::time::Duration;
     use tracing::field::{Field, Visit};
     use tracing_subscriber::Layer;

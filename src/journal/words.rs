@@ -12,6 +12,8 @@ pub(super) fn cause(reason: Reason) -> Cow<'static, str> {
         Reason::Ended => "itself".into(),
         Reason::Timeout => "timeout".into(),
         Reason::IdleTimeout => "idle_timeout".into(),
+        Reason::ReadyTimeout => "ready_timeout".into(),
+        Reason::Heartbeat => "heartbeat".into(),
         // Whether the result was a failure is in the exit code.
         Reason::Final { .. } => "final".into(),
         Reason::Signal(signal) => signal_name(signal),
@@ -62,6 +64,19 @@ pub(super) fn held_by(holder: Option<&str>) -> String {
 pub(super) fn plural(number: usize, word: &str) -> String {
     let s = if number == 1 { "" } else { "s" };
     format!("{number} {word}{s}")
+}
+
+/// How many jobs, and which; `None`: none.
+pub(super) fn listed(jobs: &[String], what: &str) -> Option<String> {
+    /// A line that is read does not name more.
+    const NAMED: usize = 8;
+    let (named, rest) = jobs.split_at_checked(NAMED).unwrap_or((jobs, &[]));
+    let more = match rest.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let number = plural(jobs.len(), "job");
+    (!jobs.is_empty()).then(|| format!("{number} {what} ({}{more})", named.join(", ")))
 }
 
 /// A duration in as few characters as a reader needs: `340ms`, `2.3s`, `1h 5m`.

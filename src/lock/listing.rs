@@ -11,9 +11,9 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, SFlag, fstatat};
 
-use super::claim::{FLAGS, MAX_RECORD, Names, remove, take_latch};
+use super::claim::{FLAGS, MAX_RECORD, NO_FOLLOW, Names, remove, take_latch};
 use super::folders::open_existing;
 use super::latch::{self, Part};
 use super::record::{Record, State};
@@ -157,8 +157,19 @@ fn clear_one(dir: &OwnedFd, names: &Names) -> bool {
     };
     let _ = remove(dir, &names.temporary);
     let _ = remove(dir, &names.record);
+    if is_socket(dir, &names.run_id) {
+        let _ = remove(dir, &names.run_id);
+    }
     // Last: as long as the latch is there, whoever wants the name meets our lock on it.
     remove(dir, &names.latch).is_ok()
+}
+
+/// An init claims its control socket by the socket's own name.
+fn is_socket(dir: &OwnedFd, name: &str) -> bool {
+    let kind = |mode| SFlag::from_bits_truncate(mode) & SFlag::S_IFMT;
+    let is_named = Path::new(name).extension().is_some_and(|end| end == "sock");
+    is_named
+        && fstatat(dir, name, NO_FOLLOW).is_ok_and(|stat| kind(stat.st_mode) == SFlag::S_IFSOCK)
 }
 
 /// The record first and its latch afterwards: an owner that is alive now was alive when we read.

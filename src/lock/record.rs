@@ -65,6 +65,9 @@ pub struct Record {
         serialize_with = "lossy"
     )]
     pub lock: Option<PathBuf>,
+    /// Who has begun it.
+    #[serde(default)]
+    pub by: By,
     /// Since when the run is in this state, in milliseconds since 1970.
     #[serde(default)]
     pub since_unix_ms: u64,
@@ -79,6 +82,22 @@ pub enum Kind {
     /// It passes the shared lock.
     Interactive,
     /// A word of a later version.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+/// Who has begun a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum By {
+    /// An init, by itself or because it was asked to.
+    Init,
+    /// `lockkeeper run JOB`.
+    Hand,
+    /// `lockkeeper run -- COMMAND`: no job of a file; it is called by the name of its program.
+    Command,
+    /// A word of a later version, or a record of an earlier one.
     #[default]
     #[serde(other)]
     Unknown,
@@ -278,6 +297,7 @@ mod tests {
             pid_ns: None,
             uid: 1000,
             lock: Some("/l/session.lock".into()),
+            by: By::Hand,
             since_unix_ms,
         }
     }

@@ -16,7 +16,7 @@ use crate::lock::claim::{Claim, ClaimError};
 use crate::lock::folders::claims_folder;
 use crate::lock::latch::Part;
 use crate::lock::listing::{clear_dead, has_other_user, list};
-use crate::lock::record::{self, Named, Origin, Record, State};
+use crate::lock::record::{self, By, Named, Origin, Record, State};
 use crate::sys::{clock, process};
 
 /// The claims of one run.
@@ -41,6 +41,8 @@ pub struct Owner<'a> {
     pub run_id: &'a str,
     /// `CONTAINER_NAME`.
     pub container: Option<&'a str>,
+    /// Who has begun it.
+    pub by: By,
     /// Whether its lock lies where nobody can know if it keeps two holders apart.
     pub unsure: bool,
 }
@@ -202,6 +204,7 @@ fn record_of(owner: Owner<'_>, state: State, pid: Option<i32>) -> Record {
         pid_ns: origin.pid_ns,
         uid: nix::unistd::getuid().as_raw(),
         lock: plan.kind.lock().map(|lock| lock.path.clone()),
+        by: owner.by,
         since_unix_ms: clock::unix_ms(),
     }
 }

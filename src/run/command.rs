@@ -23,9 +23,16 @@ pub struct Prepared {
     /// Its standard input, where that is not ours.
     stdin: Option<OwnedFd>,
     memory: Memory,
+    /// The user it becomes, where that is another.
+    user: Option<u32>,
 }
 
 impl Prepared {
+    /// The user that it becomes, where that is another.
+    pub const fn user(&self) -> Option<u32> {
+        self.user
+    }
+
     /// Starts it, with `ends` for its output where that is not ours.
     pub fn spawn(mut self, ends: Option<&Ends>) -> Result<Spawned, Failure> {
         let stderr = ends.and_then(|ends| ends.stderr.as_ref());
@@ -35,21 +42,39 @@ impl Prepared {
     }
 }
 
-/// Makes the command of `plan`. A run that waits does it meanwhile, so that nothing stands between
+/// What `sd_watchdog_enabled(3)` reads: the longest time between two signs of life, in microseconds, and of
+/// whom they are asked.
+pub const WATCHDOG: [&str; 2] = ["WATCHDOG_USEC", WATCHDOG_PID];
+const WATCHDOG_PID: &str = "WATCHDOG_PID";
+/// What `sd_notify(3)` reads: where a process says how it is.
+pub const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
+
+/// Makes the command of `plan`, which says at the address `notify` how it is. A run that waits does it meanwhile, so that nothing stands between
 /// the lock and the command but the fork.
 pub fn prepare(
     plan: &RunPlan,
     run_id: &str,
     session: Session,
     started_in: Option<&Path>,
+    notify: Option<&str>,
 ) -> Result<Prepared, Failure> {
     let account = account(plan)?;
-    let mut command = Command::new(&plan.command, &changes(plan, run_id, account.as_ref()))?;
+    let changes = changes(plan, run_id, account.as_ref(), notify);
+    let mut command = Command::new(&plan.command, &changes)?;
+    if notify.is_some() {
+        // Who asks for signs of life of whoever started us asks us.
+        command.unset(&WATCHDOG);
+        if plan.limits.heartbeat.is_some() {
+            command.own_number(WATCHDOG_PID);
+        }
+    }
     command.session(session);
     if let Some(dir) = plan.dir.as_deref().or(started_in) {
         command.dir(dir)?;
     }
-    if let Some(credentials) = account.and_then(|account| account.credentials) {
+    let credentials = account.and_then(|account| account.credentials);
+    let user = credentials.as_ref().map(|credentials| credentials.uid);
+    if let Some(credentials) = credentials {
         command.user(credentials);
     }
     let stdin = match plan.stdin {
@@ -73,6 +98,7 @@ pub fn prepare(
         command,
         stdin,
         memory,
+        user,
     })
 }
 
@@ -141,7 +167,12 @@ fn account(plan: &RunPlan) -> Result<Option<Account>, Failure> {
 
 /// What differs from the environment that we were started with: the user's own names, then the
 /// plan's variables, then ours. Of two of the same name the later one counts.
-fn changes(plan: &RunPlan, run_id: &str, account: Option<&Account>) -> Vec<(OsString, OsString)> {
+fn changes(
+    plan: &RunPlan,
+    run_id: &str,
+    account: Option<&Account>,
+    notify: Option<&str>,
+) -> Vec<(OsString, OsString)> {
     let mut changes: Vec<(OsString, OsString)> = Vec::new();
     let mut set = |name: &str, value: OsString| {
         changes.retain(|(other, _)| other != name);
@@ -162,5 +193,12 @@ fn changes(plan: &RunPlan, run_id: &str, account: Option<&Account>) -> Vec<(OsSt
         set(claims::OUTER_RUNS, outer.into());
     }
     set(claims::RUN_ID, run_id.into());
+    if let Some(address) = notify {
+        set(NOTIFY_SOCKET, address.into());
+        let [usec, _] = WATCHDOG;
+        if let Some(heartbeat) = plan.limits.heartbeat {
+            set(usec, heartbeat.as_micros().to_string().into());
+        }
+    }
     changes
 }

@@ -18,7 +18,7 @@ pub enum Order {
 }
 
 /// Upwards: from the monitor to the guard, and from the guard to init.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Progress {
     /// The command has what was inherited for it; only said where something was.
@@ -27,6 +27,10 @@ pub enum Progress {
     Stopped,
     /// The lock file was replaced: guard and monitor start over with the new one.
     StartOver,
+    /// The command has started up. Straight to init.
+    Ready,
+    /// What the command does, in its own words: one line, empty for nothing. Straight to init.
+    Status(String),
     /// The run is over and its locks are free.
     Ended(Outcome),
 }

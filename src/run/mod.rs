@@ -21,6 +21,7 @@ pub mod look;
 pub mod message;
 pub mod monitor;
 pub mod nested;
+pub mod notify;
 pub mod output;
 pub mod report;
 pub mod secrets;

@@ -13,6 +13,7 @@
 //! | `lock` | taking the shared lock, waiting for it, watching its file |
 //! | `command` | the command's process: made, signalled, reaped |
 //! | `sweep` | lock directories, before the command and after its tree |
+//! | `notices` | what the command says of itself, and what init is told of it |
 //! | `orders` | signals, the orders of guard or init, job control |
 //! | `output` | what the command's output tells, and its end |
 //! | `split` | a second holder of the lock, where its file system does not keep two apart |
@@ -30,6 +31,7 @@ use super::dirs::Dirs;
 use super::event_log::{Entry, EventLog};
 use super::look::Look;
 use super::message::{Progress, send};
+use super::notify::NotifySocket;
 use super::output::Output;
 use super::waiter::Waiter;
 use crate::config::plan::RunPlan;
@@ -41,6 +43,7 @@ use crate::core::outcome::{Outcome, Reason};
 use crate::core::run::Run;
 use crate::core::time::Time;
 use crate::journal::Journal;
+use crate::lock::record::By;
 use crate::lock::shared::{SharedLock, Watch};
 use crate::lock::sweep::listed::Listed;
 use crate::sys::fd::Wire;
@@ -51,6 +54,7 @@ use crate::sys::{clock, poll, process, tree};
 mod command;
 mod dirs;
 mod lock;
+mod notices;
 mod orders;
 mod output;
 mod split;
@@ -69,6 +73,8 @@ pub struct Setup<'a> {
     pub run_id: &'a str,
     /// `CONTAINER_NAME`.
     pub container: Option<&'a str>,
+    /// Who has begun it.
+    pub by: By,
     /// The open lock file; `None`: none is named, or an ancestor run holds it for us.
     pub lock: Option<Arc<SharedLock>>,
     /// The directories that the run locks, open.
@@ -148,6 +154,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         command: None,
         starting: None,
         output: None,
+        notify: None,
         result: AgentResult::default(),
         asked: tree::Asked::default(),
         proc_fault_said: false,
@@ -198,6 +205,8 @@ struct Monitor<'a> {
     /// Between fork and exec: comes to its end when the program runs.
     starting: Option<Spawned>,
     output: Option<Output>,
+    /// Where the command says how it is.
+    notify: Option<NotifySocket>,
     /// What the last final line said of itself.
     result: AgentResult,
     asked: tree::Asked,
@@ -210,7 +219,19 @@ impl Monitor<'_> {
     fn turn(&mut self) {
         // A wake-up for it would be in the way of the program's first instructions.
         let exec_wanted = self.run.awaits_exec();
-        let [signal, order, _, lock, dir, told, news, file, looked, signs] = poll::wait(
+        let [
+            signal,
+            order,
+            _,
+            lock,
+            dir,
+            told,
+            news,
+            file,
+            looked,
+            signs,
+            notices,
+        ] = poll::wait(
             [
                 Some(self.signals.as_fd()),
                 self.above().map(AsFd::as_fd),
@@ -225,12 +246,16 @@ impl Monitor<'_> {
                 self.watch.as_ref().map(AsFd::as_fd),
                 self.look.as_ref().map(AsFd::as_fd),
                 self.lock_dirs.as_ref().and_then(Listed::as_fd),
+                self.notify.as_ref().map(AsFd::as_fd),
             ],
             self.run.next_deadline(),
         );
         let starting = self.starting.as_ref().map(AsFd::as_fd);
         if starting.is_some_and(poll::is_ready) {
             self.exec_ended();
+        }
+        if notices {
+            self.read_notices();
         }
         if news {
             self.output_told();
@@ -310,6 +335,8 @@ impl Monitor<'_> {
                     pids: tree::survivors(),
                 });
             }
+            Action::TellReady => self.tell_init(&Progress::Ready),
+            Action::TellStatus { text } => self.tell_init(&Progress::Status(text)),
             Action::Claim => self.claim(),
             Action::TouchClaim => self.touch_claim(),
             Action::ReportSplit { run_id } => self.report_split(&run_id),
@@ -368,6 +395,7 @@ impl Monitor<'_> {
             plan,
             run_id,
             container,
+            by,
             unsure,
             ..
         } = self.setup;
@@ -375,6 +403,7 @@ impl Monitor<'_> {
             plan,
             run_id,
             container,
+            by,
             unsure,
         }
     }

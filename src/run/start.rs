@@ -20,6 +20,7 @@ use crate::exit;
 use crate::journal::route;
 use crate::journal::{Context, Format, Journal, Speaker, Verbosity};
 use crate::lock::placement::{self, Severity};
+use crate::lock::record::By;
 use crate::lock::shared::SharedLock;
 use crate::sys::fd::Wire;
 use crate::sys::spawn::Session;
@@ -51,8 +52,10 @@ pub struct Caller {
     pub terminal: bool,
     /// The folder that the command starts in, where its plan names none and we have left it.
     pub started_in: Option<PathBuf>,
-    /// The folder of this container's runs, for a run with a name.
+    /// The folder of this container's runs; `None`: there is none, or none is needed.
     pub runtime: Option<PathBuf>,
+    /// Who that is.
+    pub by: By,
 }
 
 /// A run that ended before anything was started: the text for the caller, and the exit code.
@@ -94,6 +97,7 @@ fn live_guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         plan,
         run_id: &caller.run_id,
         container: caller.container(),
+        by: caller.by,
         unsure,
     };
     let mut opened: Option<Arc<Dirs>> = None;
@@ -123,6 +127,7 @@ fn live_guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                 plan,
                 run_id: &caller.run_id,
                 container: caller.container(),
+                by: caller.by,
                 lock,
                 dirs,
                 unsure,
@@ -193,6 +198,7 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         plan,
         run_id: &caller.run_id,
         container: caller.container(),
+        by: caller.by,
         unsure: false,
     };
     let claims = Claims::open(owner, None, &mut first_notes);
@@ -200,6 +206,7 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         plan,
         run_id: &caller.run_id,
         container: caller.container(),
+        by: caller.by,
         lock: None,
         dirs: Arc::default(),
         unsure: false,
@@ -235,7 +242,7 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
 
 impl Caller {
     /// Whoever typed the command or wrote the script: `plan` runs where we are, at the terminal of
-    /// standard input if there is one, and is not claimed among the container's runs.
+    /// standard input if there is one, is not claimed among the container's runs, and no file names it.
     pub fn person(
         plan: &RunPlan,
         container_name: Option<String>,
@@ -261,6 +268,7 @@ impl Caller {
             terminal: true,
             started_in: None,
             runtime: None,
+            by: By::Command,
         }
     }
 

@@ -8,6 +8,7 @@
 
 pub mod clock;
 pub mod crash;
+pub mod datagram;
 pub mod dents;
 pub mod fd;
 mod kernel;

@@ -84,10 +84,16 @@ pub fn is_dead_for_ever(pid: i32) -> bool {
 }
 
 /// Whether `pid` is our parent, or above it. `None`: /proc is not ours, or hides who is in between.
+pub fn is_above_us(pid: i32) -> Option<bool> {
+    is_above(pid, own_pid())
+}
+
+/// Whether `pid` is the parent of `below`, or above it. `None`: `below` has gone, /proc is not ours, or
+/// hides who is in between.
 ///
 /// Who is in between may end while we look, and what was below him goes on below another: so "no" is
 /// the word of two walks that met the same processes.
-pub fn is_above_us(pid: i32) -> Option<bool> {
+pub fn is_above(pid: i32, below: i32) -> Option<bool> {
     const WALKS: usize = 64;
     const HIGHEST: usize = 10_000;
     if !is_ours() {
@@ -96,7 +102,7 @@ pub fn is_above_us(pid: i32) -> Option<bool> {
     let mut last = None;
     for _ in 0..WALKS {
         let mut met = Vec::new();
-        let mut above = nix::unistd::getppid().as_raw();
+        let mut above = stat(below)?.parent;
         while above > 0 && met.len() < HIGHEST {
             if above == pid {
                 return Some(true);

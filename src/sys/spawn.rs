@@ -54,6 +54,10 @@ pub struct Command {
     argv: Vec<CString>,
     /// `NAME=value`, in place of what we were started with.
     changes: Vec<CString>,
+    /// Names that are taken out of what we were started with, each with its `=`.
+    unset: Vec<Vec<u8>>,
+    /// `NAME=`, and room for its own number, which it writes there itself.
+    own_number: Option<Vec<u8>>,
     /// Without anything else in its environment.
     bare: bool,
     dir: Option<CString>,
@@ -119,6 +123,8 @@ impl Command {
             pass: Vec::new(),
             argv,
             changes,
+            unset: Vec::new(),
+            own_number: None,
             bare: false,
             dir: None,
             session: Session::Shared,
@@ -157,6 +163,19 @@ impl Command {
     /// Sets whom it becomes.
     pub fn user(&mut self, user: Credentials) -> &mut Self {
         self.user = Some(user);
+        self
+    }
+
+    /// Takes variables out of what it inherits; changes are not touched.
+    pub fn unset(&mut self, names: &[&str]) -> &mut Self {
+        self.unset
+            .extend(names.iter().map(|name| [name.as_bytes(), b"="].concat()));
+        self
+    }
+
+    /// Has it find its own number in the variable `name`.
+    pub fn own_number(&mut self, name: &str) -> &mut Self {
+        self.own_number = Some([name.as_bytes(), b"=", &[0; launch::DIGITS][..]].concat());
         self
     }
 

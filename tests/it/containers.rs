@@ -7,11 +7,13 @@
 //! | `placement` | a lock that each container has for itself is refused, and the way out is named |
 //! | `stop` | `podman stop` ends in time, whoever is deaf |
 //! | `bare` | little is needed: no root, nothing to write to, no /run, another namespace's /proc |
+//! | `control` | health, status and orders come by `podman exec` |
 //! | `exec` | runs and daemons that `podman exec` starts |
 //! | `journal` | notes reach the host's journald |
 //! | `examples` | the files in config/ do what their comments say |
 
 mod bare;
+mod control;
 mod examples;
 mod exec;
 mod journal;

@@ -79,7 +79,11 @@ fn value(shape: Shape) -> String {
         Shape::Names => "list of names of variables".into(),
         Shape::Command => "list of texts".into(),
         Shape::Env => "table of texts".into(),
+        Shape::After => "list of `\"JOB\"`, `\"JOB:succeeded\"`, `\"JOB:ready\"`".into(),
         Shape::Table(_) => "table, below".into(),
+        Shape::WordOrTable(words, _) => {
+            format!("{}, or a table, below", value(Shape::Word(words)))
+        }
         Shape::NotBuilt => "not built yet".into(),
     }
 }
@@ -94,6 +98,7 @@ fn the_readme_has_every_key_that_can_be_written_and_no_other() {
         (Scope::Job, ", besides what a class can say of them:"),
         (Scope::Final, ""),
         (Scope::Stop, ""),
+        (Scope::Restart, ""),
     ] {
         writeln!(text, "\n`{}`{more}\n", scope.place()).unwrap();
         text.push_str("| key | value | without it | what it is |\n| --- | --- | --- | --- |\n");

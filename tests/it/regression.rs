@@ -215,6 +215,7 @@ fn a_run_of_another_pid_namespace_is_not_taken_for_one_of_ours() {
         pid_ns: origin.pid_ns.map(|ns| ns + 1),
         uid: 0,
         lock: None,
+        by: record::By::Init,
         since_unix_ms: 1,
     };
     let runtime = scene.path("runtime");
@@ -222,8 +223,8 @@ fn a_run_of_another_pid_namespace_is_not_taken_for_one_of_ours() {
     record.run_id = "here".into();
     record.pid_ns = origin.pid_ns;
     let here = Claim::create(&runtime, "here", &record).unwrap();
-    let living = Found::look(Some(&runtime), &plan).living();
-    let living: Vec<&str> = living.iter().map(|(_, run)| run.as_str()).collect();
+    let (_, living) = Found::look(Some(&runtime), &plan.init.name);
+    let living: Vec<&str> = living.iter().map(|run| run.run_id.as_str()).collect();
     assert_eq!(living, ["here"]);
     elsewhere.release();
     here.release();

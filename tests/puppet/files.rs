@@ -5,7 +5,8 @@ use std::ffi::c_int;
 use std::fs;
 use std::io::{self, Read as _};
 use std::os::fd::IntoRawFd as _;
-use std::os::unix::net::UnixDatagram;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use crate::Done;
 use crate::ready::ready;
@@ -97,11 +98,13 @@ pub(crate) fn notify(text: &str) -> Done {
     let Some(path) = std::env::var_os("NOTIFY_SOCKET") else {
         return Err("NOTIFY_SOCKET is not set".into());
     };
-    let socket = told(UnixDatagram::unbound(), "a socket")?;
-    told(
-        socket.send_to(text.as_bytes(), &path).map(drop),
-        &path.to_string_lossy(),
-    )
+    let address = match path.as_encoded_bytes() {
+        [b'@', name @ ..] => SocketAddr::from_abstract_name(name),
+        _ => SocketAddr::from_pathname(&path),
+    };
+    let sent = UnixDatagram::unbound()
+        .and_then(|socket| socket.send_to_addr(text.as_bytes(), &address?).map(drop));
+    told(sent, &path.to_string_lossy())
 }
 
 pub(crate) fn told<T>(result: io::Result<T>, what: &str) -> Result<T, String> {

@@ -36,16 +36,63 @@ fn init_is_meant_where_no_verb_is_named() {
     let full = InitArgs {
         config: Some("/f".into()),
         class: Some("chat".into()),
+        socket: Some("/s".into()),
         command: words("claude -- x"),
         verbosity: Verbosity::Debug,
         report: Some(3),
     };
     for line in [
-        "-c /f --class chat -vv --report 3 -- claude -- x",
-        "init --config=/f --class=chat -v -v --report=3 -- claude -- x",
-        "-c/f -v init --class chat --verbose --report 3 -- claude -- x",
+        "-c /f --class chat --socket /s -vv --report 3 -- claude -- x",
+        "init --config=/f --class=chat --socket=/s -v -v --report=3 -- claude -- x",
+        "-c/f -v init --class chat --socket /s --verbose --report 3 -- claude -- x",
     ] {
         check_ok(line, Command::Init(full.clone()));
+    }
+}
+
+#[test]
+fn the_running_init_is_asked_about_a_job_or_about_all() {
+    let ask = |verb, job: Option<&str>| AskArgs {
+        verb,
+        job: job.map(str::to_owned),
+        socket: None,
+        no_wait: false,
+        dry_run: false,
+        json: false,
+        verbosity: Verbosity::Normal,
+        report: None,
+    };
+    for (line, args) in [
+        ("start dev", ask(Verb::Start, Some("dev"))),
+        ("restart dev", ask(Verb::Restart, Some("dev"))),
+        ("health", ask(Verb::Health, None)),
+        ("health dev", ask(Verb::Health, Some("dev"))),
+        (
+            "stop --no-wait dev --socket /s",
+            AskArgs {
+                no_wait: true,
+                socket: Some("/s".into()),
+                ..ask(Verb::Stop, Some("dev"))
+            },
+        ),
+        (
+            "reload --dry-run -q",
+            AskArgs {
+                dry_run: true,
+                verbosity: Verbosity::Quiet,
+                ..ask(Verb::Reload, None)
+            },
+        ),
+        (
+            "status --json --report 3",
+            AskArgs {
+                json: true,
+                report: Some(3),
+                ..ask(Verb::Status, None)
+            },
+        ),
+    ] {
+        check_ok(line, Command::Ask(args));
     }
 }
 
@@ -181,12 +228,34 @@ const REFUSED: &[(&str, &str)] = &[
     ("rnu --lock L", r#"unknown verb "rnu": did you mean "run"?"#),
     ("help", r#"unknown verb "help": did you mean "--help"?"#),
     (
-        "status --json",
-        r#""status" is not built yet; this version has init, run, check, lock, logs"#,
+        "timeline",
+        r#""timeline" is not built yet; this version has init, run, check, status, start, stop, restart, reload, health, lock, logs"#,
+    ),
+    ("start", r#""start" needs a job: lockkeeper start JOB"#),
+    (
+        "stop --no-wait",
+        r#""stop" needs a job: lockkeeper stop JOB"#,
     ),
     (
-        "timeline",
-        r#""timeline" is not built yet; this version has init, run, check, lock, logs"#,
+        "stop a b",
+        r#"unexpected argument "b" behind job "a": "stop" takes one job"#,
+    ),
+    (
+        "start a --no-wait",
+        r#""--no-wait" does not go with "start": see "lockkeeper stop --help""#,
+    ),
+    (
+        "reload dev",
+        r#"unexpected argument "dev": see "lockkeeper reload --help""#,
+    ),
+    (
+        "status dev",
+        r#"unexpected argument "dev": see "lockkeeper status --help""#,
+    ),
+    ("health a -- x", r#""health" takes no command"#),
+    (
+        "start --socket= a",
+        r#""--socket" is empty: it needs a PATH"#,
     ),
     ("--", r#"no command behind "--""#),
     ("run --lock L --", r#"no command behind "--""#),
@@ -419,7 +488,7 @@ fn a_lock_verb_that_cannot_be_understood_is_refused_with_what_to_type_instead() 
         ),
         (
             "lock list --dry-run",
-            "\"--dry-run\" does not go with \"lock list\": see \"lockkeeper lock clean --help\"",
+            "\"--dry-run\" does not go with \"lock list\": see \"lockkeeper lock clean or reload --help\"",
         ),
         (
             "lock list --jsno",

@@ -2,15 +2,18 @@
 
 use std::env;
 use std::os::fd::OwnedFd;
+use std::path::{PathBuf, absolute};
 use std::time::Duration;
 
 use super::start::{adopt_report, class, config_path, host_name, job_name, load, refused};
 use crate::cli::InitArgs;
 use crate::config::load::Loaded;
-use crate::config::plan::{DEFAULT_STOP_WITHIN, InitPlan, JobPlan, Plan, RunPlan, Start};
+use crate::config::plan::{DEFAULT_STOP_WITHIN, InitPlan, JobPlan, Plan, RunPlan};
 use crate::core::note::Note;
 use crate::exit;
+use crate::init::control::place;
 use crate::init::guards::Guards;
+use crate::init::outer::Outer;
 use crate::init::shell::{self, Setup};
 use crate::journal::route;
 use crate::journal::{Context, Format, Journal, Speaker, Verbosity};
@@ -18,8 +21,22 @@ use crate::lock::folders::runtime_folder;
 use crate::lock::listing::clear_dead;
 use crate::run::secrets;
 use crate::run::start::{Caller, Refused, alone};
-use crate::sys::fd;
+use crate::sys::{clock, fd};
 use crate::trouble;
+
+/// What init was given besides its plan.
+#[derive(Debug, Default)]
+struct Told {
+    /// The file, by a path that holds wherever we are.
+    file: Option<PathBuf>,
+    /// Whether there is a main command from the command line.
+    command: bool,
+    socket: Option<PathBuf>,
+    verbosity: Verbosity,
+    first_notes: Vec<Note>,
+    /// Where the end of its main command is told.
+    report: Option<OwnedFd>,
+}
 
 /// What a main command's ladder leaves of `stop_within` for the last rungs.
 const RESERVE: Duration = Duration::from_secs(2);
@@ -27,10 +44,18 @@ const RESERVE: Duration = Duration::from_secs(2);
 /// Is init for what `args` ask for; says the exit code.
 pub fn init(args: InitArgs) -> Result<u8, Refused> {
     let report = args.report.map(adopt_report).transpose()?;
+    let mut told = Told {
+        command: !args.command.is_empty(),
+        socket: place::named(args.socket.as_deref()),
+        verbosity: args.verbosity,
+        ..Told::default()
+    };
     if args.command.is_empty() {
-        let loaded = load(&config_path(args.config.as_deref()))?;
-        let warnings = warnings(&loaded);
-        return table(loaded.plan, args.verbosity, false, warnings, None);
+        let path = config_path(args.config.as_deref());
+        let loaded = load(&path)?;
+        told.first_notes = warnings(&loaded);
+        told.file = Some(absolute(&path).unwrap_or(path));
+        return table(loaded.plan, told);
     }
     let loaded = args.config.as_deref().map(load).transpose()?;
     let class = class(
@@ -40,10 +65,12 @@ pub fn init(args: InitArgs) -> Result<u8, Refused> {
     let mut main = class.run(job_name(&args.command), args.command);
     match loaded {
         Some(loaded) => {
-            let warnings = warnings(&loaded);
+            told.first_notes = warnings(&loaded);
+            told.file = args.config.map(|path| absolute(&path).unwrap_or(path));
+            told.report = report;
             let mut plan = loaded.plan;
             plan.jobs.push(main_job(main));
-            table(plan, args.verbosity, false, warnings, report)
+            table(plan, told)
         }
         None if main.kind.lock().is_none() && !main.dirs.any() => {
             main.stop.grace = main
@@ -55,35 +82,23 @@ pub fn init(args: InitArgs) -> Result<u8, Refused> {
             alone(&main, &caller)
         }
         None => {
+            told.report = report;
             let init = InitPlan {
                 name: host_name().unwrap_or_default(),
                 stop_within: DEFAULT_STOP_WITHIN,
                 stay: false,
                 log: Format::Text,
             };
-            table(
-                Plan {
-                    init,
-                    jobs: vec![main_job(main)],
-                },
-                args.verbosity,
-                true,
-                Vec::new(),
-                report,
-            )
+            let jobs = vec![main_job(main)];
+            table(Plan { init, jobs }, told)
         }
     }
 }
 
-/// init with its job table; `report` is where the end of its main command is told.
-fn table(
-    plan: Plan,
-    verbosity: Verbosity,
-    hup_passes: bool,
-    first_notes: Vec<Note>,
-    report: Option<OwnedFd>,
-) -> Result<u8, Refused> {
+/// init with its job table.
+fn table(plan: Plan, told: Told) -> Result<u8, Refused> {
     fd::close_inherited();
+    let has_file = told.file.is_some();
     let runtime = runtime_folder();
     if let Some(folder) = &runtime {
         clear_dead(folder);
@@ -100,9 +115,10 @@ fn table(
         container.clone(),
         env::current_dir().ok(),
         runtime,
-        verbosity,
+        told.verbosity,
         format,
         plan.init.stop_within,
+        has_file,
     );
     let context = Context {
         container_name: container,
@@ -113,25 +129,27 @@ fn table(
         format,
         secrets: secrets::of(plan.jobs.iter().map(|job| &job.run)),
     };
-    let journal = Journal::new(context, verbosity);
+    let journal = Journal::new(context, told.verbosity);
     let guards = guards.map_err(failed)?;
     shell::run(Setup {
         plan,
         guards,
         journal,
-        hup_passes,
-        first_notes,
-        report,
+        file: told.file,
+        socket: told.socket.map(|path| absolute(&path).unwrap_or(path)),
+        main_typed: told.command,
+        // Without a file we stand for nothing but the command, which says itself how it is.
+        outer: Outer::from_environment(clock::now()).filter(|_| has_file),
+        first_notes: told.first_notes,
+        report: told.report,
     })
     .map_err(failed)
 }
 
 fn main_job(run: RunPlan) -> JobPlan {
     JobPlan {
-        start: Start::Boot,
-        every: None,
         main: true,
-        run,
+        ..JobPlan::once(run)
     }
 }
 

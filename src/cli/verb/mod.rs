@@ -1,8 +1,10 @@
 //! The verbs: from what the command line means to what is done, one file a verb.
 
+pub mod ask;
 pub mod check;
 pub mod init;
 pub mod lock;
 pub mod logs;
 pub mod run;
 pub mod start;
+mod status;

@@ -11,6 +11,7 @@ use crate::config::plan::{
 use crate::exit;
 use crate::journal::{Format, route};
 use crate::lock::folders::runtime_folder;
+use crate::lock::record::By;
 use crate::run::start::{Caller, Refused, guarded};
 use crate::trouble;
 
@@ -25,8 +26,9 @@ pub fn run(args: RunArgs) -> Result<u8, Refused> {
     };
     let mut caller = Caller::person(&plan, container, verbosity, report);
     caller.context.format = route::format(log);
-    // Only a run with a name is looked for among those of this container.
-    caller.runtime = if named { runtime_folder() } else { None };
+    // So that the init of this container sees it.
+    caller.runtime = runtime_folder();
+    caller.by = if named { By::Hand } else { By::Command };
     guarded(&plan, &caller)
 }
 

@@ -1,4 +1,4 @@
-//! The run's rules, a sentence each ([`life`], [`ladder`], [`signals`], [`split`],
+//! The run's rules, a sentence each ([`life`], [`ladder`], [`notices`], [`signals`], [`split`],
 //! [`sweep`], [`watchdogs`]): events at given times in, actions out. Random worlds and random events ([`random`]).
 //!
 //! Notes are compared where the sentence speaks of them; times in milliseconds after Begin, which
@@ -6,6 +6,7 @@
 
 mod ladder;
 mod life;
+mod notices;
 mod random;
 mod signals;
 mod split;
@@ -16,6 +17,7 @@ mod world;
 use crate::config::plan::{FinalLine, Limits, OnConflict, StopPlan};
 use crate::core::event::Target;
 use crate::core::event::Watched;
+use crate::core::notice::Notice;
 use crate::core::outcome::SpawnStep;
 
 use super::signals::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU};
@@ -207,6 +209,8 @@ fn word(action: &Action) -> Option<String> {
         Action::KillChildren => "kill".to_owned(),
         Action::AskOutput => "output?".to_owned(),
         Action::AskSurvivors => "survivors?".to_owned(),
+        Action::TellReady => "ready".to_owned(),
+        Action::TellStatus { text } => format!("status {text}"),
         Action::TouchClaim => "touch".to_owned(),
         Action::ReportSplit { run_id } => format!("split {run_id}"),
         Action::LookAtLockDirs => "look".to_owned(),

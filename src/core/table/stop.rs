@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use super::row::Row;
+use super::event::Answer;
 use super::{Action, Phase, Table};
 use crate::core::note::Note;
 use crate::core::time::Time;
@@ -42,16 +42,19 @@ impl Table {
     /// The orderly stop: no start from here on, all ladders at once, each cut to fit.
     pub(super) fn stop(&mut self, now: Time, signo: Option<i32>, out: &mut Vec<Action>) {
         self.phase = Phase::Stopping(Stop {
-            until: now + self.stop_within,
+            until: now + self.init.stop_within,
             asked: signo.map(|signo| (signo, now)),
             hurried: false,
         });
-        self.rows.iter_mut().for_each(Row::forgo);
-        if let Some(signal) = signo {
-            self.say_stop(signal, self.stop_within, out);
+        for row in self.rows.iter_mut().flatten() {
+            row.forgo();
+            row.answer_starts(&Answer::Ending, out);
         }
-        let reserve = STOP_RESERVE.min(self.stop_within / 4);
-        self.stop_runs(self.stop_within.saturating_sub(reserve), out);
+        if let Some(signal) = signo {
+            self.say_stop(signal, self.init.stop_within, out);
+        }
+        let reserve = STOP_RESERVE.min(self.init.stop_within / 4);
+        self.stop_runs(now, self.init.stop_within.saturating_sub(reserve), out);
     }
 
     pub(super) fn stop_again(&mut self, now: Time, stop: Stop, signo: i32, out: &mut Vec<Action>) {
@@ -71,7 +74,7 @@ impl Table {
             ..stop
         });
         self.say_stop(signo, Duration::ZERO, out);
-        self.stop_runs(Duration::ZERO, out);
+        self.stop_runs(now, Duration::ZERO, out);
     }
 
     fn say_stop(&self, signal: i32, within: Duration, out: &mut Vec<Action>) {
@@ -82,7 +85,16 @@ impl Table {
         }));
     }
 
-    fn stop_runs(&self, within: Duration, out: &mut Vec<Action>) {
+    fn stop_runs(&mut self, now: Time, within: Duration, out: &mut Vec<Action>) {
+        for run in self
+            .rows
+            .iter_mut()
+            .flatten()
+            .filter_map(|row| row.run.as_mut())
+        {
+            run.stopping.get_or_insert(now);
+        }
+        let within = Some(within);
         out.extend(
             self.runs()
                 .map(|(job, run)| Action::StopRun { job, run, within }),
@@ -95,7 +107,7 @@ impl Table {
         }
         let runs = self.runs().count();
         out.push(Action::Note(Note::StopOverdue { runs }));
-        let code = match self.rows.iter().find(|row| row.main) {
+        let code = match self.rows().find(|row| row.plan.main) {
             // It never ran: nothing of it is killed.
             Some(main) if main.run.is_none() => self.code_in_order(stop),
             _ => exit::by_signal(SIGKILL),
@@ -105,8 +117,8 @@ impl Table {
 
     /// The exit code of a stop in which every run has ended.
     pub(super) fn code_in_order(&self, stop: Stop) -> u8 {
-        let has_main = self.rows.iter().any(|row| row.main);
-        match (self.main_code, stop.asked) {
+        let has_main = self.rows().any(|row| row.plan.main);
+        match (self.fatal.or(self.main_code), stop.asked) {
             (Some(code), _) => code,
             (None, Some((signo, _))) if has_main => exit::by_signal(signo),
             (None, _) => exit::OK,

@@ -1,48 +1,51 @@
-//! The table's rules, a sentence each ([`jobs`], [`stops`]): events at given times in, actions out.
-//! Random worlds and a week of ticks ([`random`], [`ticks`]).
+//! The table's rules, a sentence each, by what they are about: events at given times in, actions out.
+//! Random worlds and a year of ticks ([`random`], [`ticks`]).
 //!
 //! Notes are compared where the sentence speaks of them; times in milliseconds after Begin, which
 //! comes at [`BOOT`].
 
+mod after;
+mod asks;
 mod jobs;
+mod places;
 mod random;
+mod reloads;
+mod restarts;
 mod stops;
 mod ticks;
 mod world;
+mod year;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::*;
 use crate::config::plan::{
-    DirPlan, Every, Format, InitPlan, JobPlan, Kind, Limits, LockPlan, OutputPlan, RunPlan,
-    SharedMount, Start, Stdin, StopPlan, Wait,
+    After, DirPlan, Every, Format, InitPlan, JobPlan, Kind, Limits, LockPlan, OutputPlan,
+    RestartPlan, RunPlan, SharedMount, Start, Stdin, StopPlan, Then, Wait, Want, When,
 };
+use crate::core::outcome::Reason;
 
 const BOOT: Time = Time(7_000_000_000);
 
 fn job(name: &str) -> JobPlan {
-    JobPlan {
-        start: Start::Boot,
-        every: None,
-        main: false,
-        run: RunPlan {
-            job: name.to_owned(),
-            class: "batch".to_owned(),
-            kind: Kind::Interactive,
-            command: vec!["true".into()],
-            dir: None,
-            user: None,
-            group: None,
-            env: Vec::new(),
-            stdin: Stdin::Null,
-            limits: Limits::default(),
-            stop: StopPlan::default(),
-            identity: None,
-            dirs: DirPlan::default(),
-            output: OutputPlan::default(),
-        },
-    }
+    JobPlan::once(RunPlan {
+        job: name.to_owned(),
+        class: "batch".to_owned(),
+        kind: Kind::Interactive,
+        command: vec!["true".into()],
+        dir: None,
+        user: None,
+        group: None,
+        env: Vec::new(),
+        stdin: Stdin::Null,
+        limits: Limits::default(),
+        stop: StopPlan::default(),
+        identity: None,
+        dirs: DirPlan::default(),
+        output: OutputPlan::default(),
+        notify: false,
+    })
 }
 
 fn manual(name: &str) -> JobPlan {
@@ -87,6 +90,68 @@ fn plan(jobs: Vec<JobPlan>) -> Plan {
     Plan { init, jobs }
 }
 
+/// A job that is restarted after each end.
+fn always(name: &str) -> JobPlan {
+    restarted(When::Always, job(name))
+}
+
+fn restarted(when: When, job: JobPlan) -> JobPlan {
+    let restart = RestartPlan {
+        when,
+        ..job.restart
+    };
+    JobPlan { restart, ..job }
+}
+
+fn limited(limit: u64, then: Then, mut job: JobPlan) -> JobPlan {
+    job.restart.limit = Some(limit);
+    job.restart.then = then;
+    job
+}
+
+/// A job that starts after others: `["a", "b:ready"]`.
+fn after(others: &[&str], job: JobPlan) -> JobPlan {
+    let after = others.iter().map(|other| {
+        let (job, word) = other.split_once(':').unwrap_or((other, "started"));
+        let (job, want) = (job.to_owned(), Want::of(word).unwrap());
+        After { job, want }
+    });
+    JobPlan {
+        after: after.collect(),
+        ..job
+    }
+}
+
+/// A job of a class that has so many places.
+fn placed(class: &str, places: u64, mut job: JobPlan) -> JobPlan {
+    job.run.class = class.to_owned();
+    job.max_parallel = Some(places);
+    job
+}
+
+/// A container that stays, whatever its jobs do.
+fn staying(jobs: Vec<JobPlan>) -> Plan {
+    let mut plan = plan(jobs);
+    plan.init.stay = true;
+    plan
+}
+
+fn start(name: &str) -> Ask {
+    Ask::Start(name.to_owned())
+}
+
+fn stop(name: &str) -> Ask {
+    Ask::Stop(name.to_owned())
+}
+
+fn restart(name: &str) -> Ask {
+    Ask::Restart(name.to_owned())
+}
+
+fn told(client: u64, answer: &Answer) -> String {
+    format!("tell {client} {answer:?}")
+}
+
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
@@ -103,13 +168,22 @@ impl Desk {
         Self::with(plan, false)
     }
 
+    /// A main command of the command line.
+    fn typed(plan: &Plan) -> Self {
+        let mut desk = Self::new(plan);
+        desk.table.facts.main_typed = true;
+        desk.at(0, Event::Begin);
+        desk
+    }
+
     fn with(plan: &Plan, hup_passes: bool) -> Self {
         let names = plan.jobs.iter().map(|job| job.run.job.clone()).collect();
         let table = Table::new(
-            plan,
+            plan.clone(),
             Facts {
                 seed: 1,
                 hup_passes,
+                main_typed: false,
             },
         );
         Self {
@@ -130,6 +204,7 @@ impl Desk {
         let from = self.actions.len();
         self.table
             .handle(BOOT + ms(at_ms), event, &mut self.actions);
+        self.name_slots();
         self.actions[from..]
             .iter()
             .filter_map(|action| self.word(action))
@@ -141,6 +216,16 @@ impl Desk {
     }
 
     fn ends(&mut self, at_ms: u64, name: &str, code: u8) -> Vec<String> {
+        self.ends_after(at_ms, name, code, None)
+    }
+
+    fn ends_after(
+        &mut self,
+        at_ms: u64,
+        name: &str,
+        code: u8,
+        ran: Option<Duration>,
+    ) -> Vec<String> {
         let (job, run) = self.last_run(name);
         self.at(
             at_ms,
@@ -149,8 +234,45 @@ impl Desk {
                 run,
                 code,
                 reason: Some(Reason::Ended),
+                ran,
             },
         )
+    }
+
+    fn is_ready(&mut self, at_ms: u64, name: &str) -> Vec<String> {
+        let (job, run) = self.last_run(name);
+        self.at(at_ms, Event::RunReady { job, run })
+    }
+
+    fn reloads(&mut self, at_ms: u64, plan: &Plan) -> Vec<String> {
+        let plan = plan.clone();
+        self.at(at_ms, Event::Reload { plan })
+    }
+
+    fn name_slots(&mut self) {
+        self.names.resize(self.table.rows.len(), String::new());
+        for (name, row) in self.names.iter_mut().zip(&self.table.rows) {
+            *name = row
+                .as_ref()
+                .map_or_else(String::new, |row| row.name().to_owned());
+        }
+    }
+
+    /// How a job stands.
+    fn state(&self, at_ms: u64, name: &str) -> RowState {
+        let view = self.table.view(BOOT + ms(at_ms));
+        view.into_iter().find(|row| row.job == name).unwrap().state
+    }
+
+    fn asks(&mut self, at_ms: u64, client: u64, ask: Ask) -> Vec<String> {
+        let client = ClientId(client);
+        self.at(at_ms, Event::Asked { client, ask })
+    }
+
+    /// The guard of its last run is there.
+    fn begins(&mut self, at_ms: u64, name: &str) -> Vec<String> {
+        let (job, run) = self.last_run(name);
+        self.at(at_ms, Event::RunBegun { job, run })
     }
 
     fn has_no_guard(&mut self, at_ms: u64, name: &str) -> Vec<String> {
@@ -216,10 +338,14 @@ impl Desk {
         match action {
             Action::StartRun { job, .. } => Some(format!("start {}", self.names[job.0])),
             Action::StopRun { job, within, .. } => {
-                Some(format!("stop {} {}", self.names[job.0], within.as_millis()))
+                let within =
+                    within.map_or("own".to_owned(), |within| within.as_millis().to_string());
+                Some(format!("stop {} {within}", self.names[job.0]))
             }
             Action::SignalMain { signo } => Some(format!("signal {signo}")),
             Action::Exit { code } => Some(format!("exit {code}")),
+            Action::Answer { client, answer } => Some(format!("tell {} {answer:?}", client.0)),
+            Action::ReadFile => Some("read".to_owned()),
             Action::Note(_) => None,
         }
     }

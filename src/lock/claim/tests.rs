@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use super::super::listing::{list, lookup};
-use super::super::record::{Kind, State, VERSION};
+use super::super::record::{By, Kind, State, VERSION};
 use super::super::scratch::Scratch;
 use super::*;
 
@@ -24,6 +24,7 @@ pub(in crate::lock) fn record(run_id: &str) -> Record {
         pid_ns: None,
         uid: 0,
         lock: None,
+        by: By::Hand,
         since_unix_ms: 1,
     }
 }

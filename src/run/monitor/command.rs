@@ -13,6 +13,7 @@ use crate::core::note::Note;
 use crate::core::outcome::{SpawnStep, Status};
 use crate::run::command::{Prepared, prepare};
 use crate::run::message::Progress;
+use crate::run::notify::NotifySocket;
 use crate::run::output::Output;
 use crate::sys::proc::Fault;
 use crate::sys::wait::{self, Reaped};
@@ -46,27 +47,27 @@ impl Monitor<'_> {
     }
 
     fn try_spawn(&mut self) -> Result<i32, spawn::Failure> {
-        let stdio = |error: io::Error| {
-            (
-                SpawnStep::Stdio,
-                error.raw_os_error().unwrap_or(Errno::EAGAIN as i32),
-            )
-        };
         let (output, ends) = Output::start(self.owner(), &self.setup.secrets)
-            .map_err(stdio)?
+            .map_err(|error| stdio(&error))?
             .unzip();
         self.output = output;
         let prepared = self.prepared.take().unwrap_or_else(|| self.prepare())?;
+        if let Some(socket) = &mut self.notify {
+            socket.expect_user(prepared.user());
+        }
         let spawned = prepared.spawn(ends.as_ref())?;
         let pid = spawned.pid;
         self.starting = Some(spawned);
         if fd::close_inherited() {
-            self.tell(Progress::Spawned);
+            self.tell(&Progress::Spawned);
         }
         Ok(pid)
     }
 
-    pub(super) fn prepare(&self) -> Result<Prepared, spawn::Failure> {
+    pub(super) fn prepare(&mut self) -> Result<Prepared, spawn::Failure> {
+        if self.setup.plan.listens() {
+            self.notify = Some(NotifySocket::open().map_err(|error| stdio(&error))?);
+        }
         let Setup {
             plan,
             run_id,
@@ -74,7 +75,8 @@ impl Monitor<'_> {
             ref started_in,
             ..
         } = self.setup;
-        prepare(plan, run_id, session, started_in.as_deref())
+        let address = self.notify.as_ref().map(NotifySocket::address);
+        prepare(plan, run_id, session, started_in.as_deref(), address)
     }
 
     pub(super) fn exec_ended(&mut self) {
@@ -121,6 +123,7 @@ impl Monitor<'_> {
     }
 
     pub(super) fn reap(&mut self) {
+        self.read_notices();
         let mut command = None;
         let mut reaped = false;
         let empty = loop {
@@ -184,4 +187,9 @@ impl Monitor<'_> {
         );
         self.setup.journal.note(Note::ProcUnusable { text });
     }
+}
+
+fn stdio(error: &io::Error) -> spawn::Failure {
+    let errno = error.raw_os_error().unwrap_or(Errno::EAGAIN as i32);
+    (SpawnStep::Stdio, errno)
 }

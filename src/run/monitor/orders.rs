@@ -54,7 +54,7 @@ impl Monitor<'_> {
     pub(super) fn stop_self(&self) -> Option<Event> {
         let stops = tty::has_shell_above();
         if stops {
-            self.tell(Progress::Stopped);
+            self.tell(&Progress::Stopped);
             signals::stop_self();
         }
         let still_stopped = self.command.is_some_and(wait::is_stopped);
@@ -79,9 +79,9 @@ impl Monitor<'_> {
         self.setup.guard.as_ref().or(self.setup.init)
     }
 
-    pub(super) fn tell(&self, progress: Progress) {
+    pub(super) fn tell(&self, progress: &Progress) {
         if let Some(guard) = &self.setup.guard {
-            send(guard, &progress);
+            send(guard, progress);
         }
     }
 }

@@ -20,6 +20,9 @@ use crate::sys::signals::{block_all, restore_started};
 /// are aligned.
 const STACK: usize = 32 * 1024 / size_of::<u128>();
 
+/// Room for a number of a process, and for the end of the text behind it.
+pub(super) const DIGITS: usize = 11;
+
 /// All that the child reads, and its stack.
 #[derive(Debug)]
 pub(super) struct Launch {
@@ -123,8 +126,39 @@ impl Launch {
                 return (step, errno);
             }
         }
+        self.write_own_number();
         restore_started();
         (SpawnStep::Exec, self.exec())
+    }
+
+    /// The last variable but the null is the one for our own number.
+    fn write_own_number(&mut self) {
+        let Some(text) = &mut self.command.own_number else {
+            return;
+        };
+        // SAFETY: takes nothing.
+        let Ok(mut number) = (unsafe { kernel::call(libc::SYS_getpid, [0; 5]) }) else {
+            return;
+        };
+        let mut digits = [0; DIGITS];
+        let mut first = DIGITS;
+        while let Some(digit) = first.checked_sub(1).and_then(|at| digits.get_mut(at)) {
+            first -= 1;
+            *digit = b"0123456789".get(number % 10).copied().unwrap_or_default();
+            number /= 10;
+            if number == 0 {
+                break;
+            }
+        }
+        let start = text.len().saturating_sub(DIGITS);
+        let room = text.iter_mut().skip(start);
+        for (byte, digit) in room.zip(digits.iter().skip(first)) {
+            *byte = *digit;
+        }
+        let last = self.envp.len().saturating_sub(2);
+        if let Some(slot) = self.envp.get_mut(last) {
+            *slot = text.as_ptr().cast();
+        }
     }
 
     /// Tries each candidate as execvp(3) does; a program that exists but may not run is told before
@@ -279,11 +313,8 @@ fn environment(command: &Command) -> Vec<*const libc::c_char> {
             .unwrap_or_default()
             .to_vec()
     };
-    let names: Vec<Vec<u8>> = command
-        .changes
-        .iter()
-        .map(|change| name_of(change))
-        .collect();
+    let changed = command.changes.iter().map(|change| name_of(change));
+    let names: Vec<Vec<u8>> = changed.chain(command.unset.iter().cloned()).collect();
     let mut envp = Vec::with_capacity(64);
     // SAFETY: a null-terminated array of C strings (environ(7)), or null where there is none.
     let mut next = unsafe { environ };
@@ -302,6 +333,8 @@ fn environment(command: &Command) -> Vec<*const libc::c_char> {
         next = unsafe { next.add(1) };
     }
     envp.extend(texts(&command.changes));
+    // Where it writes its own number when it has one.
+    envp.extend(command.own_number.iter().map(|text| text.as_ptr().cast()));
     envp.push(std::ptr::null());
     envp
 }

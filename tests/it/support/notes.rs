@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use lockkeeper::config::plan::Want;
 use lockkeeper::core::final_line::AgentResult;
 use lockkeeper::core::note::{Dead, Fate, Note};
 use lockkeeper::core::outcome::{Outcome, Reason, SpawnStep, Status};
@@ -195,6 +196,18 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
                 errno: libc::ENOENT,
             },
             r#"failed to execute "claude": no such file or directory; install it, or correct PATH or the name"#,
+        ),
+        (Note::Ready { after: secs(2) }, "ready after 2s"),
+        (
+            Note::NoticeRefused { pid: 7, uid: 1000 },
+            "process 7 of user 1000 spoke in the name of this run and is no part of it: not heard",
+        ),
+        (
+            Note::NoticeRefused {
+                pid: 0,
+                uid: 65_534,
+            },
+            "a process outside of this PID namespace of user 65534 spoke in the name of this run and is no part of it: not heard",
         ),
         (
             Note::FinalSeen {
@@ -496,7 +509,82 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
                 job: job(),
                 run_id: run_id(),
             },
-            "run r1 lives on from an earlier init: it counts as running",
+            "run r1 was not begun by this init: it counts as running",
+        ),
+        (
+            Note::Restarting {
+                job: "web".into(),
+                code: 1,
+                delay: secs(4),
+                row: 3,
+            },
+            "exit 1: started again in 4s, restart 3 in a row",
+        ),
+        (
+            Note::GivenUp {
+                job: "web".into(),
+                code: 1,
+                limit: 5,
+                within: None,
+                exits: false,
+            },
+            "exit 1 after 5 restarts in a row: given up; start it by hand when the cause is gone",
+        ),
+        (
+            Note::GivenUp {
+                job: "web".into(),
+                code: 1,
+                limit: 5,
+                within: Some(secs(600)),
+                exits: true,
+            },
+            "exit 1 after 5 restarts within 10m: given up; init stops",
+        ),
+        (
+            Note::NeverStarts {
+                job: "web".into(),
+                after: "migrate".into(),
+                want: Want::Succeeded,
+                code: Some(2),
+            },
+            "not started: it waits for job migrate to succeed, which has ended with 2 and does not \
+             start again by itself",
+        ),
+        (
+            Note::PlaceAwaited {
+                job: "dev".into(),
+                class: "batch".into(),
+                most: 2,
+                before: 1,
+            },
+            "waits for a place: class batch has 2 runs at once, 1 due before it",
+        ),
+        (
+            Note::Reloaded {
+                added: vec!["a".into(), "b".into()],
+                removed: Vec::new(),
+                changed: vec!["dev".into()],
+            },
+            "the file was read again: 2 jobs added (a, b); 1 job changed (dev)",
+        ),
+        (
+            Note::ReloadRefused {
+                text: text(),
+                errors: 1,
+            },
+            "the file was read again, and nothing has changed: why",
+        ),
+        (
+            Note::ReloadRefused {
+                text: text(),
+                errors: 3,
+            },
+            "the file was read again, and nothing has changed: why (3 errors in all; lockkeeper \
+             check shows them)",
+        ),
+        (
+            Note::ControlFailed { text: text() },
+            "nobody can ask this init for anything: why",
         ),
         (
             Note::StopAsked {

@@ -39,6 +39,7 @@ pub(crate) struct Podman {
     home: PathBuf,
     image: String,
     net: Option<String>,
+    notify: Option<PathBuf>,
 }
 
 /// How a container is to be run. Without `entrypoint` its arguments are lockkeeper's.
@@ -69,6 +70,7 @@ impl Podman {
             home,
             image: String::new(),
             net: None,
+            notify: None,
         };
         podman.sweep();
         podman.build();
@@ -78,6 +80,12 @@ impl Podman {
     /// The same, with containers in `net` instead of without any network.
     pub(crate) fn in_net(mut self, net: &Net) -> Self {
         self.net = Some(net.path());
+        self
+    }
+
+    /// The same, as a unit of systemd's would call it whose `NOTIFY_SOCKET` this is.
+    pub(crate) fn notifying(mut self, socket: &Path) -> Self {
+        self.notify = Some(socket.to_owned());
         self
     }
 
@@ -151,6 +159,7 @@ impl Podman {
 
     fn run_call(&self, run: &Run, how: &[&str]) -> Command {
         let mut command = self.call();
+        command.envs(self.notify.iter().map(|socket| ("NOTIFY_SOCKET", socket)));
         command.arg("run").args(how);
         command.args([
             "--cgroups=disabled",

@@ -23,6 +23,8 @@ prop_compose! {
         ]),
         timeout in of(1..60_000_u64),
         idle in of(1..20_000_u64),
+        heartbeat in of(1..20_000_u64),
+        ready_timeout in of(1..20_000_u64),
         grace_of_final in of(0..5_000_u64),
         signal in prop_oneof![Just(SIGTERM), Just(SIGINT)],
         grace in prop_oneof![1 => Just(0), 6 => 1..15_000_u64],
@@ -37,6 +39,8 @@ prop_compose! {
         let mut limits = grace_of_final.map(with_final).unwrap_or_default();
         limits.timeout = timeout.map(ms);
         limits.idle_timeout = idle.map(ms);
+        limits.heartbeat = heartbeat.map(ms);
+        limits.ready_timeout = ready_timeout.map(ms);
         let stop = StopPlan { signal, grace: ms(grace), leftover_grace: ms(leftover_grace) };
         let sweep = sweep.map(ms);
         Facts { wait, dirs, limits, stop, own_session, job_control, hup_stops, unsure, ignored, sweep }
@@ -78,6 +82,30 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn some_notice()(
+        ready in any::<bool>(),
+        stopping in prop::bool::weighted(0.1),
+        alive in any::<bool>(),
+        trigger in prop::bool::weighted(0.05),
+        status in of("[ab]"),
+    ) -> Notice {
+        Notice { ready, stopping, alive, trigger, status, interval: None, extend: None }
+    }
+}
+
+prop_compose! {
+    /// One that changes the times, too: no world knows what is due then.
+    fn any_notice()(
+        notice in some_notice(),
+        interval in of(prop_oneof![Just(0), Just(1), any::<u64>()]),
+        extend in of(prop_oneof![0..9_000_000_u64, any::<u64>()]),
+    ) -> Notice {
+        let micros = Duration::from_micros;
+        Notice { interval: interval.map(micros), extend: extend.map(micros), ..notice }
+    }
+}
+
 /// What the world outside the tree may tell at any time.
 fn some_outside() -> impl Strategy<Value = Event> {
     prop_oneof![
@@ -92,6 +120,7 @@ fn some_outside() -> impl Strategy<Value = Event> {
         2 => Just(Event::CommandStopped),
         3 => any::<bool>().prop_map(|failed| Event::FinalLine { failed }),
         1 => Just(Event::LockBusy),
+        4 => some_notice().prop_map(Event::Noticed),
     ]
 }
 
@@ -142,6 +171,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => pids.prop_map(|pids| Event::Survivors { pids }),
         1 => (0..3_i64).prop_map(|stamp| Event::ClaimsSeen { stamps: vec![("r".to_owned(), stamp)] }),
         2 => any::<bool>().prop_map(|doubtful| Event::Swept { doubtful }),
+        3 => any_notice().prop_map(Event::Noticed),
     ]
 }
 

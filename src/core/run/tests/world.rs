@@ -122,6 +122,11 @@ pub(super) struct World {
     exec_told: bool,
     last_output: Time,
     last_result: Option<(Time, bool)>,
+    last_sign: Option<Time>,
+    last_status: Option<String>,
+    told_status_at: Option<Time>,
+    stopping_said: Option<Time>,
+    ready_at: Option<Time>,
     // What the run has been told, and did.
     tried: usize,
     dirs_got: bool,
@@ -164,6 +169,11 @@ impl World {
             exec_told: false,
             last_output: BOOT,
             last_result: None,
+            last_sign: None,
+            last_status: None,
+            told_status_at: None,
+            stopping_said: None,
+            ready_at: None,
             tried: 0,
             dirs_got: false,
             queued: false,
@@ -333,6 +343,15 @@ impl World {
                 }
             }
             Event::GuardLost => self.stop_told = true,
+            Event::Noticed(notice) if self.started_at.is_some() && self.end.is_none() => {
+                if let Some(status) = &notice.status {
+                    self.last_status = Some(status.clone());
+                }
+                if notice.alive {
+                    self.last_sign = Some(self.now);
+                }
+                self.stopping_said = self.stopping_said.or(notice.stopping.then_some(self.now));
+            }
             _ => {}
         }
     }
@@ -350,6 +369,7 @@ impl World {
     }
 
     /// Checks an action and lets the world answer it.
+    #[expect(clippy::too_many_lines, reason = "one arm for each action")]
     fn perform(&mut self, action: &Action, event: &Event) -> Option<Event> {
         match action {
             Action::LockDirs => return Some(self.lock_dirs()),
@@ -408,6 +428,18 @@ impl World {
                 return Some(Event::Survivors {
                     pids: self.survivors(),
                 });
+            }
+            Action::TellReady => {
+                assert!(self.started_at.is_some());
+                assert_eq!(self.ready_at.replace(self.now), None, "ready twice");
+            }
+            Action::TellStatus { text } => {
+                let last = self.told_status_at.replace(self.now);
+                assert!(
+                    last.is_none_or(|at| self.now.since(at) >= ms(1000)),
+                    "told too often"
+                );
+                assert_eq!(Some(text), self.last_status.as_ref(), "an old status");
             }
             Action::Claim => assert!(self.spawned),
             Action::TouchClaim => {
@@ -493,6 +525,24 @@ impl World {
                 let (at, last) = self.last_result.unwrap();
                 let grace = self.facts.limits.final_line.as_ref().unwrap().grace;
                 last == failed && self.now >= at + grace
+            }
+            (Reason::ReadyTimeout, Event::Tick) => {
+                let limit = self.facts.limits.ready_timeout.unwrap();
+                self.ready_at.is_none()
+                    && self.stopping_said.is_none()
+                    && self.now >= started + limit
+            }
+            (Reason::Heartbeat, Event::Noticed(notice)) => notice.trigger,
+            (Reason::Heartbeat, Event::Tick) => {
+                if let Some(said) = self.stopping_said {
+                    return self.now >= said + self.facts.stop.grace;
+                }
+                let limits = &self.facts.limits;
+                let from = limits
+                    .ready_timeout
+                    .map_or(started, |_| self.ready_at.unwrap());
+                let last = self.last_sign.map_or(from, |sign| sign.max(from));
+                self.now >= last + limits.heartbeat.unwrap()
             }
             (Reason::Signal(signo), Event::Signal { signo: told, .. }) => signo == *told,
             (Reason::GuardLost, Event::GuardLost)

@@ -94,6 +94,14 @@ fn a_late_wake_starts_once_says_so_and_stays_on_the_grid() {
 }
 
 #[test]
+fn a_wake_that_is_late_by_whole_periods_is_one_tick_and_the_next_one_is_not_now() {
+    let mut desk = Desk::begun(&plan(vec![every("a", 10_000, 0)]));
+    desk.ends(1, "a", 0);
+    assert_eq!(desk.at(30_000, Event::Tick), ["start a"]);
+    assert_eq!(desk.deadline_us(), Some(40_000_000));
+}
+
+#[test]
 fn an_early_tick_starts_nothing() {
     let mut desk = Desk::begun(&plan(vec![every("a", 10_000, 0)]));
     desk.ends(1, "a", 0);
@@ -109,15 +117,16 @@ fn the_first_tick_is_spread_by_seed_and_name_within_the_jitter() {
     let plan = plan(jobs);
     let firsts = |seed| {
         let mut table = Table::new(
-            &plan,
+            plan.clone(),
             Facts {
                 seed,
                 hup_passes: false,
+                main_typed: false,
             },
         );
         table.handle(BOOT, Event::Begin, &mut Vec::new());
-        let first = |row: &Row| row.wake().unwrap();
-        table.rows.iter().map(first).collect::<Vec<_>>()
+        let first = |row: &Row| row.wake(None).unwrap();
+        table.rows().map(first).collect::<Vec<_>>()
     };
     let spread = firsts(1);
     assert!(
@@ -170,6 +179,7 @@ fn a_freed_lock_is_not_queued_for_again_within_a_millisecond() {
         run,
         code: 0,
         reason: None,
+        ran: None,
     };
     desk.table.handle(late, event, &mut Vec::new());
     assert_eq!(desk.deadline_us(), Some(10_000_600));
@@ -242,6 +252,7 @@ fn an_end_that_the_table_does_not_expect_changes_nothing() {
         run,
         code: 0,
         reason: None,
+        ran: None,
     };
     desk.at(1, end(job, first));
     desk.at(1000, Event::Tick);
@@ -259,4 +270,37 @@ fn an_end_that_the_table_does_not_expect_changes_nothing() {
     assert_eq!(desk.notes().len(), notes);
     // The second run still counts as living.
     assert_eq!(desk.at(2000, Event::Tick), NOTHING);
+}
+
+#[test]
+fn a_thousand_jobs_start_at_one_tick_and_stop_at_one_word() {
+    let name = |n: u64| format!("job{n}");
+    let jobs = (0..1000).map(|n| every(&name(n), 60_000, 0));
+    let mut desk = Desk::begun(&plan(jobs.collect()));
+    for minute in 0..5 {
+        let at = minute * 60_000;
+        if minute > 0 {
+            assert_eq!(desk.at(at, Event::Tick).len(), 1000);
+        }
+        let runs: Vec<_> = desk.table.runs().collect();
+        assert_eq!(runs.len(), 1000);
+        for (job, run) in runs.into_iter().filter(|_| minute < 4) {
+            let end = Event::RunEnded {
+                job,
+                run,
+                code: 0,
+                reason: None,
+                ran: None,
+            };
+            assert_eq!(desk.at(at + 1, end), NOTHING);
+        }
+    }
+    let view = desk.table.view(BOOT + ms(240_000));
+    assert_eq!(view.len(), 1000);
+    assert!(view.iter().all(|row| row.state == RowState::Running));
+    assert_eq!(desk.signal(250_000, SIGTERM).len(), 1000);
+    for n in 0..999 {
+        assert_eq!(desk.ends(250_001, &name(n), 143), NOTHING);
+    }
+    assert_eq!(desk.ends(250_001, &name(999), 143), ["exit 0"]);
 }

@@ -141,18 +141,16 @@ fn other_signals_go_to_the_main_command_while_there_is_one() {
 }
 
 #[test]
-fn hup_is_passed_on_without_a_file_and_answered_with_one() {
+fn hup_is_passed_on_without_a_file_and_reads_it_again_with_one_until_the_stop() {
     let plan = plan(vec![main("m")]);
     let mut desk = Desk::with(&plan, true);
     desk.at(0, Event::Begin);
     assert_eq!(desk.signal(1, SIGHUP), ["signal 1"]);
 
     let mut desk = Desk::begun(&plan);
-    assert_eq!(desk.signal(1, SIGHUP), NOTHING);
-    assert_eq!(
-        desk.says(|note| matches!(note, Note::ConfigWarning { .. })),
-        1
-    );
+    assert_eq!(desk.signal(1, SIGHUP), ["read"]);
+    desk.signal(2, SIGTERM);
+    assert_eq!(desk.signal(3, SIGHUP), NOTHING);
 }
 
 #[test]

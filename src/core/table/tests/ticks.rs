@@ -52,10 +52,11 @@ fn expected(first: u64, period: u64) -> Diary {
 /// Jumps from deadline to end of run to deadline.
 fn simulated(jobs: &[JobPlan], periods: &[u64]) -> Vec<Diary> {
     let mut table = Table::new(
-        &plan(jobs.to_vec()),
+        plan(jobs.to_vec()),
         Facts {
             seed: 42,
             hup_passes: false,
+            main_typed: false,
         },
     );
     let mut diaries: Vec<Diary> = jobs.iter().map(|_| Diary::default()).collect();
@@ -91,6 +92,7 @@ fn simulated(jobs: &[JobPlan], periods: &[u64]) -> Vec<Diary> {
                         run: *run,
                         code: 1,
                         reason: None,
+                        ran: None,
                     },
                 );
                 ends.remove(0);

@@ -1,0 +1,270 @@
+//! The file is read anew: by `reload`, by HUP, valid and broken, while jobs start and end.
+//!
+//! `tests/reload.sh` plays ten thousand reloads; the test here two hundred.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use nix::sys::signal::Signal;
+
+use super::{Desk, JOBS};
+use crate::support::bin;
+use crate::support::child::{self, signal};
+use crate::support::need::need;
+use crate::support::ns::{Ns, children};
+use crate::support::scene::{Scene, ended};
+use crate::support::wait::until;
+
+const ROUNDS: &str = "LOCKKEEPER_RELOADS";
+
+/// Puts another file in the place of init's, as editors do.
+fn write(desk: &Desk, toml: &str) {
+    let text = Scene::toml_at(desk.scene.folder(), toml);
+    let new = desk.scene.path("new.toml");
+    fs::write(&new, text).unwrap();
+    fs::rename(new, desk.scene.path("lockkeeper.toml")).unwrap();
+}
+
+#[test]
+fn a_reload_says_what_changes_and_applies_it() {
+    need!("root");
+    let desk = Desk::new(JOBS);
+    until("it runs", || desk.state("chat") == "running");
+    let run = desk.row("chat")["run_id"].clone();
+    let new = JOBS
+        .replace("[jobs.dev]", "[jobs.review]")
+        .replace("ignore TERM", "ignore TERM,HUP")
+        .replace("stay = true", "stay = true\nname = \"other\"");
+    write(&desk, &new);
+    let expected = |would: &str| {
+        format!(
+            "job review: {would}added\n\
+             job chat: {would}changed; a run that is going keeps its plan\n\
+             job dev: {would}removed; a run that is going goes on to its end\n\
+             [init] name\n"
+        )
+    };
+    assert_eq!(
+        desk.ask(&["reload", "--dry-run"]).out,
+        expected("would be ")
+    );
+    assert_eq!(desk.state("dev"), "idle", "nothing has changed");
+    assert_eq!(desk.ask(&["reload"]).out, expected(""));
+    assert_eq!(desk.state("dev"), "none");
+    assert_eq!(desk.row("chat")["run_id"], run, "it keeps its run");
+    assert_eq!(desk.ask(&["start", "review"]).code, 0);
+    let again = desk.ask(&["reload"]);
+    assert_eq!(
+        again.out,
+        "the file says what it said before: nothing changes\n"
+    );
+    assert!(
+        desk.ask(&["status"])
+            .out
+            .starts_with("other: init is process 1")
+    );
+    assert!(desk.said("1 job added (review); 1 job removed (dev); 1 job changed (chat)") == 1);
+}
+
+#[test]
+fn a_broken_file_changes_nothing_and_all_of_its_errors_are_shown() {
+    need!("root");
+    let desk = Desk::new(JOBS);
+    until("it runs", || desk.state("chat") == "running");
+    write(
+        &desk,
+        &format!("{JOBS}nonsense = 7\n[jobs.x]\nclass = \"no-such\"\n"),
+    );
+    for args in [&["reload"][..], &["reload", "--dry-run"]] {
+        let asked = desk.ask(args);
+        assert_eq!(asked.code, 78, "{asked:?}");
+        assert!(asked.err.contains(" | nonsense = 7\n"), "{asked:?}");
+        assert!(asked.err.contains("    | ^^^^^^^^\n"), "{asked:?}");
+        assert!(asked.err.contains("no-such"), "all of them: {asked:?}");
+    }
+    assert_eq!(desk.said("nothing has changed"), 1, "one was a dry run");
+    fs::remove_file(desk.scene.path("lockkeeper.toml")).unwrap();
+    let asked = desk.ask(&["reload"]);
+    assert_eq!(asked.code, 78);
+    assert!(
+        asked.err.contains("cannot open the configuration"),
+        "{asked:?}"
+    );
+    assert_eq!(desk.state("dev"), "idle");
+    desk.is_well();
+}
+
+#[test]
+fn hup_does_the_same() {
+    need!("root");
+    let desk = Desk::new(JOBS);
+    write(&desk, &JOBS.replace("[jobs.dev]", "[jobs.review]"));
+    signal(desk.pid(), Signal::SIGHUP);
+    until("the new one is there", || desk.state("review") == "idle");
+    write(&desk, "nonsense = 7\n");
+    signal(desk.pid(), Signal::SIGHUP);
+    until("it says so", || desk.said("nothing has changed") == 1);
+    assert_eq!(desk.state("review"), "idle");
+    desk.is_well();
+}
+
+#[test]
+fn a_secret_that_a_reload_names_is_masked_from_then_on() {
+    need!("root");
+    let desk = Desk::new(JOBS);
+    let secret = "\n[jobs.a]\nclass = \"quick\"\nenv = { KEY = \"swordfish\" }\nredact = [\"KEY\"]\n\
+                  output = \"both\"\nlog_dir = \"DIR/logs\"\nscript = out done\n";
+    write(&desk, &format!("{JOBS}{secret}"));
+    assert_eq!(desk.ask(&["reload"]).code, 0);
+    write(&desk, "swordfish = 7\n");
+    assert_eq!(desk.ask(&["reload"]).code, 78);
+    until("it says so", || desk.said("nothing has changed") == 1);
+    assert_eq!(desk.said("swordfish"), 0, "{}", desk.errors());
+    assert_eq!(
+        desk.said("unknown table or key `***`") + desk.said("`***`"),
+        1 + desk.said("unknown table or key `***`"),
+        "{}",
+        desk.errors()
+    );
+}
+
+#[test]
+fn a_file_on_a_server_that_hangs_delays_nobody() {
+    need!("root", "bindfs", "fuse");
+    let scene = Scene::new();
+    let (real, shown) = (scene.path("real"), scene.path("shown"));
+    for dir in [&real, &shown] {
+        fs::create_dir(dir).unwrap();
+    }
+    let file = Scene::toml_at(scene.folder(), JOBS);
+    fs::write(real.join("a.toml"), file).unwrap();
+    let errors = scene.path("errors").display().to_string();
+    let init = Ns::root()
+        .shell("mount -t tmpfs none /run")
+        .shell(&format!(
+            "bindfs '{}' '{}'",
+            real.display(),
+            shown.display()
+        ))
+        .shell(&format!("exec 2>>'{errors}'"))
+        .start(
+            bin::lockkeeper(),
+            &["init", "-c", &shown.join("a.toml").display().to_string()],
+        );
+    let desk = Desk { scene, init };
+    until("its socket is there", || desk.socket_name().is_some());
+    let all = children(desk.pid());
+    let is_it = |pid: &i32| {
+        fs::read_to_string(format!("/proc/{pid}/cmdline"))
+            .is_ok_and(|words| words.starts_with("bindfs"))
+    };
+    let server = all.into_iter().find(is_it).expect("a server");
+    signal(server, Signal::SIGSTOP);
+    let mut reload = child::start(
+        desk.command(&["reload"])
+            .stderr(std::process::Stdio::null()),
+    );
+    desk.is_well();
+    signal(desk.pid(), Signal::SIGHUP);
+    assert_eq!(ended(&mut reload).code(), Some(69));
+    until("it says so", || desk.said("takes too long") == 1);
+    desk.is_well();
+    signal(server, Signal::SIGCONT);
+    until("it can be read again", || desk.ask(&["reload"]).code == 0);
+    desk.is_well();
+}
+
+/// Jobs that start and end all the time: each leaves a line at its start and at its end, and finds out
+/// whether another of it is there.
+fn loaded(env: &str, extra: &str) -> String {
+    const HEAD: &str = "[init]\nstay = true\n[classes.quick]\nkind = \"interactive\"\n\
+        stdin = \"null\"\nstop = { grace = \"2s\", leftover_grace = \"100ms\" }\n";
+    let jobs = ["a", "b", "c", extra].map(|job| {
+        let env = if job == "b" { env } else { "" };
+        format!(
+            "[jobs.{job}]\nclass = \"quick\"\nevery = \"1s\"\njitter = \"1s\"\n{env}\
+             command = [\"sh\", \"-c\", \"mkdir DIR/{job}.on || echo {job} >>DIR/doubles; \
+             echo {job} >>DIR/starts; sleep 0.2; rmdir DIR/{job}.on; echo {job} >>DIR/ends\"]\n"
+        )
+    });
+    let stays = format!(
+        "[jobs.stays]\nclass = \"quick\"\n{env}command = [\"sh\", \"-c\", \"echo up >>DIR/stays; \
+         trap 'echo $X >>DIR/kept; exit 0' TERM; while :; do sleep 1000 & wait; done\"]\n"
+    );
+    [HEAD, &jobs.concat(), &stays].concat()
+}
+
+#[test]
+fn reloads_under_load_lose_no_run_double_none_and_leave_no_memory() {
+    need!("root");
+    let rounds = std::env::var(ROUNDS).map_or(200, |rounds| rounds.parse().unwrap());
+    let files = [
+        loaded("env = { X = \"1\" }\n", "d"),
+        "nonsense = 7\n".to_owned(),
+        loaded("env = { X = \"2\" }\n", "e"),
+        format!("{}[jobs.a]\n", loaded("", "f")),
+    ];
+    let mut desk = Desk::new(&files[0]);
+    until("it is up", || desk.lines("stays") == 1);
+    let run = desk.row("stays")["run_id"].clone();
+    let mut talk = desk.connect();
+    let mut after_hundred = 0;
+    for round in 0..rounds {
+        let file = &files[(round + 1) % files.len()];
+        write(&desk, file);
+        let answer = talk.ask(r#"{"v":1,"op":"reload"}"#);
+        let valid = file.contains("[init]") && !file.ends_with("[jobs.a]\n");
+        assert_eq!(answer["ok"], valid, "{answer}");
+        if round + 1 == 100 {
+            after_hundred = desk.private_kb();
+        }
+    }
+    let at_end = desk.private_kb();
+    eprintln!("{rounds} reloads: {after_hundred} kB after a hundred, {at_end} kB at the end");
+    assert!(
+        at_end <= after_hundred + 64,
+        "{after_hundred} kB, then {at_end} kB"
+    );
+    let stays = desk.row("stays");
+    assert_eq!(
+        (&stays["run_id"], desk.lines("stays")),
+        (&run, 1),
+        "one run, the same"
+    );
+    let before = desk.lines("ends");
+    until("they still come", || desk.lines("ends") >= before + 4);
+    signal(desk.pid(), Signal::SIGTERM);
+    assert_eq!(
+        ended(&mut desk.init.process).code(),
+        Some(0),
+        "{}",
+        desk.errors()
+    );
+    let read = |name: &str| fs::read_to_string(desk.scene.path(name)).unwrap_or_default();
+    assert_eq!(read("doubles"), "", "two runs of one job at once");
+    assert_eq!(
+        read("kept"),
+        "1\n",
+        "it kept the plan that it was started with"
+    );
+    // Each run that init began has come to its end, and was begun once.
+    let errors = desk.errors();
+    let runs = |end: &str| -> Vec<String> {
+        let lines = errors
+            .lines()
+            .filter_map(|line| line.split_once(": run ").map(|(_, text)| text));
+        let of = lines.filter(|text| text.contains(end));
+        of.filter_map(|text| Some(text.split(' ').next()?.to_owned()))
+            .collect()
+    };
+    let (begun, over) = (runs(" starts"), runs(" over,"));
+    let once: BTreeSet<&String> = begun.iter().collect();
+    assert_eq!(once.len(), begun.len(), "no run twice");
+    assert_eq!(once, over.iter().collect(), "none lost");
+    assert_eq!(over.len(), begun.len());
+    let commands = desk.lines("starts") + desk.lines("stays");
+    // The stop may come between the start of a command and its first word.
+    let cut_off = runs("(the stop of init)").len();
+    let silent = begun.len() - commands;
+    assert!(silent <= cut_off, "{silent} runs without a command");
+}

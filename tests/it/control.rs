@@ -127,8 +127,8 @@ impl Desk {
         until("a tick", || self.lines("ticks") > ticks);
     }
 
-    /// The memory that is its own, in kB, also where it was put out to disk (`proc_pid_smaps(5)`).
-    fn private_kb(&self) -> u64 {
+    /// The memory that no file stands behind, in kB, shared with a child that is about to exec or not (`proc_pid_smaps(5)`).
+    fn own_kb(&self) -> u64 {
         let path = format!("/proc/{}/smaps_rollup", self.pid());
         let smaps = fs::read_to_string(path).expect("it lives");
         let of = |name: &str| {
@@ -136,7 +136,7 @@ impl Desk {
             let number = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
             number.expect("a number")
         };
-        of("Private_Dirty:") + of("Swap:")
+        of("Anonymous:") + of("Swap:")
     }
 }
 

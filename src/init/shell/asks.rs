@@ -298,12 +298,12 @@ fn no_such_job(near: Option<String>) -> Reply {
 
 /// The names of the keys under `[init]` that differ, as the file writes them.
 fn changed_keys(old: &InitPlan, new: &InitPlan) -> Vec<String> {
-    let fields = |plan| match serde_json::to_value(plan) {
-        Ok(serde_json::Value::Object(fields)) => fields,
-        _ => serde_json::Map::new(),
-    };
-    let (old, new) = (fields(old), fields(new));
-    let differs = |(key, value): &(String, serde_json::Value)| old.get(key) != Some(value);
-    let changed = new.into_iter().filter(differs);
-    changed.map(|(key, _)| key).collect()
+    let keys = [
+        ("name", old.name != new.name),
+        ("stop_within", old.stop_within != new.stop_within),
+        ("stay", old.stay != new.stay),
+        ("log", old.log != new.log),
+    ];
+    let differ = keys.iter().filter(|(_, differs)| *differs);
+    differ.map(|(key, _)| (*key).to_owned()).collect()
 }

@@ -58,7 +58,7 @@ fn half_a_line_is_no_order_and_a_line_that_is_too_long_is_refused() {
     half.stream().shutdown(Shutdown::Write).unwrap();
     assert_eq!(half.line(), None);
     assert_eq!(desk.state("dev"), "idle");
-    let before = desk.private_kb();
+    let before = desk.own_kb();
     for _ in 0..20 {
         let mut long = desk.connect();
         let ten_megabytes = vec![b'x'; 10 * 1024 * 1024];
@@ -67,7 +67,7 @@ fn half_a_line_is_no_order_and_a_line_that_is_too_long_is_refused() {
             assert!(line.contains("is no request"), "{line}");
         }
     }
-    let after = desk.private_kb();
+    let after = desk.own_kb();
     assert!(after < before + 1024, "{before} kB, then {after} kB");
     desk.is_well();
 }
@@ -91,7 +91,7 @@ fn several_requests_in_one_piece_are_answered_one_by_one_also_when_no_more_can_c
 fn a_thousand_clients_that_say_nothing_keep_nobody_from_asking() {
     need!("root");
     let desk = Desk::new(JOBS);
-    let before = desk.private_kb();
+    let before = desk.own_kb();
     let mut crowd: Vec<Talk> = Vec::new();
     for _ in 0..1000 {
         crowd.push(desk.connect());
@@ -105,7 +105,7 @@ fn a_thousand_clients_that_say_nothing_keep_nobody_from_asking() {
     let last = crowd.last_mut().unwrap();
     assert_eq!(last.ask(HELLO)["init"]["pid"], 1);
     assert_eq!(crowd[0].line(), None);
-    let after = desk.private_kb();
+    let after = desk.own_kb();
     assert!(after < before + 1024, "{before} kB, then {after} kB");
     drop(crowd);
     desk.is_well();
@@ -115,7 +115,7 @@ fn a_thousand_clients_that_say_nothing_keep_nobody_from_asking() {
 fn clients_that_never_read_are_not_heard_either() {
     need!("root");
     let desk = Desk::new(JOBS);
-    let before = desk.private_kb();
+    let before = desk.own_kb();
     let mut crowd = Vec::new();
     for _ in 0..80 {
         let talk = desk.connect();
@@ -129,7 +129,7 @@ fn clients_that_never_read_are_not_heard_either() {
         crowd.push(talk);
     }
     desk.is_well();
-    let after = desk.private_kb();
+    let after = desk.own_kb();
     // A line and a piece for each of the sixty-four, and their replies.
     assert!(
         after < before + 64 * 70 + 2048 + 1024,
@@ -163,7 +163,7 @@ fn init_stops_in_order_while_clients_hang() {
 fn who_waits_for_an_answer_goes_last_and_who_has_gone_is_not_answered() {
     need!("root");
     let long = "[jobs.long]\nclass = \"interactive\"\nstdin = \"null\"\n\
-                stop = { grace = \"10m\" }\nscript = ignore TERM , mark PAGE 3 , out up , wait USR1 , exit 5\n";
+                stop = { grace = \"10m\" }\nscript = ignore TERM , block USR1 , mark PAGE 3 , wait USR1 , exit 5\n";
     let desk = Desk::new(&format!("{JOBS}{long}"));
     until("it runs", || desk.scene.page.alive().get(&3) == Some(&1));
     let stop = b"{\"v\":1,\"op\":\"stop\",\"job\":\"long\"}\n";

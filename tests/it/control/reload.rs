@@ -216,10 +216,10 @@ fn reloads_under_load_lose_no_run_double_none_and_leave_no_memory() {
         let valid = file.contains("[init]") && !file.ends_with("[jobs.a]\n");
         assert_eq!(answer["ok"], valid, "{answer}");
         if round + 1 == 100 {
-            after_hundred = desk.private_kb();
+            after_hundred = desk.own_kb();
         }
     }
-    let at_end = desk.private_kb();
+    let at_end = desk.own_kb();
     eprintln!("{rounds} reloads: {after_hundred} kB after a hundred, {at_end} kB at the end");
     assert!(
         at_end <= after_hundred + 64,

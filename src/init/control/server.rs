@@ -4,7 +4,6 @@
 //! An epoll(7) instance stands for all of them, so that a turn of the loop costs the same with no
 //! connection as with many.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -53,7 +52,7 @@ pub struct Control {
     listener: UnixListener,
     /// It rests: no descriptor was to be had.
     deaf_until: Option<Time>,
-    clients: BTreeMap<u64, Client>,
+    clients: Vec<(u64, Client)>,
     /// The numbers that were given to connections and requests so far.
     count: u64,
     path: PathBuf,
@@ -75,7 +74,7 @@ impl Control {
                 epoll,
                 listener,
                 deaf_until: None,
-                clients: BTreeMap::new(),
+                clients: Vec::new(),
                 count: 0,
                 path: path.to_owned(),
                 latch: Some(latch),
@@ -100,10 +99,11 @@ impl Control {
 
     /// When [`Self::go_on`] has something to do though nothing came; `None`: never.
     pub fn next_deadline(&mut self, now: Time) -> Option<Time> {
-        if self.clients.values_mut().any(Client::is_due) {
+        let mut clients = self.clients.iter_mut();
+        if clients.any(|(_, client)| client.is_due()) {
             return Some(now);
         }
-        let limits = self.clients.values().filter_map(limit);
+        let limits = self.clients.iter().filter_map(|(_, client)| limit(client));
         limits.chain(self.deaf_until).min()
     }
 
@@ -180,7 +180,8 @@ impl Control {
 
     /// Has a connection do something, and sees to what wakes it afterwards.
     fn with(&mut self, key: u64, act: impl FnOnce(&mut Client) -> Fate) {
-        let Some(client) = self.clients.get_mut(&key) else {
+        let mut clients = self.clients.iter_mut();
+        let Some((_, client)) = clients.find(|(of, _)| *of == key) else {
             return;
         };
         let before = client.interest();
@@ -198,7 +199,8 @@ impl Control {
     }
 
     fn drop_client(&mut self, key: u64) {
-        if let Some(client) = self.clients.remove(&key) {
+        if let Some(at) = self.clients.iter().position(|(of, _)| *of == key) {
+            let (_, client) = self.clients.swap_remove(at);
             self.forget(&client);
         }
     }
@@ -267,7 +269,7 @@ impl Control {
         if self.epoll.add(&client, event).is_err() {
             return;
         }
-        self.clients.insert(key, client);
+        self.clients.push((key, client));
         // Who has something to say has mostly said it by now, and is not taken for a silent one.
         self.with(key, |client| client.hear(now));
     }
@@ -293,7 +295,7 @@ impl Control {
     /// Whoever reads slowest goes first, until what is kept for all is little enough.
     fn cut_backlog(&mut self) {
         loop {
-            let kept: usize = self.clients.values().map(Client::unread).sum();
+            let kept: usize = self.clients.iter().map(|(_, client)| client.unread()).sum();
             if kept <= BACKLOG {
                 return;
             }

@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use super::Shell;
+use crate::config::load;
 use crate::config::plan::{InitPlan, Plan};
+use crate::config::report::Finding;
 use crate::core::note::Note;
 use crate::core::table::{Answer, Ask, ClientId, Event};
 use crate::core::time::Time;
@@ -194,7 +196,16 @@ impl Shell {
     pub(super) fn was_read(&mut self, wishes: &[Wish], content: Content) {
         let (ask, want): (Vec<Wish>, Vec<Wish>) = wishes.iter().partition(|wish| wish.dry_run);
         let reply = match content {
-            Content::Plan { plan, warnings } => {
+            Content::Valid { name, bytes } => {
+                let loaded = match load::parse_here(&name, &bytes) {
+                    Ok(loaded) => loaded,
+                    Err(problems) => {
+                        let text = problems.to_string();
+                        return self.was_read(wishes, Content::Failed { text });
+                    }
+                };
+                let warnings: Vec<String> = loaded.warnings.iter().map(Finding::one_line).collect();
+                let plan = loaded.plan;
                 let reply = |done| Reply {
                     diff: Some(self.changes(&plan)),
                     warnings: Some(warnings.clone()),
@@ -203,7 +214,7 @@ impl Shell {
                 let (would, did) = (reply(Done::WouldReload), reply(Done::Reloaded));
                 self.reply_all(&ask, &would);
                 if !want.is_empty() {
-                    self.take(*plan, warnings);
+                    self.take(plan, warnings);
                 }
                 did
             }

@@ -41,7 +41,7 @@ fn a_reload_says_what_changes_and_applies_it() {
             "job review: {would}added\n\
              job chat: {would}changed; a run that is going keeps its plan\n\
              job dev: {would}removed; a run that is going goes on to its end\n\
-             [init] name\n"
+             [init] name: {would}changed\n"
         )
     };
     assert_eq!(

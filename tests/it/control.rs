@@ -127,6 +127,14 @@ impl Desk {
         until("a tick", || self.lines("ticks") > ticks);
     }
 
+    /// The time that it has used, in ticks of the clock (`proc_pid_stat(5)`, fields 14 and 15).
+    fn used(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("it lives");
+        let fields = stat.rsplit(") ").next().expect("a name before it");
+        let fields = fields.split(' ').skip(11).take(2);
+        fields.filter_map(|field| field.parse::<u64>().ok()).sum()
+    }
+
     /// The memory that no file stands behind, in kB, shared with a child that is about to exec or not (`proc_pid_smaps(5)`).
     fn own_kb(&self) -> u64 {
         let path = format!("/proc/{}/smaps_rollup", self.pid());

@@ -4,13 +4,14 @@ use std::fs;
 use std::net::Shutdown;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use nix::sys::signal::Signal;
 use nix::sys::socket::{MsgFlags, send};
 
 use super::{Asked, Desk, JOBS, Talk};
 use crate::support::bin;
-use crate::support::child::{output, signal};
+use crate::support::child::{output, read, signal};
 use crate::support::need::need;
 use crate::support::ns::Ns;
 use crate::support::scene::ended;
@@ -173,6 +174,8 @@ fn who_waits_for_an_answer_goes_last_and_who_has_gone_is_not_answered() {
     drop(gone);
     let mut waiting = desk.connect();
     waiting.send(stop);
+    desk.is_well();
+    waiting.send(format!("{HELLO}\n").as_bytes());
     let crowd: Vec<Talk> = (0..200).map(|_| desk.connect()).collect();
     desk.is_well();
     for pid in desk.scene.living() {
@@ -180,6 +183,8 @@ fn who_waits_for_an_answer_goes_last_and_who_has_gone_is_not_answered() {
     }
     let answer = waiting.line().expect("its place was not taken");
     assert!(answer.contains("\"exit\":5"), "{answer}");
+    let answer = waiting.line().expect("the second was kept for later");
+    assert!(answer.contains("\"pid\":1"), "{answer}");
     drop(crowd);
 }
 
@@ -188,17 +193,42 @@ fn without_descriptors_for_newcomers_init_goes_on_and_does_not_spin() {
     need!("root");
     let desk = Desk::with(Ns::root().shell("ulimit -n 24"), JOBS);
     let crowd: Vec<Talk> = (0..100).map(|_| desk.connect()).collect();
-    let used = || {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", desk.pid())).unwrap();
-        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
-        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
-    };
     let ticks = desk.lines("ticks");
-    let before = used();
+    let before = desk.used();
     until("ticks come", || desk.lines("ticks") >= ticks + 3);
-    let used = used() - before;
+    let used = desk.used() - before;
     assert!(used < 100, "{used} of some 300 ticks of the clock");
     drop(crowd);
+    desk.is_well();
+}
+
+#[test]
+fn while_no_descriptor_is_to_be_had_who_knocks_waits_and_init_does_not_spin() {
+    need!("root", "prlimit");
+    let desk = Desk::new(JOBS);
+    let pid = desk.pid();
+    let limit = |number: usize| {
+        let mut command = Command::new("prlimit");
+        read(command.args([
+            "--pid",
+            &pid.to_string(),
+            &format!("--nofile={number}:1024"),
+        ]));
+    };
+    until("it runs", || desk.scene.page.alive().get(&2) == Some(&1));
+    let open = || fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+    // A guard that is being started or ends has descriptors of its own there.
+    let idle = (0..500).map(|_| open()).min().unwrap();
+    limit(idle);
+    let failed = || desk.said("no run started");
+    until("no guard is to be had", || failed() > 0);
+    let mut knocks = desk.connect();
+    let (before, used) = (failed(), desk.used());
+    until("time goes by", || failed() >= before + 3);
+    let used = desk.used() - used;
+    assert!(used < 100, "{used} of some 300 ticks of the clock");
+    limit(1024);
+    assert_eq!(knocks.ask(HELLO)["init"]["pid"], 1);
     desk.is_well();
 }
 

@@ -27,6 +27,7 @@ use crate::exit;
 use crate::lock::claim::{Claim, Trouble};
 use crate::lock::fault::Quoted;
 use crate::lock::latch::Part;
+use crate::sys::poll;
 use crate::trouble;
 
 /// The most connections at a time.
@@ -237,7 +238,11 @@ impl Control {
             match self.listener.accept() {
                 Ok((stream, _)) => self.greet(stream, now),
                 Err(error) => match error.raw_os_error().map(Errno::from_raw) {
+                    // The kernel looks for a free number first, and for who knocks then.
                     Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::ENOBUFS) => {
+                        if !poll::is_ready(self.listener.as_fd()) {
+                            return;
+                        }
                         // One of our own connections may be what is too much.
                         if !self.make_room() {
                             self.deaf_until = Some(now + RETRY_AFTER);

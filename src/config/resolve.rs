@@ -6,6 +6,7 @@
 //!
 //! Where something is wrong that has been said, the plan is filled with what is left and never used.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::findings::Findings;
@@ -13,7 +14,7 @@ use super::nearest::nearest;
 use super::plan::{
     ClassPlan, DEFAULT_FINAL_GRACE, DEFAULT_REFRESH, DEFAULT_STALE_AFTER, DEFAULT_STOP_WITHIN,
     DEFAULT_WAIT, Every, FinalLine, Format, Identity, InitPlan, JobPlan, Kind, LOCK_NAME, LockPlan,
-    OnConflict, RestartPlan, SharedMount, Start, Stdin, SweepPlan, Then, Wait, When,
+    OnConflict, RestartPlan, SharedMount, Start, Stdin, SweepPlan, Then, Wait, Want, When,
 };
 use super::report::shown;
 use super::sheet::{File, Sheet};
@@ -65,15 +66,26 @@ pub(crate) fn resolve<'f>(
             classes.push(Class { plan, sheet: None });
         }
     }
-    let jobs = file
+    let mut jobs: Vec<Job<'f>> = file
         .jobs
         .iter()
         .filter_map(|sheet| job(sheet, &classes, findings))
         .collect();
+    listen_to_awaited(&mut jobs);
     Resolved {
         init: init(file.init.as_ref(), host_name),
         classes,
         jobs,
+    }
+}
+
+/// A job for whose readiness another one waits can say that it is ready.
+fn listen_to_awaited(jobs: &mut [Job<'_>]) {
+    let all = jobs.iter().flat_map(|job| &job.plan.after);
+    let ready = all.filter(|after| after.want == Want::Ready);
+    let awaited: BTreeSet<String> = ready.map(|after| after.job.clone()).collect();
+    for job in jobs {
+        job.plan.run.notify |= awaited.contains(&job.plan.run.job);
     }
 }
 

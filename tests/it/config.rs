@@ -12,7 +12,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use lockkeeper::config::keys::{KEYS, Shape};
-use lockkeeper::config::plan::{Kind, Start, Wait};
+use lockkeeper::config::plan::{After, Kind, Start, Wait, Want};
 use lockkeeper::config::report::Finding;
 use lockkeeper::config::source::{LARGEST, SMALLEST};
 use lockkeeper::config::{Loaded, Surroundings, parse, read};
@@ -362,6 +362,41 @@ fn the_batch_container_takes_turns_on_the_lock_of_its_login() {
         assert!(lock.path.ends_with(".claude/session.lock"));
         assert_ne!(lock.wait, Wait::Forever);
     }
+}
+
+#[test]
+fn the_factory_has_seven_roles_at_their_rates_that_wait_for_their_working_copies() {
+    let loaded = example("factory.toml");
+    assert_eq!(warnings(&loaded).len(), 1, "FACTORY_REPO is not set here");
+    let (roles, others): (Vec<_>, Vec<_>) =
+        loaded.plan.jobs.iter().partition(|job| job.every.is_some());
+    let rates = roles.iter().map(|job| {
+        let rate = job.every.unwrap();
+        assert!(rate.jitter < rate.period);
+        (job.run.job.as_str(), rate.period.as_secs())
+    });
+    // Those of the factory that this is modelled on (disinto, docker/agents/entrypoint.sh).
+    let disinto = [
+        ("review", 300),
+        ("dev", 300),
+        ("gardener", 300),
+        ("architect", 900),
+        ("planner", 43_200),
+        ("predictor", 86_400),
+        ("supervisor", 1200),
+    ];
+    assert_eq!(rates.collect::<Vec<_>>(), disinto);
+    for role in roles {
+        assert!(role.run.kind.lock().is_some(), "{}", role.run.job);
+        let clone = After {
+            job: "clone".into(),
+            want: Want::Succeeded,
+        };
+        assert_eq!(role.after, [clone]);
+    }
+    let names: Vec<_> = others.iter().map(|job| job.run.job.as_str()).collect();
+    assert_eq!(names, ["clone"]);
+    assert_eq!(others[0].run.kind.lock(), None);
 }
 
 #[test]

@@ -25,13 +25,13 @@ use crate::support::scene::Scene;
 use crate::support::wait::until;
 
 /// An init, and the scene that its file is about. `need!("root")` comes before.
-struct Desk {
-    scene: Scene,
-    init: Inside,
+pub(crate) struct Desk {
+    pub(crate) scene: Scene,
+    pub(crate) init: Inside,
 }
 
 impl Desk {
-    fn new(toml: &str) -> Self {
+    pub(crate) fn new(toml: &str) -> Self {
         Self::with(Ns::root(), toml)
     }
 
@@ -53,17 +53,17 @@ impl Desk {
         desk
     }
 
-    fn pid(&self) -> i32 {
+    pub(crate) fn pid(&self) -> i32 {
         self.init.pid1()
     }
 
     /// What init has said.
-    fn errors(&self) -> String {
+    pub(crate) fn errors(&self) -> String {
         fs::read_to_string(self.scene.path("errors")).unwrap_or_default()
     }
 
     /// How often it has said that.
-    fn said(&self, what: &str) -> usize {
+    pub(crate) fn said(&self, what: &str) -> usize {
         self.errors()
             .lines()
             .filter(|line| line.contains(what))
@@ -87,25 +87,25 @@ impl Desk {
         command
     }
 
-    fn ask(&self, args: &[&str]) -> Asked {
+    pub(crate) fn ask(&self, args: &[&str]) -> Asked {
         Asked::of(&output(&mut self.command(args)))
     }
 
-    fn status(&self) -> Value {
+    pub(crate) fn status(&self) -> Value {
         let asked = self.ask(&["status", "--json"]);
         assert_eq!(asked.code, 0, "{asked:?}");
         serde_json::from_str(&asked.out).expect("one JSON object")
     }
 
     /// The row of that job; the first, where there are several.
-    fn row(&self, job: &str) -> Value {
+    pub(crate) fn row(&self, job: &str) -> Value {
         let status = self.status();
         let rows = status["jobs"].as_array().expect("a list").clone();
         let row = rows.into_iter().find(|row| row["job"] == job);
         row.unwrap_or(Value::Null)
     }
 
-    fn state(&self, job: &str) -> String {
+    pub(crate) fn state(&self, job: &str) -> String {
         self.row(job)["state"].as_str().unwrap_or("none").to_owned()
     }
 
@@ -114,7 +114,7 @@ impl Desk {
     }
 
     /// Lines of a file in the scene's folder.
-    fn lines(&self, name: &str) -> usize {
+    pub(crate) fn lines(&self, name: &str) -> usize {
         let text = fs::read_to_string(self.scene.path(name));
         text.map_or(0, |text| text.lines().count())
     }
@@ -150,10 +150,10 @@ impl Desk {
 
 /// What a verb said, and how it ended.
 #[derive(Debug, PartialEq, Eq)]
-struct Asked {
-    code: i32,
-    out: String,
-    err: String,
+pub(crate) struct Asked {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Asked {

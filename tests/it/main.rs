@@ -36,6 +36,7 @@ mod regression;
 mod signals;
 mod split;
 mod status;
+mod supervise;
 mod support;
 mod sweep;
 mod terminal;

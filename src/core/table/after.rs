@@ -119,8 +119,8 @@ impl Table {
         for (at, gate) in gates {
             if let Some(row) = self.row_mut(JobIndex(at)) {
                 row.gate = gate;
-                if row.gate.is_shut() {
-                    row.next = None;
+                if row.gate.is_shut() && !row.by_hand {
+                    row.forgo();
                 }
             }
         }

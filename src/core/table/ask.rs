@@ -126,11 +126,7 @@ impl Table {
         if let Some(refused) = row.cannot_wait() {
             return Some(refused);
         }
-        // Where nothing would come by itself there is nothing to hold.
-        row.held |= !row.over() || row.gate.is_shut();
-        row.asked = false;
-        row.again = None;
-        row.queued = None;
+        row.hold();
         row.answer_starts(&refused("somebody else has stopped this job"), out);
         let (class, lives) = (row.class, row.run.is_some());
         let found = row.living_id();
@@ -173,6 +169,7 @@ impl Table {
 impl Row {
     fn want_run(&mut self, client: ClientId) {
         self.asked = true;
+        self.by_hand = true;
         self.failed_starts = 0;
         self.backoff.reset();
         self.clients.push(Client {

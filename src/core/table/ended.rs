@@ -52,8 +52,13 @@ impl Table {
             reason,
         }));
         row.answer_ended(last, out);
+        if !row.asked {
+            // Who waits for a run to begin has had it.
+            row.answer_begun(run, out);
+        }
         // Where somebody waits for a new run, it has the place of this one.
-        let anew = row.asked && row.class.is_some() && row.class == ended.class;
+        let anew =
+            row.asked && row.found.is_empty() && row.class.is_some() && row.class == ended.class;
         if anew {
             row.asked = false;
             row.queued = Some(now);
@@ -130,6 +135,13 @@ impl Table {
         };
         let Some(ended) = row.run.take() else { return };
         let by_hand = row.answer_starts(&refused(&text), out);
+        let (code, reason) = (exit::FAILED, Some(Reason::Failed));
+        let last = Last {
+            code,
+            reason,
+            at: now,
+        };
+        row.answer_ended(last, out);
         out.push(Action::Note(Note::GuardFailed {
             job: row.name().to_owned(),
             text,
@@ -156,7 +168,7 @@ impl Table {
             self.follow(now, job, (exit::FAILED, Duration::ZERO), out);
             return;
         }
-        if row.rate().is_some() || by_hand || row.removed {
+        if row.rate().is_some() || by_hand || row.removed || row.held {
             return;
         }
         if going && row.failed_starts < RETRIES {
@@ -188,9 +200,12 @@ impl Table {
             return;
         }
         let class = row.class;
+        // Nothing of it starts beside that one; what was due is, when that has gone.
+        row.asked |= row.queued.take().is_some();
         row.facts.started = true;
         let name = row.name().to_owned();
         out.push(Action::Note(Note::RunFound { job: name, run_id }));
+        self.places.give_up(class, job.0);
         self.places.enter(class);
         self.changed(now, job, out);
     }
@@ -201,6 +216,7 @@ impl Table {
         };
         if row.remove_found(run_id) {
             let (lock, class) = (row.lock().cloned(), row.class);
+            self.to_serve |= row.asked;
             self.places.leave(class);
             self.lock_freed(now, lock);
             self.forget(job);

@@ -140,10 +140,17 @@ impl Table {
         let before = std::mem::take(&mut self.places);
         for row in self.rows.iter_mut().flatten() {
             let name = &row.plan.run.class;
-            let limit = row.plan.max_parallel.filter(|_| !row.removed);
+            // What the others have is from an older plan, or counts for nothing.
+            let limit = row
+                .plan
+                .max_parallel
+                .filter(|_| !row.removed && !row.plan.main);
             row.class = limit.map(|most| self.places.class(name, most));
         }
         for row in self.rows.iter_mut().flatten() {
+            if row.removed || row.plan.main {
+                row.class = self.places.find(&row.plan.run.class);
+            }
             if let Some(run) = &mut row.run {
                 run.class = self.places.find(&run.of);
                 self.places.enter(run.class);

@@ -13,7 +13,7 @@
 //! | is new | begins as at boot |
 //! | is gone | starts nothing more; it is forgotten when its last run is over |
 //! | is back before that | has run: it is not begun anew, and its `every` is a new one |
-//! | is the main command | stays what it is: a container is its main command |
+//! | is the main command | stays what it is, and none becomes one: a container is its main command |
 //!
 //! A job that has run once and ended does not run again because its plan has changed: who wants that
 //! says `restart`. `after` is asked of those that have not been begun yet.
@@ -98,14 +98,13 @@ impl Table {
                 known.insert(row.name().to_owned(), JobIndex(index));
             }
         }
-        let has_main = self.rows().any(|row| row.plan.main);
         let mut to_begin = Vec::new();
         let mut new = Vec::new();
         let mut vacant = 0;
         for mut job in plan.jobs {
             let index = known.remove(&job.run.job);
             let stays = index.is_some_and(|index| self.plan(index).is_some_and(|plan| plan.main));
-            if job.main != stays && has_main {
+            if job.main != stays {
                 out.push(Action::Note(main_stays(&job.run.job)));
                 job.main = stays;
             }
@@ -162,6 +161,9 @@ impl Table {
         if !row.starts_by_itself() {
             row.next = None;
             row.again = None;
+            if !row.by_hand {
+                row.forgo();
+            }
             return None;
         }
         if when != row.plan.restart.when && row.plan.restart.when == When::Never {

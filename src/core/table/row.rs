@@ -39,12 +39,16 @@ pub(super) struct Row {
     pub(super) removed: bool,
     /// Somebody has stopped it: it starts nothing by itself.
     pub(super) held: bool,
+    /// And it would have gone on if nobody had.
+    pub(super) missed: bool,
     /// It failed, and nothing follows.
     pub(super) given_up: bool,
     pub(super) next: Option<Time>,
     pub(super) again: Option<Time>,
     /// Somebody wants a run.
     pub(super) asked: bool,
+    /// Whether its next start is somebody's wish, and not its plan's.
+    pub(super) by_hand: bool,
     /// Since when it waits for a place.
     pub(super) queued: Option<Time>,
     pub(super) run: Option<Run>,
@@ -104,10 +108,12 @@ impl Row {
             plan,
             removed: false,
             held: false,
+            missed: false,
             given_up: false,
             next: None,
             again: None,
             asked: false,
+            by_hand: false,
             queued: None,
             run: None,
             found: Vec::new(),
@@ -203,11 +209,23 @@ impl Row {
     /// It starts by itself again. The ticks of the meantime were nobody's, and are not told.
     pub(super) fn release(&mut self, now: Time) {
         let held = std::mem::replace(&mut self.held, false);
+        self.missed = false;
         if let (true, Some(next), Some(rate)) = (held, self.next, self.rate())
             && next <= now
         {
             self.next = Some(following(next, rate.period, now).0);
         }
+    }
+
+    /// It starts nothing by itself until somebody says so.
+    pub(super) fn hold(&mut self) {
+        let restarts = self.plan.restart.when != When::Never && !self.plan.main;
+        self.missed |= !self.over() && (self.run.is_none() || self.rate().is_some() || restarts);
+        self.held = true;
+        self.asked = false;
+        self.by_hand = false;
+        self.again = None;
+        self.queued = None;
     }
 
     /// Nothing starts by itself from here on.
@@ -222,7 +240,7 @@ impl Row {
     /// nobody had stopped it is not over: who stops it may start it again.
     pub(super) fn over(&self) -> bool {
         let comes = self.next.is_some() || self.again.is_some() || self.queued.is_some();
-        let held = self.held && self.plan.restart.when != When::Never && !self.plan.main;
+        let held = self.held && self.missed;
         let waits = self.gate.is_shut() && self.gate.has_hope() && self.starts_by_itself();
         self.removed && self.run.is_none()
             || !comes && !self.asked && self.run.is_none() && !held && !waits

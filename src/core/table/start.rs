@@ -106,6 +106,7 @@ impl Table {
         self.runs_begun = self.runs_begun.wrapping_add(1);
         let run = run_id(self.facts.seed, self.runs_begun);
         row.given_up = false;
+        row.by_hand = false;
         row.run = Some(Run {
             id: run,
             begun: now,

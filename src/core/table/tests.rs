@@ -14,6 +14,7 @@ mod restarts;
 mod stops;
 mod ticks;
 mod world;
+mod year;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -69,6 +69,53 @@ fn two_containers_with_agents_toml_take_turns_on_its_jobs() {
 }
 
 #[test]
+fn a_container_with_factory_toml_makes_the_working_copies_first_and_then_each_role_has_its_turn() {
+    need!("root", "podman", "crun", "buildah", "busybox", "static");
+    let (yard, stub, work) = (Yard::new(), Dir::new(), Dir::new());
+    // What `git clone` does with a repository that is one folder.
+    let git = stub.join("git");
+    let cloned = format!("echo clone >> {LOGIN}/log; mkdir \"$4\"");
+    fs::write(&git, format!("#!/bin/sh\n{cloned}\n")).unwrap();
+    fs::set_permissions(&git, Permissions::from_mode(0o755)).unwrap();
+    let script = format!(
+        "exec {LOGIN}/puppet mark {LOGIN}/page auto , \
+         append {LOGIN}/log \"$LOCKKEEPER_JOB in $PWD\" , \
+         out '{{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":false}}'"
+    );
+    let run = with_stub(yard.container(&[]), &stub, &script)
+        .mount(&git, "/bin/git", "ro")
+        .mount(&repository("config/factory.toml"), FILE, "ro")
+        .mount(&work, "/srv/factory", "rw")
+        .env("FACTORY_REPO", "/srv/repository");
+    let container = yard.podman.start(&run);
+    let log = || fs::read_to_string(yard.scene.path("log")).unwrap_or_default();
+    let roles = [
+        "review",
+        "dev",
+        "gardener",
+        "architect",
+        "planner",
+        "predictor",
+        "supervisor",
+    ];
+    until("each role has its turn", || {
+        let log = log();
+        let has = |role: &&str| log.contains(&format!("{role} in /srv/factory/{role}"));
+        roles.iter().all(has)
+    });
+    let lines = log();
+    let (copies, turns): (Vec<_>, Vec<_>) = lines.lines().partition(|line| *line == "clone");
+    assert_eq!((copies.len(), turns.len()), (7, 7), "{lines}");
+    assert!(lines.starts_with(&"clone\n".repeat(7)), "{lines}");
+    let checked = output(&mut container.exec(&["lockkeeper", "check"]));
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stdout));
+    assert!(container.stop(30), "podman had to kill it");
+    assert_eq!(container.wait(), 0, "{}", container.errors());
+    assert_eq!(yard.scene.page.overlaps(), (0, vec![]));
+    yard.scene.assert_empty();
+}
+
+#[test]
 fn a_container_with_chat_toml_gives_the_terminal_to_the_agent_and_ends_with_it() {
     need!("root", "podman", "crun", "buildah", "busybox", "static");
     let (yard, stub) = (Yard::new(), Dir::new());

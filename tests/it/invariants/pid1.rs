@@ -214,7 +214,7 @@ fn pid1_never_blocks_nor_wakes_while_nothing_happens() {
     });
     let timed = CONFIG.replace(
         "[classes.batch]",
-        "[classes.batch]\n idle_timeout = \"1h\"\n timeout = \"2h\"",
+        "[classes.batch]\n idle_timeout = \"1h\"\n timeout = \"2h\"\n notify = true",
     );
     let config = scene
         .config(&format!("{timed}{more}"))

@@ -227,3 +227,25 @@ fn podman_hears_from_init_in_a_real_container_that_it_is_up() {
     outer.await_line("READY=1");
     assert!(container.stop(10), "podman had to kill it");
 }
+
+#[test]
+fn a_job_that_waits_for_another_to_be_ready_starts_when_that_one_says_so() {
+    need!("root");
+    let scene = Scene::new();
+    let outer = Outer::new(&scene);
+    let mut run = child::start(&mut init(
+        &scene,
+        &outer,
+        "[jobs.web]
+        class = \"batch\"
+        after = [\"db:ready\"]
+        script = append DIR/log web , out up , hang
+        [jobs.db]
+        class = \"batch\"
+        script = sleep 300 , append DIR/log db , notify READY=1 , hang",
+    ));
+    assert_eq!(run.line().as_deref(), Some("up"));
+    assert_eq!(fs::read_to_string(scene.path("log")).unwrap(), "db\nweb\n");
+    signal(run.pid(), SIGTERM);
+    assert_eq!(ended(&mut run).code(), Some(0), "{}", notes(&scene));
+}

@@ -36,6 +36,7 @@ fn a_failure_is_no_success_and_an_end_by_hand_none_either() {
     desk.asks(3, 2, stop("a"));
     assert_eq!(desk.ends(4, "a", 0).len(), 1);
     desk.asks(5, 3, start("a"));
+    desk.begins(5, "a");
     assert_eq!(desk.ends(6, "a", 0), ["start b"]);
 }
 
@@ -161,6 +162,7 @@ fn a_job_that_was_started_by_hand_after_all_lets_the_others_go() {
     // In vain once more is not said once more.
     desk.ends(3, "a", 1);
     desk.asks(4, 2, start("a"));
+    desk.begins(4, "a");
     assert_eq!(desk.ends(5, "a", 0), ["start b"]);
     assert_eq!(desk.begins(6, "b"), ["start c"]);
     assert_eq!(

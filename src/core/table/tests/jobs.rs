@@ -263,3 +263,36 @@ fn an_end_that_the_table_does_not_expect_changes_nothing() {
     // The second run still counts as living.
     assert_eq!(desk.at(2000, Event::Tick), NOTHING);
 }
+
+#[test]
+fn a_thousand_jobs_start_at_one_tick_and_stop_at_one_word() {
+    let name = |n: u64| format!("job{n}");
+    let jobs = (0..1000).map(|n| every(&name(n), 60_000, 0));
+    let mut desk = Desk::begun(&plan(jobs.collect()));
+    for minute in 0..5 {
+        let at = minute * 60_000;
+        if minute > 0 {
+            assert_eq!(desk.at(at, Event::Tick).len(), 1000);
+        }
+        let runs: Vec<_> = desk.table.runs().collect();
+        assert_eq!(runs.len(), 1000);
+        for (job, run) in runs.into_iter().filter(|_| minute < 4) {
+            let end = Event::RunEnded {
+                job,
+                run,
+                code: 0,
+                reason: None,
+                ran: None,
+            };
+            assert_eq!(desk.at(at + 1, end), NOTHING);
+        }
+    }
+    let view = desk.table.view(BOOT + ms(240_000));
+    assert_eq!(view.len(), 1000);
+    assert!(view.iter().all(|row| row.state == RowState::Running));
+    assert_eq!(desk.signal(250_000, SIGTERM).len(), 1000);
+    for n in 0..999 {
+        assert_eq!(desk.ends(250_001, &name(n), 143), NOTHING);
+    }
+    assert_eq!(desk.ends(250_001, &name(999), 143), ["exit 0"]);
+}

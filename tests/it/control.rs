@@ -47,8 +47,8 @@ impl Desk {
             &["init", "-vv", "-c", &file.display().to_string()],
         );
         let desk = Self { scene, init };
-        until("its socket is there", || {
-            desk.socket_name().is_some() || desk.errors().contains("nobody can ask")
+        until("it listens", || {
+            desk.listens() || desk.errors().contains("nobody can ask")
         });
         desk
     }
@@ -72,6 +72,11 @@ impl Desk {
 
     fn socket_name(&self) -> Option<String> {
         names(&self.init.path("/run/lockkeeper"), ".sock").pop()
+    }
+
+    /// A socket has a name before anybody listens.
+    fn listens(&self) -> bool {
+        self.socket_name().is_some() && UnixStream::connect(self.socket()).is_ok()
     }
 
     /// Where the test itself can reach the socket.

@@ -152,7 +152,7 @@ fn a_file_on_a_server_that_hangs_delays_nobody() {
             &["init", "-c", &shown.join("a.toml").display().to_string()],
         );
     let desk = Desk { scene, init };
-    until("its socket is there", || desk.socket_name().is_some());
+    until("it listens", || desk.listens());
     let all = children(desk.pid());
     let is_it = |pid: &i32| {
         fs::read_to_string(format!("/proc/{pid}/cmdline"))

@@ -7,9 +7,9 @@
 //! thread reads the record first: the folder may lie where reading hangs. init reads nothing but names.
 //! A run is seen when its record is written, a few milliseconds after its command has started.
 //!
-//! State: `known`, the runs for which a thread is at work, at most [`MOST`]. The folder may be shared with
+//! State: `known`, the runs for which a thread is at work, at most `MOST`. The folder may be shared with
 //! other containers (`--ipc=host`, a mounted /run) and, on a machine, with other inits; which of the
-//! runs are ours is told by [`Ours`]. Those that init started itself are passed over by their names.
+//! runs are ours is told by `Ours`. Those that init started itself are passed over by their names.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};

@@ -109,7 +109,7 @@ impl Control {
     }
 
     /// Lets in who has come, reads and writes what can be, and ends what took too long. The requests
-    /// that are whole are taken by [`Self::next`] then.
+    /// that are whole are taken by [`Self::requests`] then.
     pub fn go_on(&mut self, now: Time) {
         self.expire(now);
         let mut events = [EpollEvent::empty(); MOST + 1];

@@ -218,7 +218,7 @@ fn while_no_descriptor_is_to_be_had_who_knocks_waits_and_init_does_not_spin() {
     until("it runs", || desk.scene.page.alive().get(&2) == Some(&1));
     // All numbers below are taken, also where no guard is being started or ends.
     let is_open = |number: usize| fs::symlink_metadata(format!("/proc/{pid}/fd/{number}")).is_ok();
-    let taken = || (0..).find(|number| !is_open(*number)).unwrap();
+    let taken = || (0..1000).find(|number| !is_open(*number)).unwrap();
     limit((0..500).map(|_| taken()).min().unwrap());
     let failed = || desk.said("no run started");
     until("no guard is to be had", || failed() > 0);

@@ -11,7 +11,8 @@ pub const FINAL_FAILED: u8 = 1;
 pub const NEEDS_A_PERSON: u8 = 1;
 /// The command line could not be understood (`EX_USAGE`, sysexits.h).
 pub const USAGE: u8 = 64;
-/// The lock or the directory was not obtained within `wait` (`EX_TEMPFAIL`, sysexits.h).
+/// The lock or the directory was not obtained within `wait`, or a condition of the start did not hold
+/// (`EX_TEMPFAIL`, sysexits.h).
 pub const NOT_OBTAINED: u8 = 75;
 /// The configuration is wrong, or the lock lies where it would exclude nobody (`EX_CONFIG`, sysexits.h).
 pub const CONFIG: u8 = 78;
@@ -43,7 +44,10 @@ pub const TABLE: &[(&str, &str)] = &[
     ),
     ("1", "of `lock`: something that was found needs a person"),
     ("64", "the command line could not be understood"),
-    ("75", "the lock or the directory was not obtained in time"),
+    (
+        "75",
+        "the lock or the directory was not obtained in time, or a condition did not hold",
+    ),
     (
         "78",
         "the configuration is wrong, or the lock lies where it excludes nobody",

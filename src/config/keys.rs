@@ -223,6 +223,10 @@ pub const KEYS: &[Key] = keys! {
         "how many files that were set aside are kept", also "max_files" "log_max_files" "log_keep" "rotate";
     "redact" in Class Job: Shape::Names, "none",
         "variables whose values are shown nowhere: *** stands in their place", also "mask" "secrets" "hide";
+    "require_path" in Class Job: Shape::Paths, "none",
+        "paths that must exist before the command starts; else the run ends at once, and the next one asks again", also "condition_path_exists" "wait_for" "requires_mounts_for" "require_paths";
+    "require_env" in Class Job: Shape::Names, "none",
+        "variables that must have a value before the command starts", also "required_env" "require_environment" "condition_environment";
 
     // [jobs.NAME]
     "class" in Job: Shape::Name, "required",

@@ -10,6 +10,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+mod conditions;
+
+pub use conditions::Conditions;
+
 /// How long a command gets between its stop signal and the next rung: a token refresh takes seconds.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(15);
 /// How long descendants that outlive their command get after their TERM.
@@ -141,6 +145,8 @@ pub struct ClassPlan {
     pub dirs: DirPlan,
     /// As in [`RunPlan`].
     pub output: OutputPlan,
+    /// As in [`RunPlan`].
+    pub conditions: Conditions,
 }
 
 impl ClassPlan {
@@ -163,6 +169,7 @@ impl ClassPlan {
             identity: None,
             dirs: DirPlan::default(),
             output: OutputPlan::default(),
+            conditions: Conditions::default(),
         }
     }
 
@@ -183,6 +190,7 @@ impl ClassPlan {
             identity: self.identity,
             dirs: self.dirs,
             output: self.output,
+            conditions: self.conditions,
         }
     }
 }
@@ -218,6 +226,8 @@ pub struct RunPlan {
     pub dirs: DirPlan,
     /// Where its output goes, and what must not be shown.
     pub output: OutputPlan,
+    /// What must hold before it starts.
+    pub conditions: Conditions,
 }
 
 /// Where a command's standard output and standard error go, and what is shown nowhere.

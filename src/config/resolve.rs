@@ -389,6 +389,17 @@ fn apply(sheet: &Sheet, plan: &mut ClassPlan, findings: &mut Findings) {
         _ => {}
     }
     output(sheet, plan);
+    conditions(sheet, plan);
+}
+
+fn conditions(sheet: &Sheet, plan: &mut ClassPlan) {
+    let conditions = &mut plan.conditions;
+    if let Some(paths) = sheet.paths("require_path") {
+        conditions.paths = paths.to_vec();
+    }
+    if let Some(names) = sheet.names("require_env") {
+        conditions.variables = names.to_vec();
+    }
 }
 
 fn output(sheet: &Sheet, plan: &mut ClassPlan) {

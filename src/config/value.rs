@@ -190,7 +190,7 @@ impl Reader<'_> {
                 continue;
             };
             match path(key, raw, &text) {
-                Ok(path) if path.file_name().is_none() && key.shape == Shape::Paths => {
+                Ok(path) if path.file_name().is_none() && key.name == "lock_dirs" => {
                     let message = format!("`{}` has a path without a name at its end", key.name);
                     let help = "name the lock directory itself";
                     self.findings.error(&span, message, help);

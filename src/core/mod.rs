@@ -11,6 +11,7 @@ pub mod final_line;
 pub mod mask;
 pub mod note;
 pub mod outcome;
+pub mod refusal;
 pub mod run;
 pub mod table;
 pub mod time;

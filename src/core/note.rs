@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::final_line::AgentResult;
 use super::outcome::{Outcome, Reason, SpawnStep};
+use super::refusal::Refusal;
 
 /// Why the owner of a lock directory is dead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,6 +189,8 @@ pub enum Note {
         /// What failed, and why.
         text: String,
     },
+    /// A condition of the command's start does not hold, and the run is over.
+    StartRefused(Refusal),
     /// The command runs.
     Started {
         /// Its process id, as this PID namespace numbers it.

@@ -53,6 +53,8 @@ pub enum Reason {
     WaitExpired,
     /// A directory is somebody else's, and was not waited for; or it could not be locked.
     DirNotLocked,
+    /// A condition of its start did not hold.
+    StartRefused,
     /// The command could not be started, with the errno.
     SpawnFailed {
         /// At which step.
@@ -78,6 +80,7 @@ impl Reason {
             Self::InitStop => "init_stop",
             Self::WaitExpired => "wait_expired",
             Self::DirNotLocked => "dir_not_locked",
+            Self::StartRefused => "start_refused",
             Self::SpawnFailed { .. } => "spawn_failed",
             Self::Failed => "failed",
         }
@@ -125,7 +128,9 @@ pub const fn code(reason: Reason, status: Option<Status>) -> u8 {
         (Reason::Timeout | Reason::IdleTimeout, _) => exit::WATCHDOG,
         (Reason::Final { failed: false }, _) => exit::OK,
         (Reason::Final { failed: true }, _) => exit::FINAL_FAILED,
-        (Reason::WaitExpired | Reason::DirNotLocked, _) => exit::NOT_OBTAINED,
+        (Reason::WaitExpired | Reason::DirNotLocked | Reason::StartRefused, _) => {
+            exit::NOT_OBTAINED
+        }
         (Reason::SpawnFailed { step, errno }, _) => spawn_code(step, errno),
         (
             Reason::Ended | Reason::Signal(_) | Reason::GuardLost | Reason::InitStop,
@@ -172,6 +177,7 @@ mod tests {
             (Reason::InitStop, [42, 137, 143]),
             (Reason::WaitExpired, [75, 75, 75]),
             (Reason::DirNotLocked, [75, 75, 75]),
+            (Reason::StartRefused, [75, 75, 75]),
             (spawn_failed(SpawnStep::Exec, 2), [127, 127, 127]),
             (spawn_failed(SpawnStep::Exec, 13), [126, 126, 126]),
             (spawn_failed(SpawnStep::Exec, 8), [126, 126, 126]),

@@ -11,7 +11,9 @@
 //!       wait over, stop
 //! ```
 //!
-//! What comes before the queue of the lock is told in `claiming`; how a run is ended, the ladder, is told in `ladder`; what a signal means, in `signals`; how a
+//! Where conditions stand before the command there is one more state, `Checking`, before `Claiming`, and
+//! again before `Running` where the run had to wait; what they mean is told in `checking`. What comes
+//! before the queue of the lock is told in `claiming`; how a run is ended, the ladder, is told in `ladder`; what a signal means, in `signals`; how a
 //! second holder of the lock is found out, in `split`; what comes between the empty tree and the end
 //! where lock directories are listed, in `sweep`.
 //!
@@ -27,12 +29,14 @@ use super::time::Time;
 use super::timers::{ALL, Timer, Timers};
 use crate::config::plan::Wait;
 
+mod checking;
 mod claiming;
 mod ladder;
 mod signals;
 mod split;
 mod sweep;
 
+use checking::Leave;
 use ladder::{KILL_RETRY, RESCAN};
 use split::{Rival, TOUCH_EVERY};
 
@@ -48,6 +52,8 @@ const WATCH_AFTER: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     New,
+    /// Nobody has said yet whether the command may start.
+    Checking,
     /// Not all directories are ours.
     Claiming,
     Queued,
@@ -80,6 +86,7 @@ pub struct Run {
     state: State,
     timers: Timers,
     queued_at: Time,
+    leave: Leave,
     locked_at: Option<Time>,
     started_at: Option<Time>,
     command: Command,
@@ -114,6 +121,7 @@ impl Run {
             state: State::New,
             timers: Timers::default(),
             queued_at: Time::default(),
+            leave: Leave::None,
             locked_at: None,
             started_at: None,
             command: Command::Absent,
@@ -149,7 +157,9 @@ impl Run {
             return;
         }
         match *event {
-            Event::Begin { queued_at } => self.begin(queued_at, out),
+            Event::Begin { queued_at } => self.begin(now, queued_at, out),
+            Event::StartAllowed => self.start_allowed(now, out),
+            Event::StartRefused { ref refusal } => self.start_refused(now, refusal, out),
             Event::DirsGot => self.dirs_got(now, out),
             Event::DirBusy { may_end } => self.dir_busy(now, may_end, out),
             Event::DirFreed => self.dir_freed(out),
@@ -182,30 +192,47 @@ impl Run {
         }
     }
 
-    fn begin(&mut self, queued_at: Time, out: &mut Vec<Action>) {
+    fn begin(&mut self, now: Time, queued_at: Time, out: &mut Vec<Action>) {
         if self.state != State::New {
             return;
         }
         self.queued_at = queued_at;
+        if self.facts.conditions {
+            self.check(now, out);
+        } else {
+            self.claim(now, out);
+        }
+    }
+
+    fn claim(&mut self, now: Time, out: &mut Vec<Action>) {
         if self.facts.dirs.is_some() {
             self.state = State::Claiming;
             out.push(Action::LockDirs);
         } else {
-            self.queue(out);
+            self.queue(now, out);
         }
     }
 
     /// Directories first, the shared lock last: nobody waits for a directory while he holds the lock.
-    fn queue(&mut self, out: &mut Vec<Action>) {
+    fn queue(&mut self, now: Time, out: &mut Vec<Action>) {
         if self.facts.wait.is_some() {
             self.state = State::Queued;
             out.push(Action::Lock);
         } else {
-            self.spawn(out);
+            self.spawn(now, out);
         }
     }
 
-    fn spawn(&mut self, out: &mut Vec<Action>) {
+    /// All is ours that it claims or queues for.
+    fn spawn(&mut self, now: Time, out: &mut Vec<Action>) {
+        if self.leave == Leave::Old {
+            self.check(now, out);
+        } else {
+            self.launch(out);
+        }
+    }
+
+    fn launch(&mut self, out: &mut Vec<Action>) {
         self.state = State::Running;
         if self.facts.sweep.is_some() {
             out.push(Action::LookAtLockDirs);
@@ -214,9 +241,11 @@ impl Run {
     }
 
     fn lock_busy(&mut self) {
-        if self.state == State::Queued
-            && let Some(Wait::AtMost(wait)) = self.facts.wait
-        {
+        if self.state != State::Queued {
+            return;
+        }
+        self.leave.ages();
+        if let Some(Wait::AtMost(wait)) = self.facts.wait {
             self.timers.arm(Timer::LockWait, self.queued_at + wait);
         }
     }
@@ -229,7 +258,7 @@ impl Run {
             if self.facts.unsure {
                 self.timers.arm(Timer::Touch, now + TOUCH_EVERY);
             }
-            self.spawn(out);
+            self.spawn(now, out);
         }
     }
 
@@ -289,6 +318,7 @@ impl Run {
                 self.leftovers(now, false, out);
             }
             State::New
+            | State::Checking
             | State::Claiming
             | State::Queued
             | State::Running
@@ -333,6 +363,7 @@ impl Run {
                 continue;
             };
             match timer {
+                Timer::Check => self.check_due(now, due, out),
                 Timer::LockWait => self.finish(now, Reason::WaitExpired, out),
                 Timer::Claim => out.push(Action::Claim),
                 Timer::Watch => out.push(Action::WatchLock),

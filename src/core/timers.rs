@@ -8,6 +8,8 @@ use super::time::Time;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Timer {
+    /// Nobody has answered whether the command may start.
+    Check,
     /// The time in the queue of the lock is over.
     LockWait,
     /// The lock has been held long enough for its file to be worth watching.
@@ -35,7 +37,8 @@ pub enum Timer {
 }
 
 /// Every timer, in the order in which those that fall due together are handled.
-pub const ALL: [Timer; 12] = [
+pub const ALL: [Timer; 13] = [
+    Timer::Check,
     Timer::LockWait,
     Timer::Claim,
     Timer::Watch,
@@ -158,18 +161,19 @@ mod tests {
         for (n, timer) in ALL.into_iter().enumerate() {
             // Exhaustive, so that a new one is missed by the compiler and not by a user.
             let place = match timer {
-                Timer::LockWait => 0,
-                Timer::Claim => 1,
-                Timer::Watch => 2,
-                Timer::Touch => 3,
-                Timer::Timeout => 4,
-                Timer::Idle => 5,
-                Timer::FinalGrace => 6,
-                Timer::StopGrace => 7,
-                Timer::Rescan => 8,
-                Timer::LeftoverGrace => 9,
-                Timer::KillRetry => 10,
-                Timer::Refresh => 11,
+                Timer::Check => 0,
+                Timer::LockWait => 1,
+                Timer::Claim => 2,
+                Timer::Watch => 3,
+                Timer::Touch => 4,
+                Timer::Timeout => 5,
+                Timer::Idle => 6,
+                Timer::FinalGrace => 7,
+                Timer::StopGrace => 8,
+                Timer::Rescan => 9,
+                Timer::LeftoverGrace => 10,
+                Timer::KillRetry => 11,
+                Timer::Refresh => 12,
             };
             assert_eq!(n, place);
         }

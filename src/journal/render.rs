@@ -14,6 +14,7 @@ use super::route::Context;
 use super::words::{Short, cause, held_by, plural, signal_name, step_verb, step_word};
 use crate::core::note::{Dead, Fate, Note};
 use crate::core::outcome::{Outcome, Reason, Status};
+use crate::core::refusal::Refusal;
 use crate::trouble;
 
 /// A note, ready to be written.
@@ -193,6 +194,7 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
             to.claim = Some(path.to_string_lossy());
             format!("claim {path:?} not written, others cannot see this run: {text}")
         }
+        Note::StartRefused(refusal) => refused(refusal, to),
         Note::Started { pid } => {
             to.job_pid = Some(*pid);
             format!("started (pid {pid})")
@@ -374,6 +376,33 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
     }
 }
 
+/// What does not hold, and what to do.
+#[expect(
+    clippy::unnecessary_debug_formatting,
+    reason = "a path stands in quotes, and what is no text in it as an escape"
+)]
+fn refused(refusal: &Refusal, to: &mut Fields<'_>) -> String {
+    to.condition = refusal.key();
+    let what = match refusal {
+        Refusal::NoPath { path, errno } => {
+            to.errno = Some(*errno);
+            let why = trouble::why(Errno::from_raw(*errno));
+            format!("{path:?}, which require_path asks for, is not there ({why})")
+        }
+        Refusal::NoVariable { name } => {
+            format!("the variable {name}, which require_env asks for, has no value")
+        }
+        Refusal::Silent { path } => format!(
+            "the file system of {path:?} does not answer; find out what has become of its mount"
+        ),
+        Refusal::NotAsked { errno } => {
+            to.errno = Some(*errno);
+            format!("its conditions cannot be asked: {}", trouble::text(*errno))
+        }
+    };
+    format!("not started now: {what}; the next start of the job asks again")
+}
+
 /// The words behind the name of a lock directory.
 fn fate_of(fate: Fate, to: &mut Fields<'_>) -> Cow<'static, str> {
     let (reason, text): (_, Cow<'static, str>) = match fate {
@@ -492,7 +521,10 @@ fn ended(outcome: &Outcome, to: &mut Fields<'_>) -> String {
         | Reason::Signal(_)
         | Reason::GuardLost
         | Reason::InitStop => format!("ended by {} after {after} (exit {code})", cause(reason)),
-        Reason::WaitExpired | Reason::DirNotLocked | Reason::SpawnFailed { .. } => {
+        Reason::WaitExpired
+        | Reason::DirNotLocked
+        | Reason::StartRefused
+        | Reason::SpawnFailed { .. } => {
             format!("not run, {} (exit {code})", cause(reason))
         }
         Reason::Failed => format!("lockkeeper failed after {after} (exit {code})"),

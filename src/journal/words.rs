@@ -19,6 +19,7 @@ pub(super) fn cause(reason: Reason) -> Cow<'static, str> {
         Reason::InitStop => "the stop of init".into(),
         Reason::WaitExpired => "the lock was not obtained in time".into(),
         Reason::DirNotLocked => "a directory was not to be had".into(),
+        Reason::StartRefused => "a condition of its start did not hold".into(),
         Reason::SpawnFailed { .. } => "the command could not be started".into(),
         Reason::Failed => "a failure of lockkeeper".into(),
     }

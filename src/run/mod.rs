@@ -13,6 +13,7 @@
 
 pub mod claims;
 pub mod command;
+pub mod conditions;
 pub mod dirs;
 pub mod errand;
 pub mod event_log;

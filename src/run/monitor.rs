@@ -9,6 +9,7 @@
 //! | room | what is in it |
 //! | --- | --- |
 //! | this file | what a monitor is given, its loop, what it does for each action, its end |
+//! | `checking` | whether the command may start |
 //! | `dirs` | the directories: taken, waited for, told about, released |
 //! | `lock` | taking the shared lock, waiting for it, watching its file |
 //! | `command` | the command's process: made, signalled, reaped |
@@ -26,6 +27,7 @@ use std::time::Duration;
 
 use super::claims::{Claims, Owner};
 use super::command::Prepared;
+use super::conditions::Asking;
 use super::dirs::Dirs;
 use super::event_log::{Entry, EventLog};
 use super::look::Look;
@@ -48,6 +50,7 @@ use crate::sys::signals::{self, Signals};
 use crate::sys::spawn::{self, Session, Spawned};
 use crate::sys::{clock, poll, process, tree};
 
+mod checking;
 mod command;
 mod dirs;
 mod lock;
@@ -137,6 +140,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         run: Run::new(facts),
         log,
         signals,
+        asking: None,
         waiter: None,
         locked: false,
         claiming: dirs::Claiming::default(),
@@ -168,7 +172,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         };
         send(above, &message);
         // It reads that when we have ended, which a thread that hangs may put off for ever.
-        if monitor.claiming.hangs && monitor.setup.guard.is_some() {
+        if monitor.hangs() && monitor.setup.guard.is_some() {
             let _ = process::kill(nix::unistd::getppid().as_raw(), libc::SIGCHLD);
         }
     }
@@ -182,6 +186,8 @@ struct Monitor<'a> {
     run: Run,
     log: EventLog,
     signals: Signals,
+    /// The conditions of the start, while they are asked.
+    asking: Option<Asking>,
     waiter: Option<Waiter>,
     /// The lock is ours.
     locked: bool,
@@ -210,7 +216,19 @@ impl Monitor<'_> {
     fn turn(&mut self) {
         // A wake-up for it would be in the way of the program's first instructions.
         let exec_wanted = self.run.awaits_exec();
-        let [signal, order, _, lock, dir, told, news, file, looked, signs] = poll::wait(
+        let [
+            signal,
+            order,
+            _,
+            asked,
+            lock,
+            dir,
+            told,
+            news,
+            file,
+            looked,
+            signs,
+        ] = poll::wait(
             [
                 Some(self.signals.as_fd()),
                 self.above().map(AsFd::as_fd),
@@ -218,6 +236,7 @@ impl Monitor<'_> {
                     .as_ref()
                     .map(AsFd::as_fd)
                     .filter(|_| exec_wanted),
+                self.asking.as_ref().map(AsFd::as_fd),
                 self.waiter.as_ref().map(AsFd::as_fd),
                 self.claiming.waiter.as_ref().map(AsFd::as_fd),
                 self.claiming.telling.as_ref().map(AsFd::as_fd),
@@ -242,6 +261,9 @@ impl Monitor<'_> {
             self.read_orders();
         }
         // After what may have stopped the run: it would start for nothing.
+        if asked {
+            self.check_answered();
+        }
         if lock {
             self.waiter_answered();
         }
@@ -291,6 +313,8 @@ impl Monitor<'_> {
 
     fn perform(&mut self, action: Action) -> Option<Event> {
         match action {
+            Action::CheckStart => return self.check_start(),
+            Action::EndCheck => return self.end_check(),
             Action::LockDirs => return Some(self.lock_dirs()),
             Action::AwaitDir => return self.await_dir(),
             Action::Lock => return Some(self.take_lock()),
@@ -361,6 +385,11 @@ impl Monitor<'_> {
         let result = std::mem::take(&mut self.result);
         self.setup.journal.note(Note::Ended(outcome, result));
         self.end = Some(End::Ended(outcome));
+    }
+
+    /// Whether a thread may hang in the kernel, and put off the end of this process.
+    const fn hangs(&self) -> bool {
+        self.claiming.hangs || self.asking.is_some()
     }
 
     fn owner(&self) -> Owner<'_> {

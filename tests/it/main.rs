@@ -15,6 +15,7 @@ mod agent;
 mod bad_input;
 mod chaos;
 mod check;
+mod conditions;
 mod config;
 mod containers;
 mod contest;

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::plan::{
-    DirPlan, Every, Format, InitPlan, JobPlan, Kind, Limits, LockPlan, OutputPlan, RunPlan,
-    SharedMount, Start, Stdin, StopPlan, Wait,
+    Conditions, DirPlan, Every, Format, InitPlan, JobPlan, Kind, Limits, LockPlan, OutputPlan,
+    RunPlan, SharedMount, Start, Stdin, StopPlan, Wait,
 };
 
 const BOOT: Time = Time(7_000_000_000);
@@ -27,6 +27,7 @@ fn job(name: &str) -> JobPlan {
         every: None,
         main: false,
         run: RunPlan {
+            conditions: Conditions::default(),
             job: name.to_owned(),
             class: "batch".to_owned(),
             kind: Kind::Interactive,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use lockkeeper::core::final_line::AgentResult;
 use lockkeeper::core::note::{Dead, Fate, Note};
 use lockkeeper::core::outcome::{Outcome, Reason, SpawnStep, Status};
+use lockkeeper::core::refusal::Refusal;
 
 pub(crate) fn lock() -> PathBuf {
     "/x".into()
@@ -140,6 +141,25 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
         (
             Note::DirReleased { dir: "/w".into() },
             r#"directory "/w" released"#,
+        ),
+        (
+            Note::StartRefused(Refusal::NoPath {
+                path: lock(),
+                errno: 2,
+            }),
+            r#"not started now: "/x", which require_path asks for, is not there (no such file or directory); the next start of the job asks again"#,
+        ),
+        (
+            Note::StartRefused(Refusal::NoVariable { name: "KEY".into() }),
+            "not started now: the variable KEY, which require_env asks for, has no value; the next start of the job asks again",
+        ),
+        (
+            Note::StartRefused(Refusal::Silent { path: lock() }),
+            r#"not started now: the file system of "/x" does not answer; find out what has become of its mount; the next start of the job asks again"#,
+        ),
+        (
+            Note::StartRefused(Refusal::NotAsked { errno: 11 }),
+            "not started now: its conditions cannot be asked: no further process or thread is allowed; raise the limit of processes (ulimit -u, --pids-limit), or find who has so many; the next start of the job asks again",
         ),
         (
             Note::LockReplacedWaiting { lock: lock() },

@@ -20,6 +20,7 @@ mod expand;
 mod findings;
 pub mod load;
 mod nearest;
+mod process;
 mod repair;
 mod resolve;
 mod rules;

@@ -11,8 +11,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 mod conditions;
+mod process;
 
 pub use conditions::Conditions;
+pub use process::{KEPT, ProcessPlan, Rlimit, UNLIMITED};
 
 /// How long a command gets between its stop signal and the next rung: a token refresh takes seconds.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(15);
@@ -147,6 +149,8 @@ pub struct ClassPlan {
     pub output: OutputPlan,
     /// As in [`RunPlan`].
     pub conditions: Conditions,
+    /// As in [`RunPlan`].
+    pub process: ProcessPlan,
 }
 
 impl ClassPlan {
@@ -170,6 +174,7 @@ impl ClassPlan {
             dirs: DirPlan::default(),
             output: OutputPlan::default(),
             conditions: Conditions::default(),
+            process: ProcessPlan::default(),
         }
     }
 
@@ -191,6 +196,7 @@ impl ClassPlan {
             dirs: self.dirs,
             output: self.output,
             conditions: self.conditions,
+            process: self.process,
         }
     }
 }
@@ -228,6 +234,8 @@ pub struct RunPlan {
     pub output: OutputPlan,
     /// What must hold before it starts.
     pub conditions: Conditions,
+    /// What its process is given.
+    pub process: ProcessPlan,
 }
 
 /// Where a command's standard output and standard error go, and what is shown nowhere.

@@ -15,6 +15,7 @@ use super::plan::{
     DEFAULT_WAIT, Every, FinalLine, Format, Identity, InitPlan, JobPlan, Kind, LOCK_NAME, LockPlan,
     OnConflict, SharedMount, Start, Stdin, SweepPlan, Wait,
 };
+use super::process;
 use super::report::shown;
 use super::sheet::{File, Sheet};
 
@@ -363,10 +364,6 @@ fn apply(sheet: &Sheet, plan: &mut ClassPlan, findings: &mut Findings) {
         stop.grace = inner.time("grace").unwrap_or(stop.grace);
         stop.leftover_grace = inner.time("leftover_grace").unwrap_or(stop.leftover_grace);
     }
-    for (name, value) in sheet.env("env") {
-        plan.env.retain(|(earlier, _)| earlier != name);
-        plan.env.push((name.clone(), value.clone()));
-    }
     if let Some(dir) = sheet.path("dir") {
         plan.dir = Some(dir.clone());
     }
@@ -389,17 +386,9 @@ fn apply(sheet: &Sheet, plan: &mut ClassPlan, findings: &mut Findings) {
         _ => {}
     }
     output(sheet, plan);
-    conditions(sheet, plan);
-}
-
-fn conditions(sheet: &Sheet, plan: &mut ClassPlan) {
-    let conditions = &mut plan.conditions;
-    if let Some(paths) = sheet.paths("require_path") {
-        conditions.paths = paths.to_vec();
-    }
-    if let Some(names) = sheet.names("require_env") {
-        conditions.variables = names.to_vec();
-    }
+    process::conditions(sheet, plan);
+    process::environment(sheet, plan);
+    process::attributes(sheet, &mut plan.process);
 }
 
 fn output(sheet: &Sheet, plan: &mut ClassPlan) {

@@ -45,7 +45,7 @@ impl Facts {
     /// control.
     pub fn new(plan: &RunPlan) -> Self {
         Self {
-            conditions: plan.conditions.any(),
+            conditions: plan.conditions.any() || plan.process.reads_files(),
             wait: plan.kind.lock().map(|lock| lock.wait),
             dirs: plan.dirs.any().then(|| plan.kind.on_conflict()),
             limits: plan.limits.clone(),

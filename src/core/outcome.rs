@@ -101,6 +101,14 @@ pub enum SpawnStep {
     User,
     /// The working directory.
     Dir,
+    /// Resource limits.
+    Limits,
+    /// The nice value.
+    Nice,
+    /// `oom_score_adj`.
+    OomScore,
+    /// `no_new_privs`.
+    NoNewPrivs,
     /// execve(2) itself.
     Exec,
 }
@@ -147,7 +155,12 @@ const fn spawn_code(step: SpawnStep, errno: i32) -> u8 {
     match step {
         SpawnStep::Exec if errno == 2 => exit::NOT_FOUND,
         SpawnStep::Exec => exit::CANNOT_EXECUTE,
-        SpawnStep::User | SpawnStep::Dir => exit::CONFIG,
+        SpawnStep::User
+        | SpawnStep::Dir
+        | SpawnStep::Limits
+        | SpawnStep::Nice
+        | SpawnStep::OomScore
+        | SpawnStep::NoNewPrivs => exit::CONFIG,
         SpawnStep::Fork | SpawnStep::Stdio | SpawnStep::Session => exit::FAILED,
     }
 }
@@ -183,6 +196,10 @@ mod tests {
             (spawn_failed(SpawnStep::Exec, 8), [126, 126, 126]),
             (spawn_failed(SpawnStep::User, 1), [78, 78, 78]),
             (spawn_failed(SpawnStep::Dir, 2), [78, 78, 78]),
+            (spawn_failed(SpawnStep::Limits, 1), [78, 78, 78]),
+            (spawn_failed(SpawnStep::Nice, 13), [78, 78, 78]),
+            (spawn_failed(SpawnStep::OomScore, 13), [78, 78, 78]),
+            (spawn_failed(SpawnStep::NoNewPrivs, 22), [78, 78, 78]),
             (spawn_failed(SpawnStep::Fork, 11), [125, 125, 125]),
             (spawn_failed(SpawnStep::Stdio, 24), [125, 125, 125]),
             (spawn_failed(SpawnStep::Session, 1), [125, 125, 125]),

@@ -23,6 +23,33 @@ pub enum Refusal {
         /// Its name.
         name: String,
     },
+    /// A file with variables cannot be read or understood.
+    File {
+        /// The variable whose value it is; `None`: it is an `env_file`.
+        variable: Option<String>,
+        /// The file.
+        path: PathBuf,
+        /// Which of its lines, from 1 on.
+        line: Option<u32>,
+        /// Why, without a word of what stands there.
+        why: String,
+    },
+    /// `require_free_memory`: there is less.
+    Memory {
+        /// What is asked for, in bytes.
+        wanted: u64,
+        /// What is free.
+        free: u64,
+        /// The control group that has no more; `None`: the machine.
+        group: Option<PathBuf>,
+    },
+    /// `create_dirs`: a folder can neither be used nor made.
+    NoFolder {
+        /// The folder.
+        path: PathBuf,
+        /// What is in the way, and why.
+        why: String,
+    },
     /// The file system of this path has not answered in time.
     Silent {
         /// The path.
@@ -41,6 +68,9 @@ impl Refusal {
         match self {
             Self::NoPath { .. }
             | Self::NoVariable { .. }
+            | Self::File { .. }
+            | Self::Memory { .. }
+            | Self::NoFolder { .. }
             | Self::Silent { .. }
             | Self::NotAsked { .. } => Reason::StartRefused,
         }
@@ -51,6 +81,10 @@ impl Refusal {
         match self {
             Self::NoPath { .. } => Some("require_path"),
             Self::NoVariable { .. } => Some("require_env"),
+            Self::File { variable: None, .. } => Some("env_file"),
+            Self::File { .. } => Some("env"),
+            Self::Memory { .. } => Some("require_free_memory"),
+            Self::NoFolder { .. } => Some("create_dirs"),
             Self::Silent { .. } | Self::NotAsked { .. } => None,
         }
     }

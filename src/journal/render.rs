@@ -11,7 +11,7 @@ use nix::errno::Errno;
 pub use super::fields::Fields;
 use super::kind::{Level, MessageId, kind};
 use super::route::Context;
-use super::words::{Short, cause, held_by, plural, signal_name, step_verb, step_word};
+use super::words::{Bytes, Short, cause, held_by, plural, signal_name, step_verb, step_word};
 use crate::core::note::{Dead, Fate, Note};
 use crate::core::outcome::{Outcome, Reason, Status};
 use crate::core::refusal::Refusal;
@@ -391,6 +391,35 @@ fn refused(refusal: &Refusal, to: &mut Fields<'_>) -> String {
         }
         Refusal::NoVariable { name } => {
             format!("the variable {name}, which require_env asks for, has no value")
+        }
+        Refusal::File {
+            variable,
+            path,
+            line,
+            why,
+        } => {
+            // Behind `NAME:` would stand a secret.
+            let of = match variable {
+                Some(name) => format!("has the value of {name}"),
+                None => "env_file names".to_owned(),
+            };
+            let line = line.map_or_else(String::new, |line| format!(", in line {line}"));
+            format!("{path:?}, which {of}, cannot be used{line}: {why}")
+        }
+        Refusal::Memory {
+            wanted,
+            free,
+            group,
+        } => {
+            let place = match group {
+                Some(group) => format!("control group {group:?}"),
+                None => "this machine".to_owned(),
+            };
+            let (free, wanted) = (Bytes(*free), Bytes(*wanted));
+            format!("{place} has {free} of memory left, and require_free_memory asks for {wanted}")
+        }
+        Refusal::NoFolder { path, why } => {
+            format!("the folder {path:?}, which create_dirs names, is not to be had: {why}")
         }
         Refusal::Silent { path } => format!(
             "the file system of {path:?} does not answer; find out what has become of its mount"

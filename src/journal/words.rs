@@ -32,6 +32,10 @@ pub(super) const fn step_word(step: SpawnStep) -> &'static str {
         SpawnStep::Session => "session",
         SpawnStep::User => "user",
         SpawnStep::Dir => "dir",
+        SpawnStep::Limits => "rlimits",
+        SpawnStep::Nice => "nice",
+        SpawnStep::OomScore => "oom_score_adj",
+        SpawnStep::NoNewPrivs => "no_new_privs",
         SpawnStep::Exec => "exec",
     }
 }
@@ -44,6 +48,10 @@ pub(super) const fn step_verb(step: SpawnStep) -> &'static str {
         SpawnStep::Session => "make a session for",
         SpawnStep::User => "become the user",
         SpawnStep::Dir => "enter the folder",
+        SpawnStep::Limits => "set the limit",
+        SpawnStep::Nice => "set nice to",
+        SpawnStep::OomScore => "set oom_score_adj to",
+        SpawnStep::NoNewPrivs => "set no_new_privs for",
         SpawnStep::Exec => "execute",
     }
 }
@@ -63,6 +71,26 @@ pub(super) fn held_by(holder: Option<&str>) -> String {
 pub(super) fn plural(number: usize, word: &str) -> String {
     let s = if number == 1 { "" } else { "s" };
     format!("{number} {word}{s}")
+}
+
+/// A number of bytes in as few characters as a reader needs: `512M`, `1.5G`.
+pub(super) struct Bytes(pub(super) u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (unit, shift) in [("G", 30), ("M", 20), ("k", 10)] {
+            let whole = self.0 >> shift;
+            if whole == 0 {
+                continue;
+            }
+            let tenth = ((self.0 - (whole << shift)) * 10) >> shift;
+            return match tenth {
+                0 => write!(f, "{whole}{unit}"),
+                _ => write!(f, "{whole}.{tenth}{unit}"),
+            };
+        }
+        write!(f, "{} bytes", self.0)
+    }
 }
 
 /// A duration in as few characters as a reader needs: `340ms`, `2.3s`, `1h 5m`.

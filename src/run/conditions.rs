@@ -13,9 +13,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::errno::Errno;
 
+use super::env_file::FromFiles;
+use super::memory::{self, Free};
 use super::waiter::Waiter;
-use crate::config::plan::RunPlan;
+use super::{command, folders};
+use crate::config::plan::{KEPT, RunPlan};
 use crate::core::refusal::Refusal;
+use crate::sys::thread;
 
 /// Conditions that are being asked, or have been.
 #[derive(Debug)]
@@ -29,32 +33,49 @@ struct Told {
     /// The path that is being asked for.
     on: PathBuf,
     refusal: Option<Refusal>,
+    read: Option<FromFiles>,
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub enum Answer {
+    /// All hold. With what was read from files, if that was asked for.
+    Allowed(Option<FromFiles>),
+    /// One does not.
+    Refused(Refusal),
 }
 
 impl Asking {
-    /// Begins to ask.
+    /// Begins to ask; `known` is what was read from files before, if anything was.
     ///
     /// # Errors
     /// No thread was to be had.
-    pub fn start(plan: &RunPlan) -> io::Result<Self> {
+    pub fn start(plan: &RunPlan, known: Option<Arc<FromFiles>>) -> io::Result<Self> {
         let told = Arc::<Mutex<Told>>::default();
         let (plan, answer) = (plan.clone(), Arc::clone(&told));
         let work = move || {
-            let tell = |what: &dyn Fn(&mut Told)| {
+            let tell = |what: &mut dyn FnMut(&mut Told)| {
                 what(&mut answer.lock().unwrap_or_else(PoisonError::into_inner));
             };
-            let refusal = ask(&plan, &|path| tell(&|told| path.clone_into(&mut told.on))).err();
-            tell(&|told| told.refusal.clone_from(&refusal));
+            let on = |path: &Path| tell(&mut |told| path.clone_into(&mut told.on));
+            let mut asked = ask(&plan, known.as_deref(), &on);
+            tell(&mut |told| match &mut asked {
+                Ok(read) => told.read = read.take(),
+                Err(refusal) => told.refusal = Some(refusal.clone()),
+            });
             Ok(())
         };
         let waiter = Waiter::start(Box::new(work))?;
         Ok(Self { waiter, told })
     }
 
-    /// What does not hold; `None`, for nothing, only once it is readable.
-    pub fn refusal(&self) -> Option<Refusal> {
-        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.refusal.clone()
+    /// The answer, once it is readable.
+    pub fn answer(self) -> Answer {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        match told.refusal.take() {
+            Some(refusal) => Answer::Refused(refusal),
+            None => Answer::Allowed(told.read.take()),
+        }
     }
 
     /// Where no answer comes from.
@@ -72,36 +93,100 @@ impl AsFd for Asking {
     }
 }
 
-/// Asks for everything; `on` is told each path before its file system is.
-fn ask(plan: &RunPlan, on: &dyn Fn(&Path)) -> Result<(), Refusal> {
-    for path in &plan.conditions.paths {
+/// Asks for everything; `on` is told each path before its file system is. What changes something comes
+/// last.
+fn ask(
+    plan: &RunPlan,
+    known: Option<&FromFiles>,
+    on: &dyn Fn(&Path),
+) -> Result<Option<FromFiles>, Refusal> {
+    let conditions = &plan.conditions;
+    for path in &conditions.paths {
         on(path);
         exists(path)?;
     }
-    let missing = plan.conditions.variables.iter();
-    let mut missing = missing.filter(|name| !is_set(plan, name));
-    missing.next().map_or(Ok(()), |name| {
-        let name = name.clone();
-        Err(Refusal::NoVariable { name })
-    })
+    let read = match known {
+        Some(_) => None,
+        None => Some(FromFiles::read(plan, on)?),
+    };
+    let from_files = known.or(read.as_ref());
+    for name in &conditions.variables {
+        is_set(plan, from_files, name)?;
+    }
+    if let Some(wanted) = conditions.free_memory {
+        has_memory(wanted)?;
+    }
+    if !conditions.create_dirs.is_empty() {
+        make_folders(plan, on)?;
+    }
+    Ok(read)
 }
 
 /// Whether the path leads to anything, for us: who the command runs as does not matter.
+///
+/// # Errors
+/// It does not, or nobody knows.
 pub fn exists(path: &Path) -> Result<(), Refusal> {
-    let errno = |error: io::Error| error.raw_os_error().unwrap_or(Errno::ENOENT as i32);
-    match path.metadata() {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Refusal::NoPath {
-            path: path.to_owned(),
-            errno: errno(error),
+    path.metadata().map(drop).map_err(|error| Refusal::NoPath {
+        path: path.to_owned(),
+        errno: error.raw_os_error().unwrap_or(Errno::EINVAL as i32),
+    })
+}
+
+/// Whether the command finds a value in that variable.
+///
+/// # Errors
+/// It does not.
+pub fn is_set(plan: &RunPlan, read: Option<&FromFiles>, name: &str) -> Result<(), Refusal> {
+    let own = plan.env.iter().find(|(set, _)| set == name);
+    let is_inherited = || {
+        let is_left = !plan.process.clear_env || KEPT.contains(&name);
+        is_left && std::env::var_os(name).is_some_and(|value| !value.is_empty())
+    };
+    let has_value = match (own, read.and_then(|read| read.value(name))) {
+        (Some((_, value)), _) => !value.is_empty(),
+        (None, Some(value)) => !value.is_empty(),
+        (None, None) => is_inherited(),
+    };
+    has_value.then_some(()).ok_or_else(|| Refusal::NoVariable {
+        name: name.to_owned(),
+    })
+}
+
+/// Whether so many bytes of memory are free.
+///
+/// # Errors
+/// They are not, or nobody knows.
+pub fn has_memory(wanted: u64) -> Result<(), Refusal> {
+    match memory::free() {
+        Some(Free { bytes, .. }) if bytes >= wanted => Ok(()),
+        Some(Free { bytes, group }) => Err(Refusal::Memory {
+            wanted,
+            free: bytes,
+            group,
+        }),
+        None => Err(Refusal::NoPath {
+            path: "/proc/meminfo".into(),
+            errno: Errno::ENOENT as i32,
         }),
     }
 }
 
-/// Whether the command finds a value in that variable.
-pub fn is_set(plan: &RunPlan, name: &str) -> bool {
-    match plan.env.iter().find(|(set, _)| set == name) {
-        Some((_, value)) => !value.is_empty(),
-        None => std::env::var_os(name).is_some_and(|value| !value.is_empty()),
+/// This thread becomes the command's user, as far as files are concerned, and stays so.
+fn make_folders(plan: &RunPlan, on: &dyn Fn(&Path)) -> Result<(), Refusal> {
+    // A user that cannot be had is told when the command is started.
+    let credentials = command::credentials(plan).ok().flatten();
+    let user = match &credentials {
+        Some(user) if thread::act_on_files_as(user).is_err() => return Ok(()),
+        Some(user) => user.uid,
+        None => nix::unistd::geteuid().as_raw(),
+    };
+    for path in &plan.conditions.create_dirs {
+        on(path);
+        folders::make(path, user).map_err(|why| Refusal::NoFolder {
+            path: path.clone(),
+            why,
+        })?;
     }
+    Ok(())
 }

@@ -29,6 +29,7 @@ use super::claims::{Claims, Owner};
 use super::command::Prepared;
 use super::conditions::Asking;
 use super::dirs::Dirs;
+use super::env_file::FromFiles;
 use super::event_log::{Entry, EventLog};
 use super::look::Look;
 use super::message::{Progress, send};
@@ -141,6 +142,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         log,
         signals,
         asking: None,
+        from_files: None,
         waiter: None,
         locked: false,
         claiming: dirs::Claiming::default(),
@@ -188,6 +190,8 @@ struct Monitor<'a> {
     signals: Signals,
     /// The conditions of the start, while they are asked.
     asking: Option<Asking>,
+    /// Variables that lie in files.
+    from_files: Option<Arc<FromFiles>>,
     waiter: Option<Waiter>,
     /// The lock is ours.
     locked: bool,

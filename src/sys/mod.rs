@@ -11,6 +11,7 @@ pub mod crash;
 pub mod dents;
 pub mod fd;
 mod kernel;
+pub mod limits;
 pub mod memfd;
 pub mod pidfd;
 pub mod poll;

@@ -22,6 +22,7 @@ mod contest;
 mod directory;
 mod early;
 mod foreign;
+mod hygiene;
 mod invariants;
 mod journal;
 mod lock_clean;

@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 pub struct Conditions {
     /// Paths that exist.
     pub paths: Vec<PathBuf>,
+    /// The least memory that is free, in bytes.
+    pub free_memory: Option<u64>,
+    /// Folders that are made where they are missing.
+    pub create_dirs: Vec<PathBuf>,
     /// Variables that the command finds with a value.
     pub variables: Vec<String>,
 }
@@ -16,6 +20,9 @@ pub struct Conditions {
 impl Conditions {
     /// Whether there is any.
     pub const fn any(&self) -> bool {
-        !self.paths.is_empty() || !self.variables.is_empty()
+        !self.paths.is_empty()
+            || !self.variables.is_empty()
+            || self.free_memory.is_some()
+            || !self.create_dirs.is_empty()
     }
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use super::*;
 use crate::config::plan::{
     Conditions, DirPlan, Every, Format, InitPlan, JobPlan, Kind, Limits, LockPlan, OutputPlan,
-    RunPlan, SharedMount, Start, Stdin, StopPlan, Wait,
+    ProcessPlan, RunPlan, SharedMount, Start, Stdin, StopPlan, Wait,
 };
 
 const BOOT: Time = Time(7_000_000_000);
@@ -28,6 +28,7 @@ fn job(name: &str) -> JobPlan {
         main: false,
         run: RunPlan {
             conditions: Conditions::default(),
+            process: ProcessPlan::default(),
             job: name.to_owned(),
             class: "batch".to_owned(),
             kind: Kind::Interactive,

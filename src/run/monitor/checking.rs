@@ -1,18 +1,20 @@
 //! Whether the command may start: asked in a thread, answered in the loop.
 //!
-//! Owns `Monitor::asking`, which is there from the question to the answer. One that nobody has answered
+//! Owns `Monitor::asking`, which is there from the question to the answer, and `Monitor::from_files`. One that nobody has answered
 //! stays until the process ends, and with it the thread that may hang in the kernel.
+
+use std::sync::Arc;
 
 use nix::errno::Errno;
 
 use super::Monitor;
 use crate::core::event::Event;
 use crate::core::refusal::Refusal;
-use crate::run::conditions::Asking;
+use crate::run::conditions::{Answer, Asking};
 
 impl Monitor<'_> {
     pub(super) fn check_start(&mut self) -> Option<Event> {
-        match Asking::start(self.setup.plan) {
+        match Asking::start(self.setup.plan, self.from_files.clone()) {
             Ok(asking) => {
                 self.asking = Some(asking);
                 None
@@ -29,10 +31,18 @@ impl Monitor<'_> {
         let Some(asking) = self.asking.take() else {
             return;
         };
-        self.step(match asking.refusal() {
-            None => Event::StartAllowed,
-            Some(refusal) => Event::StartRefused { refusal },
-        });
+        let event = match asking.answer() {
+            Answer::Allowed(read) => {
+                if let Some(read) = read {
+                    let redact = &self.setup.plan.output.redact;
+                    self.setup.secrets.learn(read.secrets(redact));
+                    self.from_files = Some(Arc::new(read));
+                }
+                Event::StartAllowed
+            }
+            Answer::Refused(refusal) => Event::StartRefused { refusal },
+        };
+        self.step(event);
     }
 
     /// No answer is waited for any longer.

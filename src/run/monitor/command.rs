@@ -8,6 +8,7 @@ use std::io;
 use nix::errno::Errno;
 
 use super::{Monitor, Setup};
+use crate::config::plan::RunPlan;
 use crate::core::event::{Event, Target};
 use crate::core::note::Note;
 use crate::core::outcome::{SpawnStep, Status};
@@ -16,7 +17,7 @@ use crate::run::message::Progress;
 use crate::run::output::Output;
 use crate::sys::proc::Fault;
 use crate::sys::wait::{self, Reaped};
-use crate::sys::{fd, process, spawn};
+use crate::sys::{fd, limits, process, spawn};
 
 impl Monitor<'_> {
     pub(super) fn spawn(&mut self) -> Event {
@@ -74,7 +75,13 @@ impl Monitor<'_> {
             ref started_in,
             ..
         } = self.setup;
-        prepare(plan, run_id, session, started_in.as_deref())
+        prepare(
+            plan,
+            run_id,
+            session,
+            started_in.as_deref(),
+            self.from_files.as_deref(),
+        )
     }
 
     pub(super) fn exec_ended(&mut self) {
@@ -110,7 +117,14 @@ impl Monitor<'_> {
                 let both = [plan.user.as_deref(), plan.group.as_deref()];
                 Some(both.into_iter().flatten().collect::<Vec<_>>().join(":"))
             }
-            SpawnStep::Fork | SpawnStep::Stdio | SpawnStep::Session | SpawnStep::Exec => None,
+            SpawnStep::Limits => Some(refused_limit(plan).unwrap_or("").to_owned()),
+            SpawnStep::Nice => plan.process.nice.map(|nice| nice.to_string()),
+            SpawnStep::OomScore => plan.process.oom_score_adj.map(|score| score.to_string()),
+            SpawnStep::Fork
+            | SpawnStep::Stdio
+            | SpawnStep::Session
+            | SpawnStep::NoNewPrivs
+            | SpawnStep::Exec => None,
         };
         self.setup.journal.note(Note::SpawnFailed {
             command,
@@ -184,4 +198,18 @@ impl Monitor<'_> {
         );
         self.setup.journal.note(Note::ProcUnusable { text });
     }
+}
+
+/// The limit that the kernel refused, by what we have ourselves, as the command had it.
+fn refused_limit(plan: &RunPlan) -> Option<&str> {
+    let refused = plan.process.rlimits.iter().find(|limit| {
+        let own = limits::number(&limit.name).and_then(|number| limits::own(number).ok());
+        own.is_some_and(|(_, hard)| {
+            limit.hard.is_some_and(|wanted| wanted > hard)
+                || limit.soft > Some(limit.hard.unwrap_or(hard))
+        })
+    });
+    // The kernel has a limit of its own for open files, also for root (proc_sys_fs(5), nr_open).
+    let refused = refused.or_else(|| plan.process.rlimits.first());
+    refused.map(|limit| limit.name.as_str())
 }

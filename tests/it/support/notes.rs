@@ -154,6 +154,47 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
             "not started now: the variable KEY, which require_env asks for, has no value; the next start of the job asks again",
         ),
         (
+            Note::StartRefused(Refusal::File {
+                variable: None,
+                path: lock(),
+                line: Some(3),
+                why: text(),
+            }),
+            r#"not started now: "/x", which env_file names, cannot be used, in line 3: why; the next start of the job asks again"#,
+        ),
+        (
+            Note::StartRefused(Refusal::File {
+                variable: Some("KEY".into()),
+                path: lock(),
+                line: None,
+                why: text(),
+            }),
+            r#"not started now: "/x", which has the value of KEY, cannot be used: why; the next start of the job asks again"#,
+        ),
+        (
+            Note::StartRefused(Refusal::Memory {
+                wanted: 1 << 30,
+                free: 5 << 17,
+                group: None,
+            }),
+            "not started now: this machine has 640k of memory left, and require_free_memory asks for 1G; the next start of the job asks again",
+        ),
+        (
+            Note::StartRefused(Refusal::Memory {
+                wanted: 3 << 29,
+                free: 7,
+                group: Some(lock()),
+            }),
+            r#"not started now: control group "/x" has 7 bytes of memory left, and require_free_memory asks for 1.5G; the next start of the job asks again"#,
+        ),
+        (
+            Note::StartRefused(Refusal::NoFolder {
+                path: lock(),
+                why: text(),
+            }),
+            r#"not started now: the folder "/x", which create_dirs names, is not to be had: why; the next start of the job asks again"#,
+        ),
+        (
             Note::StartRefused(Refusal::Silent { path: lock() }),
             r#"not started now: the file system of "/x" does not answer; find out what has become of its mount; the next start of the job asks again"#,
         ),

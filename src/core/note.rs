@@ -191,6 +191,16 @@ pub enum Note {
     },
     /// A condition of the command's start does not hold, and the run is over.
     StartRefused(Refusal),
+    /// Something about the control group of the run is not as it was asked for.
+    GroupTrouble {
+        /// What, and why.
+        text: String,
+    },
+    /// The kernel killed processes of the run for want of memory in its control group.
+    OutOfMemory {
+        /// How many.
+        count: u64,
+    },
     /// The command runs.
     Started {
         /// Its process id, as this PID namespace numbers it.

@@ -109,6 +109,8 @@ pub enum SpawnStep {
     OomScore,
     /// `no_new_privs`.
     NoNewPrivs,
+    /// The control group.
+    Group,
     /// execve(2) itself.
     Exec,
 }
@@ -160,7 +162,8 @@ const fn spawn_code(step: SpawnStep, errno: i32) -> u8 {
         | SpawnStep::Limits
         | SpawnStep::Nice
         | SpawnStep::OomScore
-        | SpawnStep::NoNewPrivs => exit::CONFIG,
+        | SpawnStep::NoNewPrivs
+        | SpawnStep::Group => exit::CONFIG,
         SpawnStep::Fork | SpawnStep::Stdio | SpawnStep::Session => exit::FAILED,
     }
 }
@@ -200,6 +203,7 @@ mod tests {
             (spawn_failed(SpawnStep::Nice, 13), [78, 78, 78]),
             (spawn_failed(SpawnStep::OomScore, 13), [78, 78, 78]),
             (spawn_failed(SpawnStep::NoNewPrivs, 22), [78, 78, 78]),
+            (spawn_failed(SpawnStep::Group, 13), [78, 78, 78]),
             (spawn_failed(SpawnStep::Fork, 11), [125, 125, 125]),
             (spawn_failed(SpawnStep::Stdio, 24), [125, 125, 125]),
             (spawn_failed(SpawnStep::Session, 1), [125, 125, 125]),

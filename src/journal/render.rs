@@ -194,7 +194,21 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
             to.claim = Some(path.to_string_lossy());
             format!("claim {path:?} not written, others cannot see this run: {text}")
         }
-        Note::StartRefused(refusal) => refused(refusal, to),
+        Note::StartRefused(refusal) => {
+            to.condition = refusal.key();
+            if let Refusal::NoPath { errno, .. } | Refusal::NotAsked { errno } = refusal {
+                to.errno = Some(*errno);
+            }
+            let why = because(refusal);
+            format!("not started now: {why}; the next start of the job asks again")
+        }
+        Note::GroupTrouble { text } => format!("control group: {text}"),
+        Note::OutOfMemory { count } => {
+            to.count = Some(*count);
+            format!(
+                "the kernel killed {count} of its processes, as its control group had no memory left"
+            )
+        }
         Note::Started { pid } => {
             to.job_pid = Some(*pid);
             format!("started (pid {pid})")
@@ -381,11 +395,9 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
     clippy::unnecessary_debug_formatting,
     reason = "a path stands in quotes, and what is no text in it as an escape"
 )]
-fn refused(refusal: &Refusal, to: &mut Fields<'_>) -> String {
-    to.condition = refusal.key();
-    let what = match refusal {
+pub fn because(refusal: &Refusal) -> String {
+    match refusal {
         Refusal::NoPath { path, errno } => {
-            to.errno = Some(*errno);
             let why = trouble::why(Errno::from_raw(*errno));
             format!("{path:?}, which require_path asks for, is not there ({why})")
         }
@@ -425,11 +437,9 @@ fn refused(refusal: &Refusal, to: &mut Fields<'_>) -> String {
             "the file system of {path:?} does not answer; find out what has become of its mount"
         ),
         Refusal::NotAsked { errno } => {
-            to.errno = Some(*errno);
             format!("its conditions cannot be asked: {}", trouble::text(*errno))
         }
-    };
-    format!("not started now: {what}; the next start of the job asks again")
+    }
 }
 
 /// The words behind the name of a lock directory.

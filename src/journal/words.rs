@@ -36,6 +36,7 @@ pub(super) const fn step_word(step: SpawnStep) -> &'static str {
         SpawnStep::Nice => "nice",
         SpawnStep::OomScore => "oom_score_adj",
         SpawnStep::NoNewPrivs => "no_new_privs",
+        SpawnStep::Group => "cgroup",
         SpawnStep::Exec => "exec",
     }
 }
@@ -52,6 +53,7 @@ pub(super) const fn step_verb(step: SpawnStep) -> &'static str {
         SpawnStep::Nice => "set nice to",
         SpawnStep::OomScore => "set oom_score_adj to",
         SpawnStep::NoNewPrivs => "set no_new_privs for",
+        SpawnStep::Group => "enter the control group of",
         SpawnStep::Exec => "execute",
     }
 }

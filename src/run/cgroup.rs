@@ -1,4 +1,7 @@
-//! Where this process stands among the control groups that it can see.
+//! Control groups: where this process stands among those that it can see, and the one of a run
+//! ([`group`]).
+
+pub mod group;
 
 use std::fs;
 use std::path::{Path, PathBuf};

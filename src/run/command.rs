@@ -45,6 +45,7 @@ pub fn prepare(
     session: Session,
     started_in: Option<&Path>,
     read: Option<&FromFiles>,
+    group: Option<OwnedFd>,
 ) -> Result<Prepared, Failure> {
     let account = account(plan)?;
     let mut command = Command::new(
@@ -54,6 +55,9 @@ pub fn prepare(
     command.session(session).attributes(attributes(plan));
     if plan.process.clear_env {
         command.bare();
+    }
+    if let Some(group) = group {
+        command.group(group);
     }
     if let Some(dir) = plan.dir.as_deref().or(started_in) {
         command.dir(dir)?;

@@ -40,7 +40,7 @@ impl FromFiles {
     ///
     /// # Errors
     /// The first file that cannot be read or understood.
-    pub(super) fn read(plan: &RunPlan, on: &dyn Fn(&Path)) -> Result<Self, Refusal> {
+    pub fn read(plan: &RunPlan, on: &dyn Fn(&Path)) -> Result<Self, Refusal> {
         let mut read = Self::default();
         for path in &plan.process.env_files {
             on(path);

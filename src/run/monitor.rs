@@ -11,6 +11,7 @@
 //! | this file | what a monitor is given, its loop, what it does for each action, its end |
 //! | `checking` | whether the command may start |
 //! | `dirs` | the directories: taken, waited for, told about, released |
+//! | `group` | the control group of the run |
 //! | `lock` | taking the shared lock, waiting for it, watching its file |
 //! | `command` | the command's process: made, signalled, reaped |
 //! | `sweep` | lock directories, before the command and after its tree |
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cgroup::group::Group;
 use super::claims::{Claims, Owner};
 use super::command::Prepared;
 use super::conditions::Asking;
@@ -54,6 +56,7 @@ use crate::sys::{clock, poll, process, tree};
 mod checking;
 mod command;
 mod dirs;
+mod group;
 mod lock;
 mod orders;
 mod output;
@@ -143,6 +146,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         signals,
         asking: None,
         from_files: None,
+        group: None,
         waiter: None,
         locked: false,
         claiming: dirs::Claiming::default(),
@@ -192,6 +196,8 @@ struct Monitor<'a> {
     asking: Option<Asking>,
     /// Variables that lie in files.
     from_files: Option<Arc<FromFiles>>,
+    /// The control group of the command, where its plan asks for one.
+    group: Option<Group>,
     waiter: Option<Waiter>,
     /// The lock is ours.
     locked: bool,
@@ -327,8 +333,16 @@ impl Monitor<'_> {
             Action::Spawn => return Some(self.spawn()),
             Action::Signal { to, signo } => self.signal(to, signo),
             Action::TermDescendants => self.ask_descendants(),
-            Action::KillChildren if self.setup.namespace => tree::kill_namespace(),
-            Action::KillChildren => tree::kill_children(),
+            Action::KillChildren => {
+                if let Some(group) = &mut self.group {
+                    group.kill();
+                }
+                if self.setup.namespace {
+                    tree::kill_namespace();
+                } else {
+                    tree::kill_children();
+                }
+            }
             Action::AskOutput => {
                 let at = self.output.as_ref().map_or_else(clock::now, Output::last);
                 return Some(Event::LastOutput { at });
@@ -382,6 +396,7 @@ impl Monitor<'_> {
         if outcome.status.is_some() {
             self.name_git_lock();
         }
+        self.leave_group();
         self.release_dirs();
         self.setup.claims.release();
         // Nobody waits for us any more, and the last line may be the one with the result.

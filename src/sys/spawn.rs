@@ -76,6 +76,8 @@ pub struct Command {
     session: Session,
     user: Option<Credentials>,
     attributes: Attributes,
+    /// What it writes "0" to in order to come into its control group.
+    group: Option<OwnedFd>,
     stdin: Option<RawFd>,
     stdout: Option<RawFd>,
     stderr: Option<RawFd>,
@@ -141,6 +143,7 @@ impl Command {
             session: Session::Shared,
             user: None,
             attributes: Attributes::default(),
+            group: None,
             stdin: None,
             stdout: None,
             stderr: None,
@@ -181,6 +184,12 @@ impl Command {
     /// Sets what its process is given.
     pub fn attributes(&mut self, attributes: Attributes) -> &mut Self {
         self.attributes = attributes;
+        self
+    }
+
+    /// Sets the way into its control group: an open `cgroup.procs`.
+    pub fn group(&mut self, door: OwnedFd) -> &mut Self {
+        self.group = Some(door);
         self
     }
 
@@ -269,6 +278,7 @@ fn told(bytes: [u8; 8]) -> Failure {
         6 => SpawnStep::Nice,
         7 => SpawnStep::OomScore,
         8 => SpawnStep::NoNewPrivs,
+        9 => SpawnStep::Group,
         _ => SpawnStep::Exec,
     };
     (step, errno)

@@ -177,3 +177,48 @@ fn asks(pid: i32) -> bool {
     let stat = [libc::SYS_statx, libc::SYS_newfstatat];
     Path::new(&format!("/proc/{pid}")).exists() && stat.iter().any(|call| waits_in(pid, *call))
 }
+
+#[test]
+fn check_says_how_each_condition_stands_and_shows_no_value() {
+    let scene = Scene::new();
+    fs::write(scene.path("env"), "API_KEY=sk-hidden\nOTHER=sk-hidden\n").unwrap();
+    fs::write(scene.path("key"), "sk-hidden\n").unwrap();
+    let good = "require_path = [\"DIR\"]\nrequire_env = [\"API_KEY\", \"KEY\"]\n\
+                require_free_memory = \"1M\"\ncreate_dirs = [\"DIR\", \"DIR/new\"]\n\
+                env_file = \"DIR/env\"\nenv = { KEY = { file = \"DIR/key\" } }";
+    job(&scene, good);
+    let check = || {
+        let mut command = Command::new(bin::lockkeeper());
+        child::bare(&mut command)
+            .args(["check", "-c"])
+            .arg(scene.path("lockkeeper.toml"));
+        let told = output(&mut command);
+        let said = text(&told.stdout).replace("\n    ", " ");
+        assert!(!said.contains("sk-"), "{said}");
+        (told.status.code(), said)
+    };
+    let (code, said) = check();
+    for part in [
+        "is there (require_path)",
+        "API_KEY has a value (require_env)",
+        "KEY has a value (require_env)",
+        "MiB of memory are free (require_free_memory)",
+        "new\" is made when it starts (create_dirs)",
+        "has 2 variables (env_file)",
+        "has the value of KEY",
+    ] {
+        assert!(said.contains(part), "no {part}: {said}");
+    }
+    assert!(
+        code == Some(0) && !said.contains("would not start"),
+        "{said}"
+    );
+    assert!(!scene.path("new").exists(), "check changes nothing");
+    let bad = "require_path = [\"DIR/none\"]\nrequire_env = [\"NONE\"]\n\
+               require_free_memory = \"900T\"\ncreate_dirs = [\"DIR/env\"]\n\
+               env_file = \"DIR/none\"\nenv = { KEY = { file = \"DIR/none\" } }";
+    job(&scene, bad);
+    let (code, said) = check();
+    assert_eq!(said.matches("would not start now").count(), 6, "{said}");
+    assert_eq!(code, Some(0), "{said}");
+}

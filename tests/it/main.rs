@@ -13,6 +13,7 @@
 
 mod agent;
 mod bad_input;
+mod cgroup;
 mod chaos;
 mod check;
 mod conditions;

@@ -67,7 +67,8 @@ impl Monitor<'_> {
         Ok(pid)
     }
 
-    pub(super) fn prepare(&self) -> Result<Prepared, spawn::Failure> {
+    pub(super) fn prepare(&mut self) -> Result<Prepared, spawn::Failure> {
+        let group = self.make_group();
         let Setup {
             plan,
             run_id,
@@ -81,6 +82,7 @@ impl Monitor<'_> {
             session,
             started_in.as_deref(),
             self.from_files.as_deref(),
+            group,
         )
     }
 
@@ -124,6 +126,7 @@ impl Monitor<'_> {
             | SpawnStep::Stdio
             | SpawnStep::Session
             | SpawnStep::NoNewPrivs
+            | SpawnStep::Group
             | SpawnStep::Exec => None,
         };
         self.setup.journal.note(Note::SpawnFailed {

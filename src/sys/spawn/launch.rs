@@ -6,7 +6,7 @@
 //! ours is left among them when its mask is opened.
 
 use std::ffi::CStr;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd as _, RawFd};
 
 use nix::errno::Errno;
 
@@ -114,9 +114,10 @@ impl Launch {
     fn become_command(&mut self) -> (SpawnStep, Errno) {
         type Step = fn(&Command) -> Result<(), Errno>;
         // What needs privileges comes before the user is changed, and what gives them up, last.
-        let steps: [(SpawnStep, Step); 8] = [
+        let steps: [(SpawnStep, Step); 9] = [
             (SpawnStep::Stdio, set_stdio),
             (SpawnStep::Session, set_session),
+            (SpawnStep::Group, enter_group),
             (SpawnStep::OomScore, set_oom_score_adj),
             (SpawnStep::Nice, set_nice),
             (SpawnStep::Limits, set_limits),
@@ -272,6 +273,16 @@ fn set_nice(command: &Command) -> Result<(), Errno> {
     // 0, 0: this process (`PRIO_PROCESS`, setpriority(2)).
     // SAFETY: takes numbers only.
     unsafe { kernel::call(libc::SYS_setpriority, [0, 0, number(nice), 0, 0]) }.map(drop)
+}
+
+/// "0" is whoever writes it (`cgroup.procs`, Linux, admin-guide/cgroup-v2).
+fn enter_group(command: &Command) -> Result<(), Errno> {
+    let Some(door) = &command.group else {
+        return Ok(());
+    };
+    let (door, text) = (number(door.as_raw_fd()), c"0".as_ptr() as usize);
+    // SAFETY: one byte that is valid for reading.
+    unsafe { kernel::call(libc::SYS_write, [door, text, 1, 0, 0]) }.map(drop)
 }
 
 /// The memory is the child's own here, so that nobody else's value is changed.

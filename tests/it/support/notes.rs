@@ -202,6 +202,11 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
             Note::StartRefused(Refusal::NotAsked { errno: 11 }),
             "not started now: its conditions cannot be asked: no further process or thread is allowed; raise the limit of processes (ulimit -u, --pids-limit), or find who has so many; the next start of the job asks again",
         ),
+        (Note::GroupTrouble { text: text() }, "control group: why"),
+        (
+            Note::OutOfMemory { count: 2 },
+            "the kernel killed 2 of its processes, as its control group had no memory left",
+        ),
         (
             Note::LockReplacedWaiting { lock: lock() },
             r#"lock "/x" was replaced while we waited: queueing for the new file"#,

@@ -95,6 +95,14 @@ fn make_below(own: &Own, run_id: &str, files: &[(String, String)]) -> Made {
         return lacks(format!("{}: {}", Quoted(&folder), why(&error)));
     }
     let enabled = enable(&base, base == own.top, &controllers(files));
+    let kind = fs::read_to_string(folder.join("cgroup.type"));
+    if kind.is_ok_and(|kind| kind.trim() != "domain") {
+        let _ = fs::remove_dir(&folder);
+        let base = Quoted(&base);
+        return lacks(format!(
+            "processes stand in the way in {base}, and nobody may enter a group below it"
+        ));
+    }
     let mut missing: Vec<String> = Vec::new();
     for (file, value) in files {
         if let Err(error) = put(&folder.join(file), value) {
@@ -165,7 +173,9 @@ impl Group {
 }
 
 /// Has `base` give limits to the groups below it; at the top of what can be seen, its own processes make
-/// room for that.
+/// room for that. They do so first, and not only when the kernel refuses: it lets a group that has
+/// processes give out processors and process numbers, and then nobody may enter the groups below it
+/// (`cgroup_is_valid_domain` in its source). The machine's own top, which has no type, is exempt.
 ///
 /// # Errors
 /// `EBUSY`: there are processes that stay.
@@ -182,14 +192,24 @@ pub fn enable(base: &Path, is_top: bool, controllers: &[&str]) -> io::Result<()>
         return Ok(());
     }
     let wanted = wanted.join(" ");
-    let mut answer = put(&file, &wanted);
+    let is_exempt = !base.join("cgroup.type").exists();
+    let has_room = || is_exempt || words(&base.join("cgroup.procs")).is_empty();
+    let busy = || io::Error::from_raw_os_error(Errno::EBUSY as i32);
+    let mut answer = Err(busy());
     for _ in 0..ROUNDS {
-        let is_busy = |error: &io::Error| error.raw_os_error() == Some(Errno::EBUSY as i32);
-        if !is_top || !answer.as_ref().is_err_and(is_busy) {
+        if has_room() {
+            answer = put(&file, &wanted);
+        } else if is_top {
+            make_room(base)?;
+            continue;
+        }
+        // Also where those who have left are not quite gone.
+        let again = answer
+            .as_ref()
+            .is_err_and(|error| error.raw_os_error() == busy().raw_os_error());
+        if !(again && is_top) {
             break;
         }
-        make_room(base)?;
-        answer = put(&file, &wanted);
     }
     answer
 }
@@ -317,6 +337,23 @@ mod tests {
             top: "/nowhere".into(),
         };
         assert!(make_below(&nowhere, "r1", &[]).group.is_none());
+    }
+
+    #[test]
+    fn nothing_is_given_out_where_processes_are_in_the_way()
+     {
+        let (scratch, own) = tree();
+        fs::write(scratch.join("cgroup.type"), "domain\n").unwrap();
+        for is_top in [true, false] {
+            let answer = enable(&scratch, is_top, &["pids"]).unwrap_err();
+            assert_eq!(answer.raw_os_error(), Some(Errno::EBUSY as i32));
+        }
+        let given = fs::read_to_string(scratch.join("cgroup.subtree_control")).unwrap();
+        assert_eq!(given, "cpu\n");
+        assert!(scratch.join(SELF).exists());
+        let made = make_below(&own, "r1", &files(&[("pids.max", "5")]));
+        let told = made.lacks.unwrap();
+        assert!(told.contains("pids.max") && told.contains("busy"), "{told}");
     }
 
     #[test]

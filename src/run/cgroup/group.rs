@@ -340,8 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_given_out_where_processes_are_in_the_way()
-     {
+    fn nothing_is_given_out_where_processes_are_in_the_way() {
         let (scratch, own) = tree();
         fs::write(scratch.join("cgroup.type"), "domain\n").unwrap();
         for is_top in [true, false] {

@@ -46,7 +46,7 @@ pub const TABLE: &[(&str, &str)] = &[
     ("64", "the command line could not be understood"),
     (
         "75",
-        "the lock or the directory was not obtained in time, or a condition did not hold",
+        "the lock or directory was not obtained, or a condition did not hold",
     ),
     (
         "78",

@@ -169,7 +169,10 @@ fn where_no_groups_are_to_be_had_that_is_said_and_the_run_goes_on() {
 
 /// A group with its own controller, which is taken back when dropped.
 struct Delegated {
+    top: PathBuf,
     folder: PathBuf,
+    /// Whether others have the controller from the top already.
+    given: bool,
 }
 
 impl Drop for Delegated {
@@ -179,6 +182,12 @@ impl Drop for Delegated {
             until("nobody is in it", || {
                 !folder.exists() || fs::remove_dir(folder).is_ok()
             });
+        }
+        if !self.given {
+            drop(fs::write(
+                self.top.join("cgroup.subtree_control"),
+                "-hugetlb",
+            ));
         }
     }
 }
@@ -192,11 +201,12 @@ fn who_is_in_the_way_of_a_limit_makes_room_at_the_top_and_nowhere_else() {
         crate::support::need::skip(module_path!(), line!(), "hugetlb");
         return;
     }
-    // Once given it stays: others may use it.
+    let given = fs::read_to_string(top.join("cgroup.subtree_control")).unwrap();
+    let given = given.contains("hugetlb");
     group::enable(&top, true, &["hugetlb"]).unwrap();
     let folder = top.join(format!("lockkeeper-test-{}", std::process::id()));
     fs::create_dir(&folder).unwrap();
-    let delegated = Delegated { folder };
+    let delegated = Delegated { top, folder, given };
     let base: &Path = &delegated.folder;
     let one = child::start(&mut Command::new(bin::puppet()));
     fs::write(base.join("cgroup.procs"), one.pid().to_string()).unwrap();

@@ -15,7 +15,8 @@ pub const USAGE: u8 = 64;
 pub const NOT_HEALTHY: u8 = 1;
 /// No init answers here, or it does not take the order (`EX_UNAVAILABLE`, sysexits.h).
 pub const UNAVAILABLE: u8 = 69;
-/// The lock or the directory was not obtained within `wait` (`EX_TEMPFAIL`, sysexits.h).
+/// The lock or the directory was not obtained within `wait`, or a condition of the start did not hold
+/// (`EX_TEMPFAIL`, sysexits.h).
 pub const NOT_OBTAINED: u8 = 75;
 /// The configuration is wrong, or the lock lies where it would exclude nobody (`EX_CONFIG`, sysexits.h).
 pub const CONFIG: u8 = 78;
@@ -49,7 +50,10 @@ pub const TABLE: &[(&str, &str)] = &[
     ("1", "of `health`: init does not answer, or not all is well"),
     ("64", "the command line could not be understood"),
     ("69", "no init answers here, or it does not take the order"),
-    ("75", "the lock or the directory was not obtained in time"),
+    (
+        "75",
+        "the lock or directory was not obtained, or a condition did not hold",
+    ),
     (
         "78",
         "the configuration is wrong, or the lock lies where it excludes nobody",

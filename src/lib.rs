@@ -102,6 +102,12 @@
 //!   between the lock and the program, and a monitor never waits for a program that lies on a dead file
 //!   server. The child calls the kernel without libc, whose `errno` is the monitor's. Who becomes another
 //!   user, or shares a terminal, gets a copy ([`sys::spawn`]).
+//! - **What must hold before a command is asked in a thread** ([`run::conditions`]): paths and files may
+//!   lie where nobody answers, and a stop must be heard. A run without conditions has no such thread.
+//! - **Variables from files exist in the monitor alone:** the plan, which goes through a memory file and
+//!   into no log, has their paths ([`run::env_file`]).
+//! - **A control group is entered by the child, by writing "0",** and not by clone3(2), which many seccomp
+//!   filters refuse: one way for all, and none for who asks for no group ([`run::cgroup`]).
 //! - **The end of a process is left to the kernel,** which frees all of it in one go.
 //! - **Two mounts are asked about, by statmount(2),** where the kernel knows it (6.13): it prints the whole
 //!   table at a microsecond a line.

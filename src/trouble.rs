@@ -49,6 +49,24 @@ pub fn start(step: SpawnStep, errno: i32, on: &str) -> String {
         (SpawnStep::User, Errno::EPERM) => Some(
             "only root can become another user: start lockkeeper as root, or leave user and group out",
         ),
+        (SpawnStep::Limits, Errno::EPERM) => Some(
+            "above the hard limit that lockkeeper itself has, which only CAP_SYS_RESOURCE raises: \
+             raise it for the container (--ulimit), or write less",
+        ),
+        (SpawnStep::Limits, Errno::EINVAL) => {
+            Some("the soft limit is above the hard one: write both, as { soft, hard }")
+        }
+        (SpawnStep::Nice, Errno::EACCES | Errno::EPERM) => Some(
+            "a value below lockkeeper's own needs CAP_SYS_NICE: give it to the container \
+             (--cap-add SYS_NICE), or write a higher one",
+        ),
+        (SpawnStep::OomScore, Errno::EACCES | Errno::EPERM) => Some(
+            "a value below the lowest that was ever set needs CAP_SYS_RESOURCE: give it to the \
+             container, or write a higher one",
+        ),
+        (SpawnStep::OomScore, Errno::ENOENT | Errno::EROFS) => {
+            Some("mount /proc of this PID namespace, writable")
+        }
         _ => remedy(errno),
     };
     match remedy {

@@ -25,6 +25,10 @@ pub enum Scope {
     Stop,
     /// The table behind `restart`.
     Restart,
+    /// The table behind `rlimits`.
+    Rlimits,
+    /// The table behind `cgroup`.
+    Cgroup,
 }
 
 impl Scope {
@@ -38,6 +42,8 @@ impl Scope {
             Self::Final => "final = { … }",
             Self::Stop => "stop = { … }",
             Self::Restart => "restart = { … }",
+            Self::Rlimits => "rlimits = { … }",
+            Self::Cgroup => "cgroup = { … }",
         }
     }
 }
@@ -92,6 +98,21 @@ pub enum Shape {
         /// The largest.
         most: u64,
     },
+    /// A whole number in these bounds, which may lie below zero.
+    Number {
+        /// The smallest.
+        least: i32,
+        /// The largest.
+        most: i32,
+    },
+    /// A resource limit of this kind: a number, a text, `"unlimited"`, or a table of soft and hard.
+    Limit(Unit),
+    /// A file mode creation mask in octal digits.
+    Mask,
+    /// A share of one processor: `"50%"`.
+    Percent,
+    /// An absolute path, or a list of them.
+    PathOrPaths,
     /// A list of the names of variables.
     Names,
     /// A command and its arguments.
@@ -106,6 +127,17 @@ pub enum Shape {
     WordOrTable(&'static [&'static str], Scope),
     /// A key of a later version: an error that says so.
     NotBuilt,
+}
+
+/// What a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Things.
+    Each,
+    /// Bytes.
+    Bytes,
+    /// Seconds.
+    Seconds,
 }
 
 /// One key.
@@ -237,6 +269,30 @@ pub const KEYS: &[Key] = keys! {
         "how many files that were set aside are kept", also "max_files" "log_max_files" "log_keep" "rotate";
     "redact" in Class Job: Shape::Names, "none",
         "variables whose values are shown nowhere: *** stands in their place", also "mask" "secrets" "hide";
+    "require_path" in Class Job: Shape::Paths, "none",
+        "paths that must exist before the command starts; else the run ends at once, and the next one asks again", also "condition_path_exists" "wait_for" "requires_mounts_for" "require_paths";
+    "require_env" in Class Job: Shape::Names, "none",
+        "variables that must have a value before the command starts", also "required_env" "require_environment" "condition_environment";
+    "require_free_memory" in Class Job: Shape::Size { least: 1 }, "none",
+        "the memory that must be free before the command starts, of the machine and of every cgroup above", also "min_free_memory" "require_memory" "free_memory" "min_memory";
+    "create_dirs" in Class Job: Shape::Paths, "none",
+        "folders that are made, as the command's user and for nobody else, where they are missing", also "mkdir" "make_dirs" "ensure_dirs" "create_directories";
+    "env_file" in Class Job: Shape::PathOrPaths, "none",
+        "files of NAME=value lines, read when a run begins; `env` goes before them", also "env_files" "environment_file" "environmentfile" "dotenv";
+    "clear_env" in Class Job: Shape::Flag, "false",
+        "whether the command finds nothing of lockkeeper's own environment but PATH, HOME, USER, LOGNAME and TERM", also "clean_env" "env_clear" "clear_environment";
+    "rlimits" in Class Job: Shape::Table(Scope::Rlimits), "lockkeeper's own",
+        "resource limits of the command, as ulimit sets them", also "ulimits" "ulimit" "rlimit";
+    "umask" in Class Job: Shape::Mask, "lockkeeper's own",
+        "the mode bits that new files do not get";
+    "nice" in Class Job: Shape::Number { least: -20, most: 19 }, "lockkeeper's own",
+        "the nice value: 19 yields to everybody, below 0 needs CAP_SYS_NICE", also "niceness" "nice_level";
+    "oom_score_adj" in Class Job: Shape::Number { least: -1000, most: 1000 }, "lockkeeper's own",
+        "how soon the kernel kills the command when memory runs out: 1000 first, -1000 never", also "oom_score" "oom_score_adjust" "oom";
+    "no_new_privs" in Class Job: Shape::Flag, "false",
+        "whether no program below the command gains privileges, as by sudo", also "no_new_privileges" "nonewprivileges";
+    "cgroup" in Class Job: Shape::Table(Scope::Cgroup), "none",
+        "limits of all processes of a run together, where control groups can be made (cgroup v2)", also "cgroups" "resources" "slice";
 
     "max_parallel" in Class: Shape::Count { least: 1, most: 1000 }, "no limit",
         "how many runs of its jobs go at once; the others wait in the order in which they were due", also "parallel" "concurrency" "max_jobs" "max_runs";
@@ -290,6 +346,45 @@ pub const KEYS: &[Key] = keys! {
         "the time in which the restarts are counted that `limit` limits", also "window" "period";
     "then" in Restart: Shape::Word(&["give-up", "exit"]), "give-up",
         "what follows then: the job has failed, or init stops all and exits with its code", also "on_limit" "action";
+    // rlimits = { … }
+    "nofile" in Rlimits: Shape::Limit(Unit::Each), "as it is",
+        "open files", also "files" "open_files" "n";
+    "nproc" in Rlimits: Shape::Limit(Unit::Each), "as it is",
+        "processes and threads of the user", also "processes" "pids" "u";
+    "core" in Rlimits: Shape::Limit(Unit::Bytes), "as it is",
+        "size of a core file", also "coredump" "core_size" "c";
+    "as" in Rlimits: Shape::Limit(Unit::Bytes), "as it is",
+        "address space of a process", also "memory" "vmem" "v" "address_space";
+    "data" in Rlimits: Shape::Limit(Unit::Bytes), "as it is",
+        "data segment of a process", also "d";
+    "stack" in Rlimits: Shape::Limit(Unit::Bytes), "as it is",
+        "stack of a process", also "stack_size" "s";
+    "fsize" in Rlimits: Shape::Limit(Unit::Bytes), "as it is",
+        "size of a file that is written", also "file_size" "f";
+    "memlock" in Rlimits: Shape::Limit(Unit::Bytes), "as it is",
+        "memory that is kept from being swapped", also "l" "locked_memory";
+    "cpu" in Rlimits: Shape::Limit(Unit::Seconds), "as it is",
+        "processor time of a process", also "cpu_time" "t";
+    "sigpending" in Rlimits: Shape::Limit(Unit::Each), "as it is",
+        "signals that wait", also "i" "pending_signals";
+    "msgqueue" in Rlimits: Shape::Limit(Unit::Bytes), "as it is",
+        "bytes in POSIX message queues", also "q";
+    "rtprio" in Rlimits: Shape::Limit(Unit::Each), "as it is",
+        "real-time priority", also "r";
+
+    // cgroup = { … }
+    "memory_max" in Cgroup: Shape::Size { least: 1 << 20 }, "none",
+        "the most memory: beyond it the kernel kills", also "memory" "mem" "mem_max" "memory_limit";
+    "memory_high" in Cgroup: Shape::Size { least: 1 << 20 }, "none",
+        "memory from which on the processes are slowed down", also "mem_high" "memory_reservation";
+    "pids_max" in Cgroup: Shape::Count { least: 1, most: 4_194_304 }, "none",
+        "the most processes and threads", also "pids" "pids_limit" "tasks_max";
+    "cpu_max" in Cgroup: Shape::Percent, "none",
+        "the most processor time, in percent of one processor", also "cpus" "cpu" "cpu_quota" "cpu_limit";
+    "cpu_weight" in Cgroup: Shape::Count { least: 1, most: 10_000 }, "100",
+        "the share of the processors beside others", also "cpu_shares";
+    "io_weight" in Cgroup: Shape::Count { least: 1, most: 10_000 }, "100",
+        "the share of the disks beside others", also "blkio_weight" "io";
 
     // Later versions.
     "pty" in Class Job: Shape::NotBuilt, "", "a terminal of its own for a command";

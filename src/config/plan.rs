@@ -10,6 +10,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+mod conditions;
+mod process;
+
+pub use conditions::Conditions;
+pub use process::{KEPT, ProcessPlan, Rlimit, UNLIMITED};
+
 /// How long a command gets between its stop signal and the next rung: a token refresh takes seconds.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(15);
 /// How long descendants that outlive their command get after their TERM.
@@ -280,7 +286,11 @@ pub struct ClassPlan {
     /// As in [`JobPlan`].
     pub restart: RestartPlan,
     /// As in [`JobPlan`].
+    /// As in [`RunPlan`].
     pub max_parallel: Option<u64>,
+    pub conditions: Conditions,
+    /// As in [`RunPlan`].
+    pub process: ProcessPlan,
 }
 
 impl ClassPlan {
@@ -306,6 +316,8 @@ impl ClassPlan {
             notify: false,
             restart: RestartPlan::NEVER,
             max_parallel: None,
+            conditions: Conditions::default(),
+            process: ProcessPlan::default(),
         }
     }
 
@@ -327,6 +339,8 @@ impl ClassPlan {
             dirs: self.dirs,
             output: self.output,
             notify: self.notify,
+            conditions: self.conditions,
+            process: self.process,
         }
     }
 }
@@ -364,6 +378,10 @@ pub struct RunPlan {
     pub output: OutputPlan,
     /// Whether somebody waits for its `READY=1` or shows its `STATUS=`.
     pub notify: bool,
+    /// What must hold before it starts.
+    pub conditions: Conditions,
+    /// What its process is given.
+    pub process: ProcessPlan,
 }
 
 impl RunPlan {

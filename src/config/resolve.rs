@@ -16,6 +16,7 @@ use super::plan::{
     DEFAULT_WAIT, Every, FinalLine, Format, Identity, InitPlan, JobPlan, Kind, LOCK_NAME, LockPlan,
     OnConflict, RestartPlan, SharedMount, Start, Stdin, SweepPlan, Then, Wait, Want, When,
 };
+use super::process;
 use super::report::shown;
 use super::sheet::{File, Sheet};
 
@@ -383,10 +384,6 @@ fn apply(sheet: &Sheet, plan: &mut ClassPlan, findings: &mut Findings) {
         stop.grace = inner.time("grace").unwrap_or(stop.grace);
         stop.leftover_grace = inner.time("leftover_grace").unwrap_or(stop.leftover_grace);
     }
-    for (name, value) in sheet.env("env") {
-        plan.env.retain(|(earlier, _)| earlier != name);
-        plan.env.push((name.clone(), value.clone()));
-    }
     if let Some(dir) = sheet.path("dir") {
         plan.dir = Some(dir.clone());
     }
@@ -409,6 +406,9 @@ fn apply(sheet: &Sheet, plan: &mut ClassPlan, findings: &mut Findings) {
         _ => {}
     }
     output(sheet, plan);
+    process::conditions(sheet, plan);
+    process::environment(sheet, plan);
+    process::attributes(sheet, &mut plan.process);
     restart(sheet, &mut plan.restart, findings);
 }
 

@@ -3,11 +3,12 @@
 
 mod circle;
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use super::expand::Lookup;
 use super::findings::Findings;
-use super::plan::{Identity, Kind, LEAST_SECRET, RunPlan, Start, Stdin};
+use super::plan::{Identity, KEPT, Kind, LEAST_SECRET, RunPlan, Start, Stdin};
 use super::resolve::{Job, Resolved};
 use super::sheet::{File, Sheet};
 
@@ -62,7 +63,9 @@ fn secrets_that_would_be_shown(resolved: &Resolved<'_>, env: &Lookup<'_>, findin
             let set = run.env.iter().find(|(set, _)| set == name);
             let length = match set {
                 Some((_, value)) => Some(value.len()),
-                None => env(name).map(|value| value.len()),
+                // What lies in a file is known when it is read.
+                None if may_lie_in_a_file(run, name) => continue,
+                None => inherited(run, name, env).map(|value| value.len()),
             };
             match length {
                 Some(1..LEAST_SECRET) if tell(name) => {
@@ -83,6 +86,18 @@ fn secrets_that_would_be_shown(resolved: &Resolved<'_>, env: &Lookup<'_>, findin
             }
         }
     }
+}
+
+/// Whether a file may have the value of that variable, or has it.
+fn may_lie_in_a_file(run: &RunPlan, name: &str) -> bool {
+    let process = &run.process;
+    !process.env_files.is_empty() || process.env_from.iter().any(|(set, _)| set == name)
+}
+
+/// What the command finds in that variable of what we were started with.
+fn inherited(run: &RunPlan, name: &str, env: &Lookup<'_>) -> Option<OsString> {
+    let is_left = !run.process.clear_env || KEPT.contains(&name);
+    env(name).filter(|_| is_left)
 }
 
 fn one_main_job(resolved: &Resolved<'_>, findings: &mut Findings) {
@@ -205,7 +220,8 @@ fn logins_in_variables_that_are_not_set(
 ) {
     let unset = |run: &RunPlan, name: &str| {
         !run.env.iter().any(|(set, _)| set == name)
-            && env(name).is_none_or(|value| value.is_empty())
+            && !may_lie_in_a_file(run, name)
+            && inherited(run, name, env).is_none_or(|value| value.is_empty())
     };
     for class in &resolved.classes {
         let (Some(Identity::Env(name)), Some(sheet)) = (&class.plan.identity, class.sheet) else {

@@ -11,7 +11,7 @@ use super::keys::{self, Key, Scope, Shape, TABLES};
 use super::nearest::nearest;
 use super::plan::{Identity, Wait};
 use super::report::shown;
-use super::value::{Awaited, Reader, Value, found};
+use super::value::{Awaited, Reader, Value, Variable, found};
 
 /// The longest name of a job, class or lock, in bytes: it becomes part of file names.
 const LONGEST_NAME: usize = 64;
@@ -184,7 +184,31 @@ impl Sheet {
         }
     }
 
-    pub(crate) fn env(&self, name: &str) -> &[(String, String)] {
+    /// One path or several.
+    pub(crate) fn path_or_paths(&self, name: &str) -> Option<&[PathBuf]> {
+        match self.value(name)? {
+            Value::Paths(paths) => Some(paths),
+            Value::Path(path) => Some(std::slice::from_ref(path)),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn signed(&self, name: &str) -> Option<i32> {
+        match self.value(name)? {
+            Value::Signed(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// Each limit of a table: its name, soft and hard.
+    pub(crate) fn limits(&self) -> impl Iterator<Item = (&'static str, Option<u64>, Option<u64>)> {
+        self.entries.iter().filter_map(|entry| match entry.content {
+            Content::Value(Value::Limit(soft, hard)) => Some((entry.key.name, soft, hard)),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn env(&self, name: &str) -> &[(String, Variable)] {
         match self.value(name) {
             Some(Value::Env(variables)) => variables,
             _ => &[],
@@ -414,6 +438,8 @@ fn suggestion(name: &str, scope: Scope) -> String {
             ("stop", Scope::Stop),
             ("final", Scope::Final),
             ("restart", Scope::Restart),
+            ("rlimits", Scope::Rlimits),
+            ("cgroup", Scope::Cgroup),
         ] {
             if keys::find(name, inner).is_some() {
                 return format!("write it inside `{table}`: {table} = {{ {name} = … }}");

@@ -6,9 +6,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::keys::Key;
+use super::keys::{Key, Unit};
 use super::nearest::nearest;
-use super::plan::{Identity, Wait};
+use super::plan::{Identity, UNLIMITED, Wait};
 use super::report::shown;
 use super::value::Value;
 
@@ -138,6 +138,7 @@ pub(crate) fn size(key: &Key, raw: &str, text: &str, least: u64) -> Result<Value
         "k" | "kb" | "kib" => Some(10),
         "m" | "mb" | "mib" => Some(20),
         "g" | "gb" | "gib" => Some(30),
+        "t" | "tb" | "tib" => Some(40),
         _ => None,
     };
     let bytes = number
@@ -148,7 +149,7 @@ pub(crate) fn size(key: &Key, raw: &str, text: &str, least: u64) -> Result<Value
     let help = || {
         format!(
             "write a number with k, M or G behind it, such as \"{}\"",
-            key.default
+            example_size(key)
         )
     };
     match bytes {
@@ -164,6 +165,64 @@ pub(crate) fn size(key: &Key, raw: &str, text: &str, least: u64) -> Result<Value
         None => Err((
             format!("`{}` is no size: \"{}\"", key.name, shown(raw)),
             help(),
+        )),
+    }
+}
+
+/// A size that suits the key.
+pub(crate) fn example_size(key: &Key) -> &'static str {
+    match key.default {
+        "10M" => key.default,
+        _ => "1G",
+    }
+}
+
+/// A resource limit as a text.
+pub(crate) fn limit(key: &Key, unit: Unit, raw: &str, text: &str) -> Result<u64, Wrong> {
+    if text == "unlimited" || text == "infinity" {
+        return Ok(UNLIMITED);
+    }
+    if let (Unit::Each | Unit::Seconds, Ok(number)) = (unit, text.parse()) {
+        return Ok(number);
+    }
+    match unit {
+        Unit::Each => {
+            let message = format!("`{}` is no number: \"{}\"", key.name, shown(raw));
+            Err((message, "write a number, or \"unlimited\"".to_owned()))
+        }
+        Unit::Bytes => match size(key, raw, text, 0)? {
+            Value::Number(bytes) => Ok(bytes),
+            _ => Ok(UNLIMITED),
+        },
+        Unit::Seconds => match time(key, raw, text, Duration::from_secs(1), false)? {
+            Value::Time(Wait::AtMost(time)) => Ok(time.as_secs()),
+            _ => Ok(UNLIMITED),
+        },
+    }
+}
+
+/// A file mode creation mask.
+pub(crate) fn mask(key: &Key, raw: &str, text: &str) -> Result<Value, Wrong> {
+    let octal = text.len() <= 4 && text.chars().all(|c| c.is_digit(8));
+    let bits = u64::from_str_radix(text, 8).ok();
+    bits.filter(|bits| octal && *bits <= 0o777)
+        .map(Value::Number)
+        .ok_or_else(|| {
+            let message = format!("`{}` is no mask: \"{}\"", key.name, shown(raw));
+            let help = "write three octal digits: \"022\", or \"077\" to keep all to the user";
+            (message, help.to_owned())
+        })
+}
+
+/// A share of one processor, in microseconds of each tenth of a second (`cpu.max`, Linux,
+/// admin-guide/cgroup-v2).
+pub(crate) fn percent(key: &Key, raw: &str, text: &str) -> Result<Value, Wrong> {
+    let number = text.strip_suffix('%').map(str::trim_end);
+    match number.and_then(|number| number.parse::<u32>().ok()) {
+        Some(percent @ 1..=1_000_000) => Ok(Value::Number(u64::from(percent) * 1000)),
+        _ => Err((
+            format!("`{}` is no percentage: \"{}\"", key.name, shown(raw)),
+            "100% is one processor: write \"50%\" or \"200%\"".to_owned(),
         )),
     }
 }
@@ -253,12 +312,14 @@ pub(crate) fn identity(key: &Key, raw: &str, text: &str) -> Result<Value, Wrong>
 }
 
 pub(crate) fn path(key: &Key, raw: &str, text: &str) -> Result<PathBuf, Wrong> {
+    absolute(key.name, raw, text)
+}
+
+/// The same for what is called `name`.
+pub(crate) fn absolute(name: &str, raw: &str, text: &str) -> Result<PathBuf, Wrong> {
     if let Some(tail) = raw.strip_prefix('~') {
         return Err((
-            format!(
-                "`{}` begins with `~`, which only a shell replaces",
-                key.name
-            ),
+            format!("`{name}` begins with `~`, which only a shell replaces"),
             format!("write \"${{HOME}}{}\"", shown(tail)),
         ));
     }
@@ -268,17 +329,11 @@ pub(crate) fn path(key: &Key, raw: &str, text: &str) -> Result<PathBuf, Wrong> {
         } else {
             "the variable in it must hold a path from `/` on"
         };
-        return Err((
-            format!("`{}` is not an absolute path", key.name),
-            help.to_owned(),
-        ));
+        return Err((format!("`{name}` is not an absolute path"), help.to_owned()));
     }
     if text.chars().any(char::is_control) {
         return Err((
-            format!(
-                "`{}` contains a line break or another control character",
-                key.name
-            ),
+            format!("`{name}` contains a line break or another control character"),
             "write the path on one line".to_owned(),
         ));
     }

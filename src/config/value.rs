@@ -12,11 +12,14 @@ use toml::de::{DeTable, DeValue};
 
 use super::expand::{Lookup, expand};
 use super::findings::Findings;
-use super::keys::{Key, Scope, Shape};
+use super::keys::{Key, Scope, Shape, Unit};
 use super::nearest::nearest;
-use super::plan::{After, Identity, Wait, Want};
+use super::plan::{After, Identity, UNLIMITED, Wait, Want};
 use super::report::shown;
-use super::text::{example, identity, path, quoted, signal, size, time, unfit_name, word};
+use super::text::{
+    absolute, example, example_size, identity, limit, mask, path, percent, quoted, signal, size,
+    time, unfit_name, word,
+};
 
 /// A value that fits its key.
 #[derive(Clone, Debug)]
@@ -32,9 +35,12 @@ pub(crate) enum Value {
     Word(&'static str),
     Signal(i32),
     Number(u64),
+    Signed(i32),
+    /// The soft and the hard limit, as far as they are said.
+    Limit(Option<u64>, Option<u64>),
     Names(Vec<String>),
     Command(Vec<OsString>),
-    Env(Vec<(String, String)>),
+    Env(Vec<(String, Variable)>),
     After(Vec<Awaited>),
 }
 
@@ -43,6 +49,15 @@ pub(crate) enum Value {
 pub(crate) struct Awaited {
     pub(crate) after: After,
     pub(crate) span: Range<usize>,
+}
+
+/// Where the value of a variable comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum Variable {
+    /// The file says it.
+    Text(String),
+    /// It is what another file contains.
+    File(PathBuf),
 }
 
 /// What values are read with: the text they stand in, the environment, and where errors go.
@@ -59,10 +74,21 @@ impl Reader<'_> {
         match (key.shape, value.get_ref()) {
             (Shape::Flag | Shape::DirLock, DeValue::Boolean(flag)) => Some(Value::Flag(*flag)),
             (Shape::Command, DeValue::Array(_)) => self.command(value),
-            (Shape::Paths | Shape::DirLock, DeValue::Array(items)) => self.paths(key, items),
+            (Shape::Paths | Shape::DirLock | Shape::PathOrPaths, DeValue::Array(items)) => {
+                self.paths(key, items)
+            }
             (Shape::Names, DeValue::Array(items)) => self.names(key, items),
             (Shape::Count { least, most }, DeValue::Integer(number)) => {
                 self.count(key, number.as_str(), least..=most, &span)
+            }
+            (Shape::Number { least, most }, DeValue::Integer(number)) => {
+                self.number(key, number.as_str(), least..=most, &span)
+            }
+            (Shape::Limit(unit), value @ (DeValue::Integer(_) | DeValue::String(_))) => self
+                .limit(key, unit, value, &span)
+                .map(|limit| Value::Limit(Some(limit), Some(limit))),
+            (Shape::Limit(unit), DeValue::Table(table)) if !table.is_empty() => {
+                self.soft_and_hard(key, unit, table)
             }
             (Shape::Env, DeValue::Table(table)) => Some(self.variables(table)),
             (Shape::After, DeValue::Array(items)) => Some(self.awaited(items)),
@@ -78,6 +104,9 @@ impl Reader<'_> {
                 | Shape::Word(_)
                 | Shape::WordOrTable(..)
                 | Shape::Size { .. }
+                | Shape::Mask
+                | Shape::Percent
+                | Shape::PathOrPaths
                 | Shape::Signal,
                 DeValue::String(raw),
             ) => {
@@ -144,7 +173,11 @@ impl Reader<'_> {
                 Shape::Word(words) | Shape::WordOrTable(words, _) => word(key, raw, text, words),
                 Shape::Signal => signal(raw, text),
                 Shape::Size { least } => size(key, raw, text, least),
-                Shape::Path | Shape::DirLock => path(key, raw, text).map(Value::Path),
+                Shape::Mask => mask(key, raw, text),
+                Shape::Percent => percent(key, raw, text),
+                Shape::Path | Shape::DirLock | Shape::PathOrPaths => {
+                    path(key, raw, text).map(Value::Path)
+                }
                 Shape::Identity => identity(key, raw, text),
                 Shape::Name => Ok(Value::Name(text.to_owned(), raw.to_owned())),
                 _ => Ok(Value::Text(text.to_owned())),
@@ -202,7 +235,7 @@ impl Reader<'_> {
                 continue;
             };
             match path(key, raw, &text) {
-                Ok(path) if path.file_name().is_none() && key.shape == Shape::Paths => {
+                Ok(path) if path.file_name().is_none() && key.name == "lock_dirs" => {
                     let message = format!("`{}` has a path without a name at its end", key.name);
                     let help = "name the lock directory itself";
                     self.findings.error(&span, message, help);
@@ -298,7 +331,12 @@ impl Reader<'_> {
                 self.findings.error(&name.span(), message, help);
             } else if let Some(raw) = value.get_ref().as_str() {
                 let text = self.expanded(raw, &span, false);
-                variables.extend(text.map(|text| (name.get_ref().to_string(), text)));
+                let name = name.get_ref().to_string();
+                variables.extend(text.map(|text| (name, Variable::Text(text))));
+            } else if let Some(table) = value.get_ref().as_table() {
+                let file = self.file_of_variable(name.get_ref(), table, &span);
+                let name = name.get_ref().to_string();
+                variables.extend(file.map(|file| (name, Variable::File(file))));
             } else {
                 let message = format!(
                     "the variable {} must be a text in quotes, not {}",
@@ -307,13 +345,129 @@ impl Reader<'_> {
                 );
                 let source = self.text.get(span.clone()).map(shown).unwrap_or_default();
                 let help = match value.get_ref() {
-                    DeValue::Table(_) | DeValue::Array(_) => "a variable has one value".to_owned(),
+                    DeValue::Array(_) => "a variable has one value".to_owned(),
                     _ => format!("write \"{source}\""),
                 };
                 self.findings.error(&span, message, help);
             }
         }
         Value::Env(variables)
+    }
+}
+
+/// The readers of what a process is given.
+impl Reader<'_> {
+    fn number(
+        &mut self,
+        key: &Key,
+        number: &str,
+        bounds: RangeInclusive<i32>,
+        span: &Range<usize>,
+    ) -> Option<Value> {
+        let fits = number.replace('_', "").parse::<i32>().ok();
+        let fits = fits.filter(|number| bounds.contains(number));
+        if fits.is_none() {
+            let message = format!("`{}` cannot be {}", key.name, shown(number));
+            let help = format!("write a number from {} to {}", bounds.start(), bounds.end());
+            self.findings.error(span, message, help);
+        }
+        fits.map(Value::Signed)
+    }
+
+    /// One limit.
+    fn limit(
+        &mut self,
+        key: &Key,
+        unit: Unit,
+        value: &DeValue<'_>,
+        span: &Range<usize>,
+    ) -> Option<u64> {
+        let wrong = match value {
+            DeValue::Integer(number) => {
+                let number = number.as_str();
+                match number.replace('_', "").parse::<u64>() {
+                    Ok(limit) if limit < UNLIMITED => return Some(limit),
+                    _ => {
+                        let message = format!("`{}` cannot be {}", key.name, shown(number));
+                        (
+                            message,
+                            "write a number from 0 on, or \"unlimited\"".to_owned(),
+                        )
+                    }
+                }
+            }
+            DeValue::String(raw) => {
+                let text = self.expanded(raw, span, false)?;
+                match limit(key, unit, raw, &text) {
+                    Ok(limit) => return Some(limit),
+                    Err(wrong) => wrong,
+                }
+            }
+            other => {
+                let (wanted, found) = (wanted(Shape::Limit(unit)), found(other));
+                let message = format!("`{}` must be {wanted}, not {found}", key.name);
+                (message, mend(key, other))
+            }
+        };
+        self.findings.error(span, wrong.0, wrong.1);
+        None
+    }
+
+    fn soft_and_hard(&mut self, key: &Key, unit: Unit, table: &DeTable<'_>) -> Option<Value> {
+        let (mut soft, mut hard, mut good) = (None, None, true);
+        for (name, value) in table {
+            let which = match &**name.get_ref() {
+                "soft" => &mut soft,
+                "hard" => &mut hard,
+                other => {
+                    let message = format!("unknown key `{}` in `{}`", shown(other), key.name);
+                    let help = "a limit has `soft` and `hard`";
+                    self.findings.error(&name.span(), message, help);
+                    good = false;
+                    continue;
+                }
+            };
+            *which = self.limit(key, unit, value.get_ref(), &value.span());
+            good &= which.is_some();
+            if let (Some(low), Some(high)) = (soft, hard)
+                && low > high
+            {
+                let message = format!("the soft limit of `{}` is above the hard one", key.name);
+                let help = "the kernel refuses that: write the larger one as `hard`";
+                self.findings.error(&value.span(), message, help);
+                good = false;
+            }
+        }
+        good.then_some(Value::Limit(soft, hard))
+    }
+
+    /// The file of `NAME = { file = "/…" }`.
+    fn file_of_variable(
+        &mut self,
+        name: &str,
+        table: &DeTable<'_>,
+        span: &Range<usize>,
+    ) -> Option<PathBuf> {
+        let value = table.get("file").filter(|_| table.len() == 1);
+        let Some(value) = value else {
+            let name = shown(name);
+            let message = format!("the variable {name} is a table, and not one of a file");
+            let help = format!("write {name} = {{ file = \"/run/secrets/…\" }}");
+            self.findings.error(span, message, help);
+            return None;
+        };
+        let at = value.span();
+        let Some(raw) = value.get_ref().as_str() else {
+            let found = found(value.get_ref());
+            let message = format!("`file` must be an absolute path in quotes, not {found}");
+            self.findings
+                .error(&at, message, "write file = \"/run/secrets/…\"");
+            return None;
+        };
+        let text = self.expanded(raw, &at, false)?;
+        absolute("file", raw, &text)
+            .map_err(|(message, help)| self.findings.error(&at, message, help))
+            .ok()
     }
 }
 
@@ -331,7 +485,18 @@ fn wanted(shape: Shape) -> String {
         Shape::After => "a list of the names of jobs".to_owned(),
         Shape::Signal => "the name of a signal in quotes, such as \"TERM\"".to_owned(),
         Shape::Size { .. } => "a size in quotes, such as \"10M\"".to_owned(),
-        Shape::Count { .. } => "a whole number".to_owned(),
+        Shape::Count { .. } | Shape::Number { .. } => "a whole number".to_owned(),
+        Shape::Limit(unit) => {
+            let one = match unit {
+                Unit::Each => "a whole number",
+                Unit::Bytes => "a size in quotes",
+                Unit::Seconds => "a time in quotes",
+            };
+            format!("{one}, \"unlimited\", or both limits as {{ soft, hard }}")
+        }
+        Shape::Mask => "an octal number in quotes, such as \"022\"".to_owned(),
+        Shape::Percent => "a percentage in quotes, such as \"50%\"".to_owned(),
+        Shape::PathOrPaths => "an absolute path in quotes, or a list of them".to_owned(),
         Shape::Names => "a list of the names of variables".to_owned(),
         Shape::Command => "a list of texts".to_owned(),
         Shape::Paths => "a list of absolute paths".to_owned(),
@@ -374,11 +539,31 @@ fn mend(key: &Key, value: &DeValue<'_>) -> String {
                 shown(number.as_str())
             )
         }
-        (Shape::Size { .. }, _) => format!("write {name} = \"{}\"", key.default),
-        (Shape::Count { least, .. }, _) => {
-            let number = key.default.parse().unwrap_or(least.max(3));
-            format!("write {name} = {number}")
+        (Shape::Size { .. }, _) => format!("write {name} = \"{}\"", example_size(key)),
+        (
+            Shape::Count { .. } | Shape::Number { .. } | Shape::Limit(Unit::Each),
+            DeValue::String(text),
+        ) if text.parse::<i64>().is_ok() => {
+            format!("write {name} = {}, without quotes", shown(text))
         }
+        (Shape::Count { .. }, _) => match key.default {
+            "none" => format!("write {name} = 100"),
+            default => format!("write {name} = {default}"),
+        },
+        (Shape::Number { most, .. }, _) => format!("write {name} = {}", most / 2),
+        (Shape::Limit(Unit::Each), _) => format!("write {name} = 1024"),
+        (Shape::Limit(Unit::Bytes), _) => format!("write {name} = \"1G\""),
+        (Shape::Limit(Unit::Seconds), _) => format!("write {name} = \"10m\""),
+        (Shape::Mask, DeValue::Integer(number)) => {
+            let number = shown(number.as_str());
+            format!("write {name} = \"{number:0>3}\", in quotes: it is octal")
+        }
+        (Shape::Mask, _) => format!("write {name} = \"022\""),
+        (Shape::Percent, DeValue::Integer(number)) => {
+            format!("write {name} = \"{}%\"", shown(number.as_str()))
+        }
+        (Shape::Percent, _) => format!("write {name} = \"50%\""),
+        (Shape::PathOrPaths, _) => format!("write {name} = \"/…\""),
         (Shape::Flag, DeValue::String(text)) => {
             let flag = ["true", "yes", "on", "1"].contains(&text.to_lowercase().as_str());
             format!("write {name} = {flag}, without quotes")
@@ -404,6 +589,8 @@ fn mend(key: &Key, value: &DeValue<'_>) -> String {
         (Shape::Table(Scope::Final), _) => {
             "write final = { line = '\"type\":\"result\"', grace = \"30s\" }".to_owned()
         }
+        (Shape::Table(Scope::Rlimits), _) => "write rlimits = { nofile = 1024 }".to_owned(),
+        (Shape::Table(Scope::Cgroup), _) => "write cgroup = { memory_max = \"2G\" }".to_owned(),
         (Shape::Table(_), _) => "write stop = { signal = \"TERM\", grace = \"15s\" }".to_owned(),
         (Shape::DirLock, _) => format!("write {name} = true for the working directory"),
         (_, DeValue::Integer(number)) => format!("write {name} = \"{}\"", shown(number.as_str())),

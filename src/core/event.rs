@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::note::Note;
 use super::notice::Notice;
 use super::outcome::{Outcome, SpawnStep, Status};
+use super::refusal::Refusal;
 use super::time::Time;
 use crate::config::plan::{Limits, OnConflict, RunPlan, StopPlan, Wait};
 
@@ -15,6 +16,8 @@ use crate::config::plan::{Limits, OnConflict, RunPlan, StopPlan, Wait};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Facts {
+    /// Whether anything must hold before it starts: else nobody is asked.
+    pub conditions: bool,
     /// Whether it queues for a shared lock, and how long.
     pub wait: Option<Wait>,
     /// What it does where a directory that it locks is somebody else's; `None`: it locks none.
@@ -43,6 +46,7 @@ impl Facts {
     /// control.
     pub fn new(plan: &RunPlan) -> Self {
         Self {
+            conditions: plan.conditions.any() || plan.process.reads_files(),
             wait: plan.kind.lock().map(|lock| lock.wait),
             dirs: plan.dirs.any().then(|| plan.kind.on_conflict()),
             limits: plan.limits.clone(),
@@ -65,6 +69,13 @@ pub enum Event {
     Begin {
         /// Since when it queues: earlier than now where the lock file was replaced meanwhile.
         queued_at: Time,
+    },
+    /// The answer to [`Action::CheckStart`]: nothing stands against the start.
+    StartAllowed,
+    /// The other answer, and that to [`Action::EndCheck`].
+    StartRefused {
+        /// What does not hold.
+        refusal: Refusal,
     },
     /// All directories are ours.
     DirsGot,
@@ -183,6 +194,10 @@ pub enum Watched {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
+    /// Find out whether the command may start now: [`Event::StartAllowed`], [`Event::StartRefused`].
+    CheckStart,
+    /// Wait for the answer no longer: [`Event::StartRefused`] with what gave none.
+    EndCheck,
     /// Take the directories that are not ours yet, in their order, up to the first that is not free.
     LockDirs,
     /// Wait for the end of what keeps that one from us: [`Event::DirFreed`].

@@ -8,7 +8,7 @@
 //! of the stream cuts off is hidden as far as it came.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::config::plan::LEAST_SECRET;
 
@@ -16,6 +16,7 @@ mod names;
 mod values;
 
 use names::Names;
+pub use names::names_a_secret;
 use values::Values;
 
 /// What stands in the place of a secret.
@@ -29,30 +30,34 @@ const LEAST_LINE: usize = 16;
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secrets {
     values: Vec<Vec<u8>>,
+    /// Those that were known only later.
+    learnt: OnceLock<Vec<Vec<u8>>>,
 }
 
 impl Secrets {
     /// Those of `values` that are long enough to be told from other text, each also as JSON writes
     /// it, where that differs.
     pub fn new(values: impl IntoIterator<Item = Vec<u8>>) -> Self {
-        let mut all: Vec<Vec<u8>> = Vec::new();
-        for value in values {
-            let lines = value.split(|byte| *byte == b'\n' || *byte == b'\r');
-            let long = lines.filter(|line| line.len() >= LEAST_LINE && line.len() < value.len());
-            all.extend(long.map(<[u8]>::to_vec));
-            let json = as_json(&value);
-            if json != value {
-                all.push(json);
-            }
-            all.push(value);
+        Self {
+            values: prepared(values),
+            learnt: OnceLock::new(),
         }
-        all.retain(|value| value.len() >= LEAST_SECRET);
-        Self { values: all }
+    }
+
+    /// Adds those that are known only now: once, and before any stream is masked.
+    pub fn learn(&self, values: impl IntoIterator<Item = Vec<u8>>) {
+        let _ = self.learnt.set(prepared(values));
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Vec<u8>> {
+        self.values
+            .iter()
+            .chain(self.learnt.get().into_iter().flatten())
     }
 
     /// Whether there are none.
-    pub const fn is_empty(&self) -> bool {
-        self.values.is_empty()
+    pub fn is_empty(&self) -> bool {
+        self.all().next().is_none()
     }
 
     /// The same text without what is shown nowhere.
@@ -67,7 +72,7 @@ impl Secrets {
     /// How much of a secret stands at the start of `text`.
     fn at_start_of(&self, text: &[u8]) -> Start {
         let mut start = Start::default();
-        for value in &self.values {
+        for value in self.all() {
             if text.starts_with(value) {
                 start.whole = start.whole.max(value.len());
             } else if value.starts_with(text) {
@@ -80,13 +85,30 @@ impl Secrets {
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Secrets({})", self.values.len())
+        write!(f, "Secrets({})", self.all().count())
     }
 }
 
 /// Whether what a variable of that name holds is hidden wherever it stands behind the name.
 pub fn is_secret_name(name: &str) -> bool {
     names::is_secret(name)
+}
+
+/// Those of `values` that can be told from other text, in all the ways in which they are written.
+fn prepared(values: impl IntoIterator<Item = Vec<u8>>) -> Vec<Vec<u8>> {
+    let mut all: Vec<Vec<u8>> = Vec::new();
+    for value in values {
+        let lines = value.split(|byte| *byte == b'\n' || *byte == b'\r');
+        let long = lines.filter(|line| line.len() >= LEAST_LINE && line.len() < value.len());
+        all.extend(long.map(<[u8]>::to_vec));
+        let json = as_json(&value);
+        if json != value {
+            all.push(json);
+        }
+        all.push(value);
+    }
+    all.retain(|value| value.len() >= LEAST_SECRET);
+    all
 }
 
 /// What stands at the start of a text.

@@ -13,6 +13,7 @@ use crate::config::plan::Want;
 
 use super::final_line::AgentResult;
 use super::outcome::{Outcome, Reason, SpawnStep};
+use super::refusal::Refusal;
 
 /// Why the owner of a lock directory is dead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -189,6 +190,18 @@ pub enum Note {
         path: PathBuf,
         /// What failed, and why.
         text: String,
+    },
+    /// A condition of the command's start does not hold, and the run is over.
+    StartRefused(Refusal),
+    /// Something about the control group of the run is not as it was asked for.
+    GroupTrouble {
+        /// What, and why.
+        text: String,
+    },
+    /// The kernel killed processes of the run for want of memory in its control group.
+    OutOfMemory {
+        /// How many.
+        count: u64,
     },
     /// The command runs.
     Started {

@@ -57,6 +57,8 @@ pub enum Reason {
     WaitExpired,
     /// A directory is somebody else's, and was not waited for; or it could not be locked.
     DirNotLocked,
+    /// A condition of its start did not hold.
+    StartRefused,
     /// The command could not be started, with the errno.
     SpawnFailed {
         /// At which step.
@@ -84,6 +86,7 @@ impl Reason {
             Self::InitStop => "init_stop",
             Self::WaitExpired => "wait_expired",
             Self::DirNotLocked => "dir_not_locked",
+            Self::StartRefused => "start_refused",
             Self::SpawnFailed { .. } => "spawn_failed",
             Self::Failed => "failed",
         }
@@ -104,6 +107,16 @@ pub enum SpawnStep {
     User,
     /// The working directory.
     Dir,
+    /// Resource limits.
+    Limits,
+    /// The nice value.
+    Nice,
+    /// `oom_score_adj`.
+    OomScore,
+    /// `no_new_privs`.
+    NoNewPrivs,
+    /// The control group.
+    Group,
     /// execve(2) itself.
     Exec,
 }
@@ -133,7 +146,9 @@ pub const fn code(reason: Reason, status: Option<Status>) -> u8 {
         }
         (Reason::Final { failed: false }, _) => exit::OK,
         (Reason::Final { failed: true }, _) => exit::FINAL_FAILED,
-        (Reason::WaitExpired | Reason::DirNotLocked, _) => exit::NOT_OBTAINED,
+        (Reason::WaitExpired | Reason::DirNotLocked | Reason::StartRefused, _) => {
+            exit::NOT_OBTAINED
+        }
         (Reason::SpawnFailed { step, errno }, _) => spawn_code(step, errno),
         (
             Reason::Ended | Reason::Signal(_) | Reason::GuardLost | Reason::InitStop,
@@ -150,7 +165,13 @@ const fn spawn_code(step: SpawnStep, errno: i32) -> u8 {
     match step {
         SpawnStep::Exec if errno == 2 => exit::NOT_FOUND,
         SpawnStep::Exec => exit::CANNOT_EXECUTE,
-        SpawnStep::User | SpawnStep::Dir => exit::CONFIG,
+        SpawnStep::User
+        | SpawnStep::Dir
+        | SpawnStep::Limits
+        | SpawnStep::Nice
+        | SpawnStep::OomScore
+        | SpawnStep::NoNewPrivs
+        | SpawnStep::Group => exit::CONFIG,
         SpawnStep::Fork | SpawnStep::Stdio | SpawnStep::Session => exit::FAILED,
     }
 }
@@ -182,11 +203,17 @@ mod tests {
             (Reason::InitStop, [42, 137, 143]),
             (Reason::WaitExpired, [75, 75, 75]),
             (Reason::DirNotLocked, [75, 75, 75]),
+            (Reason::StartRefused, [75, 75, 75]),
             (spawn_failed(SpawnStep::Exec, 2), [127, 127, 127]),
             (spawn_failed(SpawnStep::Exec, 13), [126, 126, 126]),
             (spawn_failed(SpawnStep::Exec, 8), [126, 126, 126]),
             (spawn_failed(SpawnStep::User, 1), [78, 78, 78]),
             (spawn_failed(SpawnStep::Dir, 2), [78, 78, 78]),
+            (spawn_failed(SpawnStep::Limits, 1), [78, 78, 78]),
+            (spawn_failed(SpawnStep::Nice, 13), [78, 78, 78]),
+            (spawn_failed(SpawnStep::OomScore, 13), [78, 78, 78]),
+            (spawn_failed(SpawnStep::NoNewPrivs, 22), [78, 78, 78]),
+            (spawn_failed(SpawnStep::Group, 13), [78, 78, 78]),
             (spawn_failed(SpawnStep::Fork, 11), [125, 125, 125]),
             (spawn_failed(SpawnStep::Stdio, 24), [125, 125, 125]),
             (spawn_failed(SpawnStep::Session, 1), [125, 125, 125]),

@@ -11,8 +11,10 @@
 //!       wait over, stop
 //! ```
 //!
-//! What comes before the queue of the lock is told in `claiming`; how a run is ended, the ladder, is told in `ladder`; what the command says of itself, in `notices`; what a signal
-//! means, in `signals`; how a
+//! Where conditions stand before the command there is one more state, `Checking`, before `Claiming`, and
+//! again before `Running` where the run had to wait; what they mean is told in `checking`. What comes
+//! before the queue of the lock is told in `claiming`; how a run is ended, the ladder, is told in
+//! `ladder`; what the command says of itself, in `notices`; what a signal means, in `signals`; how a
 //! second holder of the lock is found out, in `split`; what comes between the empty tree and the end
 //! where lock directories are listed, in `sweep`.
 //!
@@ -28,6 +30,7 @@ use super::time::Time;
 use super::timers::{ALL, Timer, Timers};
 use crate::config::plan::Wait;
 
+mod checking;
 mod claiming;
 mod ladder;
 mod notices;
@@ -35,6 +38,7 @@ mod signals;
 mod split;
 mod sweep;
 
+use checking::Leave;
 use ladder::{KILL_RETRY, RESCAN};
 use notices::Said;
 use split::{Rival, TOUCH_EVERY};
@@ -51,6 +55,8 @@ const WATCH_AFTER: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     New,
+    /// Nobody has said yet whether the command may start.
+    Checking,
     /// Not all directories are ours.
     Claiming,
     Queued,
@@ -83,6 +89,7 @@ pub struct Run {
     state: State,
     timers: Timers,
     queued_at: Time,
+    leave: Leave,
     locked_at: Option<Time>,
     started_at: Option<Time>,
     command: Command,
@@ -119,6 +126,7 @@ impl Run {
             state: State::New,
             timers: Timers::default(),
             queued_at: Time::default(),
+            leave: Leave::None,
             locked_at: None,
             started_at: None,
             command: Command::Absent,
@@ -154,7 +162,9 @@ impl Run {
             return;
         }
         match *event {
-            Event::Begin { queued_at } => self.begin(queued_at, out),
+            Event::Begin { queued_at } => self.begin(now, queued_at, out),
+            Event::StartAllowed => self.start_allowed(now, out),
+            Event::StartRefused { ref refusal } => self.start_refused(now, refusal, out),
             Event::DirsGot => self.dirs_got(now, out),
             Event::DirBusy { may_end } => self.dir_busy(now, may_end, out),
             Event::DirFreed => self.dir_freed(out),
@@ -188,30 +198,47 @@ impl Run {
         }
     }
 
-    fn begin(&mut self, queued_at: Time, out: &mut Vec<Action>) {
+    fn begin(&mut self, now: Time, queued_at: Time, out: &mut Vec<Action>) {
         if self.state != State::New {
             return;
         }
         self.queued_at = queued_at;
+        if self.facts.conditions {
+            self.check(now, out);
+        } else {
+            self.claim(now, out);
+        }
+    }
+
+    fn claim(&mut self, now: Time, out: &mut Vec<Action>) {
         if self.facts.dirs.is_some() {
             self.state = State::Claiming;
             out.push(Action::LockDirs);
         } else {
-            self.queue(out);
+            self.queue(now, out);
         }
     }
 
     /// Directories first, the shared lock last: nobody waits for a directory while he holds the lock.
-    fn queue(&mut self, out: &mut Vec<Action>) {
+    fn queue(&mut self, now: Time, out: &mut Vec<Action>) {
         if self.facts.wait.is_some() {
             self.state = State::Queued;
             out.push(Action::Lock);
         } else {
-            self.spawn(out);
+            self.spawn(now, out);
         }
     }
 
-    fn spawn(&mut self, out: &mut Vec<Action>) {
+    /// All is ours that it claims or queues for.
+    fn spawn(&mut self, now: Time, out: &mut Vec<Action>) {
+        if self.leave == Leave::Old {
+            self.check(now, out);
+        } else {
+            self.launch(out);
+        }
+    }
+
+    fn launch(&mut self, out: &mut Vec<Action>) {
         self.state = State::Running;
         if self.facts.sweep.is_some() {
             out.push(Action::LookAtLockDirs);
@@ -220,9 +247,11 @@ impl Run {
     }
 
     fn lock_busy(&mut self) {
-        if self.state == State::Queued
-            && let Some(Wait::AtMost(wait)) = self.facts.wait
-        {
+        if self.state != State::Queued {
+            return;
+        }
+        self.leave.ages();
+        if let Some(Wait::AtMost(wait)) = self.facts.wait {
             self.timers.arm(Timer::LockWait, self.queued_at + wait);
         }
     }
@@ -235,7 +264,7 @@ impl Run {
             if self.facts.unsure {
                 self.timers.arm(Timer::Touch, now + TOUCH_EVERY);
             }
-            self.spawn(out);
+            self.spawn(now, out);
         }
     }
 
@@ -296,6 +325,7 @@ impl Run {
                 self.leftovers(now, false, out);
             }
             State::New
+            | State::Checking
             | State::Claiming
             | State::Queued
             | State::Running
@@ -340,6 +370,7 @@ impl Run {
                 continue;
             };
             match timer {
+                Timer::Check => self.check_due(now, due, out),
                 Timer::LockWait => self.finish(now, Reason::WaitExpired, out),
                 Timer::Claim => out.push(Action::Claim),
                 Timer::Watch => out.push(Action::WatchLock),

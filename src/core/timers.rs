@@ -8,6 +8,8 @@ use super::time::Time;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Timer {
+    /// Nobody has answered whether the command may start.
+    Check,
     /// The time in the queue of the lock is over.
     LockWait,
     /// The lock has been held long enough for its file to be worth watching.
@@ -43,7 +45,8 @@ pub enum Timer {
 }
 
 /// Every timer, in the order in which those that fall due together are handled.
-pub const ALL: [Timer; 16] = [
+pub const ALL: [Timer; 17] = [
+    Timer::Check,
     Timer::LockWait,
     Timer::Claim,
     Timer::Watch,
@@ -183,22 +186,23 @@ mod tests {
         for (n, timer) in ALL.into_iter().enumerate() {
             // Exhaustive, so that a new one is missed by the compiler and not by a user.
             let place = match timer {
-                Timer::LockWait => 0,
-                Timer::Claim => 1,
-                Timer::Watch => 2,
-                Timer::Touch => 3,
-                Timer::Timeout => 4,
-                Timer::Idle => 5,
-                Timer::Ready => 6,
-                Timer::Heartbeat => 7,
-                Timer::Leave => 8,
-                Timer::Status => 9,
-                Timer::FinalGrace => 10,
-                Timer::StopGrace => 11,
-                Timer::Rescan => 12,
-                Timer::LeftoverGrace => 13,
-                Timer::KillRetry => 14,
-                Timer::Refresh => 15,
+                Timer::Check => 0,
+                Timer::LockWait => 1,
+                Timer::Claim => 2,
+                Timer::Watch => 3,
+                Timer::Touch => 4,
+                Timer::Timeout => 5,
+                Timer::Idle => 6,
+                Timer::Ready => 7,
+                Timer::Heartbeat => 8,
+                Timer::Leave => 9,
+                Timer::Status => 10,
+                Timer::FinalGrace => 11,
+                Timer::StopGrace => 12,
+                Timer::Rescan => 13,
+                Timer::LeftoverGrace => 14,
+                Timer::KillRetry => 15,
+                Timer::Refresh => 16,
             };
             assert_eq!(n, place);
         }

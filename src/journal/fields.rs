@@ -63,6 +63,8 @@ macro_rules! each_field {
             errno: i32,
             /// `COMMAND`: the name of the command.
             command: Cow<'a, str>,
+            /// `CONDITION`: the key of the file whose condition did not hold.
+            condition: &'static str,
             /// `STEP`: at which step a start failed.
             step: &'static str,
             /// `DIRECTORY`: the path of a directory that is locked.

@@ -57,6 +57,9 @@ message_ids! {
     LOCK_UNWATCHED = "ba4d47c78236e6fdde15cd990c7d8c9f",
     PLACEMENT = "07b5cb5d6510b9d5fb5704b55bcf8975",
     CLAIM_FAILED = "107d0ca050ac5267d677dee0199e9088",
+    START_REFUSED = "adbfb966dd18c5f619cb433a94724adf",
+    GROUP_TROUBLE = "dd4f3ef48b136b960a593e529db23786",
+    OUT_OF_MEMORY = "2c13e1b8023c549970797f2f3dd1cc05",
     STARTED = "0c6be0784f4971a958d989a9f6af3098",
     SPAWN_FAILED = "33b37457fcd3e0bcdf40092a18739399",
     LOCK_FAILED = "931706c5795448fca8bd8910c1904bfe",
@@ -126,6 +129,9 @@ pub const fn kind(note: &Note) -> (MessageId, Level) {
         Note::Placement { warning: true, .. } => (PLACEMENT, Level::Warning),
         Note::Placement { .. } => (PLACEMENT, Level::Debug),
         Note::ClaimFailed { .. } => (CLAIM_FAILED, Level::Warning),
+        Note::StartRefused(_) => (START_REFUSED, Level::Warning),
+        Note::GroupTrouble { .. } => (GROUP_TROUBLE, Level::Warning),
+        Note::OutOfMemory { .. } => (OUT_OF_MEMORY, Level::Warning),
         Note::Started { .. } => (STARTED, Level::Info),
         Note::SpawnFailed { .. } => (SPAWN_FAILED, Level::Error),
         Note::Ready { .. } => (READY, Level::Info),
@@ -201,6 +207,7 @@ const fn ended(reason: Reason) -> Level {
         | Reason::InitStop
         | Reason::WaitExpired
         | Reason::DirNotLocked
+        | Reason::StartRefused
         | Reason::SpawnFailed { .. } => Level::Info,
     }
 }

@@ -11,10 +11,13 @@ use nix::errno::Errno;
 pub use super::fields::Fields;
 use super::kind::{Level, MessageId, kind};
 use super::route::Context;
-use super::words::{Short, cause, held_by, listed, plural, signal_name, step_verb, step_word};
+use super::words::{
+    Bytes, Short, cause, held_by, listed, plural, signal_name, step_verb, step_word,
+};
 use crate::config::plan::Want;
 use crate::core::note::{Dead, Fate, Note};
 use crate::core::outcome::{Outcome, Reason, Status};
+use crate::core::refusal::Refusal;
 use crate::trouble;
 
 /// A note, ready to be written.
@@ -193,6 +196,21 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
         Note::ClaimFailed { path, text } => {
             to.claim = Some(path.to_string_lossy());
             format!("claim {path:?} not written, others cannot see this run: {text}")
+        }
+        Note::StartRefused(refusal) => {
+            to.condition = refusal.key();
+            if let Refusal::NoPath { errno, .. } | Refusal::NotAsked { errno } = refusal {
+                to.errno = Some(*errno);
+            }
+            let why = because(refusal);
+            format!("not started now: {why}; the next start of the job asks again")
+        }
+        Note::GroupTrouble { text } => format!("control group: {text}"),
+        Note::OutOfMemory { count } => {
+            to.count = Some(*count);
+            format!(
+                "the kernel killed {count} of its processes, as its control group had no memory left"
+            )
         }
         Note::Started { pid } => {
             to.job_pid = Some(*pid);
@@ -487,6 +505,58 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
     }
 }
 
+/// What does not hold, and what to do.
+#[expect(
+    clippy::unnecessary_debug_formatting,
+    reason = "a path stands in quotes, and what is no text in it as an escape"
+)]
+pub fn because(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::NoPath { path, errno } => {
+            let why = trouble::why(Errno::from_raw(*errno));
+            format!("{path:?}, which require_path asks for, is not there ({why})")
+        }
+        Refusal::NoVariable { name } => {
+            format!("the variable {name}, which require_env asks for, has no value")
+        }
+        Refusal::File {
+            variable,
+            path,
+            line,
+            why,
+        } => {
+            // Behind `NAME:` would stand a secret.
+            let of = match variable {
+                Some(name) => format!("has the value of {name}"),
+                None => "env_file names".to_owned(),
+            };
+            let line = line.map_or_else(String::new, |line| format!(", in line {line}"));
+            format!("{path:?}, which {of}, cannot be used{line}: {why}")
+        }
+        Refusal::Memory {
+            wanted,
+            free,
+            group,
+        } => {
+            let place = match group {
+                Some(group) => format!("control group {group:?}"),
+                None => "this machine".to_owned(),
+            };
+            let (free, wanted) = (Bytes(*free), Bytes(*wanted));
+            format!("{place} has {free} of memory left, and require_free_memory asks for {wanted}")
+        }
+        Refusal::NoFolder { path, why } => {
+            format!("the folder {path:?}, which create_dirs names, is not to be had: {why}")
+        }
+        Refusal::Silent { path } => format!(
+            "the file system of {path:?} does not answer; find out what has become of its mount"
+        ),
+        Refusal::NotAsked { errno } => {
+            format!("its conditions cannot be asked: {}", trouble::text(*errno))
+        }
+    }
+}
+
 /// The words behind the name of a lock directory.
 fn fate_of(fate: Fate, to: &mut Fields<'_>) -> Cow<'static, str> {
     let (reason, text): (_, Cow<'static, str>) = match fate {
@@ -607,7 +677,10 @@ fn ended(outcome: &Outcome, to: &mut Fields<'_>) -> String {
         | Reason::Signal(_)
         | Reason::GuardLost
         | Reason::InitStop => format!("ended by {} after {after} (exit {code})", cause(reason)),
-        Reason::WaitExpired | Reason::DirNotLocked | Reason::SpawnFailed { .. } => {
+        Reason::WaitExpired
+        | Reason::DirNotLocked
+        | Reason::StartRefused
+        | Reason::SpawnFailed { .. } => {
             format!("not run, {} (exit {code})", cause(reason))
         }
         Reason::Failed => format!("lockkeeper failed after {after} (exit {code})"),

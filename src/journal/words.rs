@@ -21,6 +21,7 @@ pub(super) fn cause(reason: Reason) -> Cow<'static, str> {
         Reason::InitStop => "the stop of init".into(),
         Reason::WaitExpired => "the lock was not obtained in time".into(),
         Reason::DirNotLocked => "a directory was not to be had".into(),
+        Reason::StartRefused => "a condition of its start did not hold".into(),
         Reason::SpawnFailed { .. } => "the command could not be started".into(),
         Reason::Failed => "a failure of lockkeeper".into(),
     }
@@ -33,6 +34,11 @@ pub(super) const fn step_word(step: SpawnStep) -> &'static str {
         SpawnStep::Session => "session",
         SpawnStep::User => "user",
         SpawnStep::Dir => "dir",
+        SpawnStep::Limits => "rlimits",
+        SpawnStep::Nice => "nice",
+        SpawnStep::OomScore => "oom_score_adj",
+        SpawnStep::NoNewPrivs => "no_new_privs",
+        SpawnStep::Group => "cgroup",
         SpawnStep::Exec => "exec",
     }
 }
@@ -45,6 +51,11 @@ pub(super) const fn step_verb(step: SpawnStep) -> &'static str {
         SpawnStep::Session => "make a session for",
         SpawnStep::User => "become the user",
         SpawnStep::Dir => "enter the folder",
+        SpawnStep::Limits => "set the limit",
+        SpawnStep::Nice => "set nice to",
+        SpawnStep::OomScore => "set oom_score_adj to",
+        SpawnStep::NoNewPrivs => "set no_new_privs for",
+        SpawnStep::Group => "enter the control group of",
         SpawnStep::Exec => "execute",
     }
 }
@@ -77,6 +88,26 @@ pub(super) fn listed(jobs: &[String], what: &str) -> Option<String> {
     };
     let number = plural(jobs.len(), "job");
     (!jobs.is_empty()).then(|| format!("{number} {what} ({}{more})", named.join(", ")))
+}
+
+/// A number of bytes in as few characters as a reader needs: `512M`, `1.5G`.
+pub(super) struct Bytes(pub(super) u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (unit, shift) in [("G", 30), ("M", 20), ("k", 10)] {
+            let whole = self.0 >> shift;
+            if whole == 0 {
+                continue;
+            }
+            let tenth = ((self.0 - (whole << shift)) * 10) >> shift;
+            return match tenth {
+                0 => write!(f, "{whole}{unit}"),
+                _ => write!(f, "{whole}.{tenth}{unit}"),
+            };
+        }
+        write!(f, "{} bytes", self.0)
+    }
 }
 
 /// A duration in as few characters as a reader needs: `340ms`, `2.3s`, `1h 5m`.

@@ -1,6 +1,6 @@
 //! From a plan to a command that can be forked: environment, user, folder, session, streams.
 
-use std::ffi::OsString;
+use std::ffi::{CString, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -10,10 +10,12 @@ use nix::errno::Errno;
 use nix::unistd::{Group, User, getgrouplist};
 
 use super::claims;
+use super::env_file::FromFiles;
 use super::output::Ends;
-use crate::config::plan::{RunPlan, Stdin};
+use crate::config::plan::{KEPT, RunPlan, Stdin};
 use crate::core::outcome::SpawnStep;
-use crate::sys::spawn::{Command, Credentials, Failure, Memory, Session, Spawned};
+use crate::sys::limits::{self, Limit};
+use crate::sys::spawn::{Attributes, Command, Credentials, Failure, Memory, Session, Spawned};
 use crate::sys::tty;
 
 /// A command that lacks nothing but its output.
@@ -57,9 +59,11 @@ pub fn prepare(
     session: Session,
     started_in: Option<&Path>,
     notify: Option<&str>,
+    read: Option<&FromFiles>,
+    group: Option<OwnedFd>,
 ) -> Result<Prepared, Failure> {
     let account = account(plan)?;
-    let changes = changes(plan, run_id, account.as_ref(), notify);
+    let changes = changes(plan, run_id, account.as_ref(), notify, read);
     let mut command = Command::new(&plan.command, &changes)?;
     if notify.is_some() {
         // Who asks for signs of life of whoever started us asks us.
@@ -68,7 +72,13 @@ pub fn prepare(
             command.own_number(WATCHDOG_PID);
         }
     }
-    command.session(session);
+    command.session(session).attributes(attributes(plan));
+    if plan.process.clear_env {
+        command.bare();
+    }
+    if let Some(group) = group {
+        command.group(group);
+    }
     if let Some(dir) = plan.dir.as_deref().or(started_in) {
         command.dir(dir)?;
     }
@@ -116,6 +126,32 @@ struct Account {
     login: Option<(String, PathBuf)>,
 }
 
+/// Who the command becomes; `None`: nobody else than we are.
+pub(super) fn credentials(plan: &RunPlan) -> Result<Option<Credentials>, Failure> {
+    Ok(account(plan)?.and_then(|account| account.credentials))
+}
+
+/// What its process is given, but for a control group.
+fn attributes(plan: &RunPlan) -> Attributes {
+    let process = &plan.process;
+    let limits = process.rlimits.iter().filter_map(|limit| {
+        Some(Limit {
+            resource: limits::number(&limit.name)?,
+            soft: limit.soft,
+            hard: limit.hard,
+        })
+    });
+    Attributes {
+        limits: limits.collect(),
+        umask: process.umask,
+        nice: process.nice,
+        oom_score_adj: process
+            .oom_score_adj
+            .and_then(|score| CString::new(score.to_string()).ok()),
+        no_new_privs: process.no_new_privs,
+    }
+}
+
 /// Looks the user and the group up, by name or number, in the files of this container.
 fn account(plan: &RunPlan) -> Result<Option<Account>, Failure> {
     let missing = (SpawnStep::User, Errno::ENOENT as i32);
@@ -149,7 +185,7 @@ fn account(plan: &RunPlan) -> Result<Option<Account>, Failure> {
         .or(entry.as_ref().map(|user| user.gid.as_raw()))
         .unwrap_or(own_gid);
     let groups = match &entry {
-        Some(user) => std::ffi::CString::new(user.name.as_str())
+        Some(user) => CString::new(user.name.as_str())
             .ok()
             .and_then(|name| getgrouplist(&name, gid.into()).ok())
             .map_or_else(
@@ -165,26 +201,40 @@ fn account(plan: &RunPlan) -> Result<Option<Account>, Failure> {
     Ok(Some(Account { credentials, login }))
 }
 
-/// What differs from the environment that we were started with: the user's own names, then the
-/// plan's variables, then ours. Of two of the same name the later one counts.
+/// What differs from the environment that we were started with: the user's own names, then what lies
+/// in files, then the plan's variables, then ours. Of two of the same name the later one counts.
 fn changes(
     plan: &RunPlan,
     run_id: &str,
     account: Option<&Account>,
     notify: Option<&str>,
+    read: Option<&FromFiles>,
 ) -> Vec<(OsString, OsString)> {
     let mut changes: Vec<(OsString, OsString)> = Vec::new();
     let mut set = |name: &str, value: OsString| {
         changes.retain(|(other, _)| other != name);
         changes.push((name.into(), value));
     };
+    if plan.process.clear_env {
+        for name in KEPT {
+            if let Some(value) = std::env::var_os(name) {
+                set(name, value);
+            }
+        }
+    }
     if let Some((name, home)) = account.and_then(|account| account.login.as_ref()) {
         set("HOME", home.into());
         set("USER", name.into());
         set("LOGNAME", name.into());
     }
+    for (name, value) in read.into_iter().flat_map(|read| &read.lines) {
+        set(name, value.clone());
+    }
     for (name, value) in &plan.env {
         set(name, value.into());
+    }
+    for (name, value) in read.into_iter().flat_map(|read| &read.values) {
+        set(name, value.clone());
     }
     set("LOCKKEEPER_JOB", (&plan.job).into());
     set("LOCKKEEPER_CLASS", (&plan.class).into());

@@ -11,13 +11,18 @@
 //! orphans become the guard's children; whichever of the two is killed, the other ends the tree
 //! before the lock is free. All policy is [`crate::core::run`]; nothing here decides.
 
+pub mod cgroup;
 pub mod claims;
 pub mod command;
+pub mod conditions;
 pub mod dirs;
+pub mod env_file;
 pub mod errand;
 pub mod event_log;
+mod folders;
 pub mod guard;
 pub mod look;
+pub mod memory;
 pub mod message;
 pub mod monitor;
 pub mod nested;

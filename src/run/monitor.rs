@@ -9,7 +9,9 @@
 //! | room | what is in it |
 //! | --- | --- |
 //! | this file | what a monitor is given, its loop, what it does for each action, its end |
+//! | `checking` | whether the command may start |
 //! | `dirs` | the directories: taken, waited for, told about, released |
+//! | `group` | the control group of the run |
 //! | `lock` | taking the shared lock, waiting for it, watching its file |
 //! | `command` | the command's process: made, signalled, reaped |
 //! | `sweep` | lock directories, before the command and after its tree |
@@ -25,9 +27,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cgroup::group::Group;
 use super::claims::{Claims, Owner};
 use super::command::Prepared;
+use super::conditions::Asking;
 use super::dirs::Dirs;
+use super::env_file::FromFiles;
 use super::event_log::{Entry, EventLog};
 use super::look::Look;
 use super::message::{Progress, send};
@@ -51,8 +56,10 @@ use crate::sys::signals::{self, Signals};
 use crate::sys::spawn::{self, Session, Spawned};
 use crate::sys::{clock, poll, process, tree};
 
+mod checking;
 mod command;
 mod dirs;
+mod group;
 mod lock;
 mod notices;
 mod orders;
@@ -143,6 +150,9 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         run: Run::new(facts),
         log,
         signals,
+        asking: None,
+        from_files: None,
+        group: None,
         waiter: None,
         locked: false,
         claiming: dirs::Claiming::default(),
@@ -175,7 +185,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         };
         send(above, &message);
         // It reads that when we have ended, which a thread that hangs may put off for ever.
-        if monitor.claiming.hangs && monitor.setup.guard.is_some() {
+        if monitor.hangs() && monitor.setup.guard.is_some() {
             let _ = process::kill(nix::unistd::getppid().as_raw(), libc::SIGCHLD);
         }
     }
@@ -189,6 +199,12 @@ struct Monitor<'a> {
     run: Run,
     log: EventLog,
     signals: Signals,
+    /// The conditions of the start, while they are asked.
+    asking: Option<Asking>,
+    /// Variables that lie in files.
+    from_files: Option<Arc<FromFiles>>,
+    /// The control group of the command, where its plan asks for one.
+    group: Option<Group>,
     waiter: Option<Waiter>,
     /// The lock is ours.
     locked: bool,
@@ -223,6 +239,7 @@ impl Monitor<'_> {
             signal,
             order,
             _,
+            asked,
             lock,
             dir,
             told,
@@ -239,6 +256,7 @@ impl Monitor<'_> {
                     .as_ref()
                     .map(AsFd::as_fd)
                     .filter(|_| exec_wanted),
+                self.asking.as_ref().map(AsFd::as_fd),
                 self.waiter.as_ref().map(AsFd::as_fd),
                 self.claiming.waiter.as_ref().map(AsFd::as_fd),
                 self.claiming.telling.as_ref().map(AsFd::as_fd),
@@ -267,6 +285,9 @@ impl Monitor<'_> {
             self.read_orders();
         }
         // After what may have stopped the run: it would start for nothing.
+        if asked {
+            self.check_answered();
+        }
         if lock {
             self.waiter_answered();
         }
@@ -316,6 +337,8 @@ impl Monitor<'_> {
 
     fn perform(&mut self, action: Action) -> Option<Event> {
         match action {
+            Action::CheckStart => return self.check_start(),
+            Action::EndCheck => return self.end_check(),
             Action::LockDirs => return Some(self.lock_dirs()),
             Action::AwaitDir => return self.await_dir(),
             Action::Lock => return Some(self.take_lock()),
@@ -324,8 +347,16 @@ impl Monitor<'_> {
             Action::Spawn => return Some(self.spawn()),
             Action::Signal { to, signo } => self.signal(to, signo),
             Action::TermDescendants => self.ask_descendants(),
-            Action::KillChildren if self.setup.namespace => tree::kill_namespace(),
-            Action::KillChildren => tree::kill_children(),
+            Action::KillChildren => {
+                if let Some(group) = &mut self.group {
+                    group.kill();
+                }
+                if self.setup.namespace {
+                    tree::kill_namespace();
+                } else {
+                    tree::kill_children();
+                }
+            }
             Action::AskOutput => {
                 let at = self.output.as_ref().map_or_else(clock::now, Output::last);
                 return Some(Event::LastOutput { at });
@@ -381,6 +412,7 @@ impl Monitor<'_> {
         if outcome.status.is_some() {
             self.name_git_lock();
         }
+        self.leave_group();
         self.release_dirs();
         self.setup.claims.release();
         // Nobody waits for us any more, and the last line may be the one with the result.
@@ -388,6 +420,11 @@ impl Monitor<'_> {
         let result = std::mem::take(&mut self.result);
         self.setup.journal.note(Note::Ended(outcome, result));
         self.end = Some(End::Ended(outcome));
+    }
+
+    /// Whether a thread may hang in the kernel, and put off the end of this process.
+    const fn hangs(&self) -> bool {
+        self.claiming.hangs || self.asking.is_some()
     }
 
     fn owner(&self) -> Owner<'_> {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cgroup::group;
 use super::claims::{self, Claims, Owner};
 use super::dirs::Dirs;
 use super::guard::{self, Watched};
@@ -165,6 +166,9 @@ fn live_guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                 }
                 // The latches were the fork's, and are closed by now: what is left of our claims is dead.
                 claims::clear(owner, caller.runtime.as_deref());
+                if !plan.process.cgroup.is_empty() {
+                    group::remove(&caller.run_id);
+                }
                 let journal = caller.journal();
                 journal.note(Note::GuardCleaned { reaped });
                 journal.finish(FLUSH);

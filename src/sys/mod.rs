@@ -12,6 +12,7 @@ pub mod datagram;
 pub mod dents;
 pub mod fd;
 mod kernel;
+pub mod limits;
 pub mod memfd;
 pub mod pidfd;
 pub mod poll;

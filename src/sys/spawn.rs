@@ -18,6 +18,7 @@ use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 
 use self::launch::{Launch, Shared};
+use super::limits::Limit;
 use crate::core::outcome::SpawnStep;
 
 /// Where the command stands among sessions and terminals.
@@ -42,6 +43,21 @@ pub struct Credentials {
     pub groups: Vec<u32>,
 }
 
+/// What a command's process is given before its program runs. What is absent is inherited.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attributes {
+    /// Resource limits.
+    pub limits: Vec<Limit>,
+    /// The file mode creation mask.
+    pub umask: Option<u32>,
+    /// The nice value.
+    pub nice: Option<i32>,
+    /// How soon the kernel kills it when memory runs out.
+    pub oom_score_adj: Option<CString>,
+    /// Whether no program that it executes gains privileges.
+    pub no_new_privs: bool,
+}
+
 /// A command, ready to be forked.
 #[derive(Debug)]
 pub struct Command {
@@ -63,6 +79,9 @@ pub struct Command {
     dir: Option<CString>,
     session: Session,
     user: Option<Credentials>,
+    attributes: Attributes,
+    /// What it writes "0" to in order to come into its control group.
+    group: Option<OwnedFd>,
     stdin: Option<RawFd>,
     stdout: Option<RawFd>,
     stderr: Option<RawFd>,
@@ -129,6 +148,8 @@ impl Command {
             dir: None,
             session: Session::Shared,
             user: None,
+            attributes: Attributes::default(),
+            group: None,
             stdin: None,
             stdout: None,
             stderr: None,
@@ -179,6 +200,18 @@ impl Command {
         self
     }
 
+    /// Sets what its process is given.
+    pub fn attributes(&mut self, attributes: Attributes) -> &mut Self {
+        self.attributes = attributes;
+        self
+    }
+
+    /// Sets the way into its control group: an open `cgroup.procs`.
+    pub fn group(&mut self, door: OwnedFd) -> &mut Self {
+        self.group = Some(door);
+        self
+    }
+
     /// Leaves nothing in its environment but the changes.
     pub const fn bare(&mut self) -> &mut Self {
         self.bare = true;
@@ -209,7 +242,10 @@ impl Command {
         // Who changes its user is under that user's hands at once, and our memory with it. A terminal
         // that is shared can send QUIT at any moment, and before Linux 5.17 whoever dumps core takes
         // along all that use its memory (`zap_threads` in its source).
-        let is_alone = self.user.is_none() && self.session != Session::Shared;
+        // And `oom_score_adj` is written for all that use a memory (`__set_oom_adj`).
+        let is_alone = self.user.is_none()
+            && self.session != Session::Shared
+            && self.attributes.oom_score_adj.is_none();
         let memory = if is_alone { memory } else { Memory::Copied };
         let launch = Launch::new(self, report.as_raw_fd());
         let made = match memory {
@@ -257,6 +293,11 @@ fn told(bytes: [u8; 8]) -> Failure {
         2 => SpawnStep::Session,
         3 => SpawnStep::User,
         4 => SpawnStep::Dir,
+        5 => SpawnStep::Limits,
+        6 => SpawnStep::Nice,
+        7 => SpawnStep::OomScore,
+        8 => SpawnStep::NoNewPrivs,
+        9 => SpawnStep::Group,
         _ => SpawnStep::Exec,
     };
     (step, errno)

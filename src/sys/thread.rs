@@ -4,8 +4,33 @@
 use std::io;
 use std::thread::Builder;
 
+use nix::errno::Errno;
+
+use super::spawn::Credentials;
+
 /// The name of the log thread: the one that a process can go on without.
 pub const LOG: &str = "log";
+
+/// Makes the calling thread, and no other, act on files as that user, for good. It stays whom it was
+/// for signals and for whoever would trace it (setfsuid(2)).
+///
+/// # Errors
+/// `EPERM`: we may not.
+pub fn act_on_files_as(user: &Credentials) -> Result<(), Errno> {
+    // SAFETY: `groups` is valid for reading its length; the other calls take numbers only. None goes
+    // through libc's functions, which change all threads.
+    unsafe {
+        let (count, groups) = (user.groups.len(), user.groups.as_ptr());
+        Errno::result(libc::syscall(libc::SYS_setgroups, count, groups))?;
+        libc::syscall(libc::SYS_setfsgid, user.gid);
+        libc::syscall(libc::SYS_setfsuid, user.uid);
+        // Both answer with what was in force, and -1 changes nothing.
+        let gid = libc::syscall(libc::SYS_setfsgid, u32::MAX);
+        let uid = libc::syscall(libc::SYS_setfsuid, u32::MAX);
+        let both = (gid, uid) == (user.gid.into(), user.uid.into());
+        both.then_some(()).ok_or(Errno::EPERM)
+    }
+}
 
 /// Starts a thread with `stack` bytes of stack. It inherits the mask of its maker: in every process of
 /// ours all signals are blocked, so none is ever handled in it.

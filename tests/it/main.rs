@@ -13,8 +13,10 @@
 
 mod agent;
 mod bad_input;
+mod cgroup;
 mod chaos;
 mod check;
+mod conditions;
 mod config;
 mod containers;
 mod contest;
@@ -22,6 +24,7 @@ mod control;
 mod directory;
 mod early;
 mod foreign;
+mod hygiene;
 mod invariants;
 mod journal;
 mod lock_clean;

@@ -11,7 +11,7 @@ use std::process::Command;
 
 use lockkeeper::cli::flags::VERBS;
 use lockkeeper::cli::help::help;
-use lockkeeper::config::keys::{KEYS, Scope, Shape, of};
+use lockkeeper::config::keys::{KEYS, Scope, Shape, Unit, of};
 use lockkeeper::config::plan::SharedMount;
 use lockkeeper::config::source::SMALLEST;
 use lockkeeper::exit;
@@ -75,10 +75,21 @@ fn value(shape: Shape) -> String {
         }
         Shape::Signal => "name of a signal".into(),
         Shape::Size { .. } => "size, as `\"10M\"`".into(),
-        Shape::Count { .. } => "number".into(),
+        Shape::Count { .. } | Shape::Number { .. } => "number".into(),
+        Shape::Limit(unit) => {
+            let one = match unit {
+                Unit::Each => "number",
+                Unit::Bytes => "size",
+                Unit::Seconds => "time",
+            };
+            format!("{one}, `\"unlimited\"`, or `{{ soft, hard }}` of them")
+        }
+        Shape::Mask => "octal number, as `\"022\"`".into(),
+        Shape::Percent => "percentage, as `\"50%\"`".into(),
+        Shape::PathOrPaths => "absolute path, or a list of them".into(),
         Shape::Names => "list of names of variables".into(),
         Shape::Command => "list of texts".into(),
-        Shape::Env => "table of texts".into(),
+        Shape::Env => "table of texts, or of `{ file = PATH }`".into(),
         Shape::After => "list of `\"JOB\"`, `\"JOB:succeeded\"`, `\"JOB:ready\"`".into(),
         Shape::Table(_) => "table, below".into(),
         Shape::WordOrTable(words, _) => {
@@ -99,6 +110,8 @@ fn the_readme_has_every_key_that_can_be_written_and_no_other() {
         (Scope::Final, ""),
         (Scope::Stop, ""),
         (Scope::Restart, ""),
+        (Scope::Rlimits, ""),
+        (Scope::Cgroup, ""),
     ] {
         writeln!(text, "\n`{}`{more}\n", scope.place()).unwrap();
         text.push_str("| key | value | without it | what it is |\n| --- | --- | --- | --- |\n");

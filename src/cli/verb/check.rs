@@ -18,6 +18,7 @@ mod logins;
 mod mounts;
 mod report;
 mod sketch;
+mod start;
 mod stop;
 
 use std::env;

@@ -309,6 +309,11 @@ fn judge(before: &[u8], separator: u8) -> Option<Follows> {
     })
 }
 
+/// Whether a variable of this name holds a secret.
+pub fn names_a_secret(name: &str) -> bool {
+    judge(name.as_bytes(), b'=').is_some()
+}
+
 /// By its last two letters: JSON has a separator every few bytes, and hardly one of them counts.
 fn may_be_a_name(text: &[u8], mut end: usize) -> bool {
     while let Some(b' ' | b'\t' | b'"' | b'\'' | b'\\') = text.get(end.wrapping_sub(1)) {

@@ -31,11 +31,11 @@ pub(super) struct Values {
 impl Values {
     /// `secrets` has one at least.
     pub(super) fn new(secrets: Arc<Secrets>) -> Self {
-        let shortest = secrets.values.iter().map(Vec::len).min();
+        let shortest = secrets.all().map(Vec::len).min();
         let window = shortest.unwrap_or_default().clamp(LEAST_SECRET, 256);
         let far = u8::try_from(window - 1).unwrap_or(u8::MAX);
         let mut shifts = vec![far; PLACES];
-        for value in &secrets.values {
+        for value in secrets.all() {
             let pairs = value.windows(2).zip((0..far).rev());
             for (pair, shift) in pairs {
                 if let Some(place) = shifts.get_mut(place(pair)) {

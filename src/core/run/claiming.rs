@@ -20,7 +20,7 @@ impl Run {
             if self.facts.wait.is_none() {
                 self.locked_at = Some(now);
             }
-            self.queue(out);
+            self.queue(now, out);
         }
     }
 
@@ -30,6 +30,7 @@ impl Run {
         }
         match self.facts.dirs {
             Some(OnConflict::Wait(wait)) if may_end => {
+                self.leave.ages();
                 if let Wait::AtMost(wait) = wait {
                     self.timers.arm(Timer::LockWait, self.queued_at + wait);
                 }

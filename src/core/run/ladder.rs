@@ -65,6 +65,7 @@ impl Run {
             State::Leftovers => self.timers.arm_by(Timer::LeftoverGrace, now + leftover),
             State::Sweeping => self.keep_to_time(now, out),
             State::New
+            | State::Checking
             | State::Claiming
             | State::Queued
             | State::Running
@@ -94,7 +95,9 @@ impl Run {
 
     fn stop_with(&mut self, now: Time, reason: Reason, at_most: Duration, out: &mut Vec<Action>) {
         match self.state {
-            State::New | State::Claiming | State::Queued => self.finish(now, reason, out),
+            State::New | State::Checking | State::Claiming | State::Queued => {
+                self.finish(now, reason, out);
+            }
             State::Running => {
                 let StopPlan { signal, grace, .. } = self.facts.stop;
                 let grace = grace.min(at_most);

@@ -134,6 +134,7 @@ impl Run {
                     .put_off(Timer::StopGrace, until.min(last).max(now));
             }
             State::New
+            | State::Checking
             | State::Claiming
             | State::Queued
             | State::Leftovers

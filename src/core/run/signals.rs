@@ -31,7 +31,12 @@ impl Run {
             SIGHUP if !self.facts.hup_stops => self.pass(signo, out),
             SIGTERM | SIGINT | SIGHUP => self.stop_asked(now, Reason::Signal(signo), out),
             _ if command_has_it => {}
-            SIGQUIT if matches!(self.state, State::Claiming | State::Queued) => {
+            SIGQUIT
+                if matches!(
+                    self.state,
+                    State::Checking | State::Claiming | State::Queued
+                ) =>
+            {
                 self.finish(now, Reason::Signal(signo), out);
             }
             SIGTSTP | SIGTTIN | SIGTTOU if self.facts.own_session => self.suspend(out),
@@ -44,7 +49,7 @@ impl Run {
     /// the queue at once, and lose our place to those who want the lock now.
     pub(super) fn suspend(&mut self, out: &mut Vec<Action>) {
         match self.state {
-            State::Claiming | State::Queued if self.facts.job_control => {
+            State::Checking | State::Claiming | State::Queued if self.facts.job_control => {
                 out.push(Action::StopSelf);
             }
             State::Running => {
@@ -52,6 +57,7 @@ impl Run {
                 self.pass(SIGSTOP, out);
             }
             State::New
+            | State::Checking
             | State::Claiming
             | State::Queued
             | State::Stopping

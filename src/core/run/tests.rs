@@ -1,9 +1,10 @@
-//! The run's rules, a sentence each ([`life`], [`ladder`], [`notices`], [`signals`], [`split`],
+//! The run's rules, a sentence each ([`checking`], [`life`], [`ladder`], [`notices`], [`signals`], [`split`],
 //! [`sweep`], [`watchdogs`]): events at given times in, actions out. Random worlds and random events ([`random`]).
 //!
 //! Notes are compared where the sentence speaks of them; times in milliseconds after Begin, which
 //! comes at [`BOOT`].
 
+mod checking;
 mod ladder;
 mod life;
 mod notices;
@@ -19,6 +20,7 @@ use crate::core::event::Target;
 use crate::core::event::Watched;
 use crate::core::notice::Notice;
 use crate::core::outcome::SpawnStep;
+use crate::core::refusal::Refusal;
 
 use super::signals::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU};
 use super::*;
@@ -34,6 +36,7 @@ const fn ms(millis: u64) -> Duration {
 /// A run without a lock or limits, in a session of its own: 10 s and 1 s of grace.
 fn facts() -> Facts {
     Facts {
+        conditions: false,
         wait: None,
         dirs: None,
         limits: Limits::default(),
@@ -192,6 +195,8 @@ impl Desk {
 
 fn word(action: &Action) -> Option<String> {
     Some(match action {
+        Action::CheckStart => "check".to_owned(),
+        Action::EndCheck => "end check".to_owned(),
         Action::LockDirs => "dirs".to_owned(),
         Action::AwaitDir => "await dir".to_owned(),
         Action::Lock => "lock".to_owned(),

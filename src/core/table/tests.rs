@@ -21,8 +21,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::plan::{
-    After, DirPlan, Every, Format, InitPlan, JobPlan, Kind, Limits, LockPlan, OutputPlan,
-    RestartPlan, RunPlan, SharedMount, Start, Stdin, StopPlan, Then, Wait, Want, When,
+    After, Conditions, DirPlan, Every, Format, InitPlan, JobPlan, Kind, Limits, LockPlan,
+    OutputPlan, ProcessPlan, RestartPlan, RunPlan, SharedMount, Start, Stdin, StopPlan, Then, Wait,
+    Want, When,
 };
 use crate::core::outcome::Reason;
 
@@ -30,6 +31,8 @@ const BOOT: Time = Time(7_000_000_000);
 
 fn job(name: &str) -> JobPlan {
     JobPlan::once(RunPlan {
+        conditions: Conditions::default(),
+        process: ProcessPlan::default(),
         job: name.to_owned(),
         class: "batch".to_owned(),
         kind: Kind::Interactive,

@@ -8,6 +8,7 @@ use std::io;
 use nix::errno::Errno;
 
 use super::{Monitor, Setup};
+use crate::config::plan::RunPlan;
 use crate::core::event::{Event, Target};
 use crate::core::note::Note;
 use crate::core::outcome::{SpawnStep, Status};
@@ -17,7 +18,7 @@ use crate::run::notify::NotifySocket;
 use crate::run::output::Output;
 use crate::sys::proc::Fault;
 use crate::sys::wait::{self, Reaped};
-use crate::sys::{fd, process, spawn};
+use crate::sys::{fd, limits, process, spawn};
 
 impl Monitor<'_> {
     pub(super) fn spawn(&mut self) -> Event {
@@ -68,6 +69,7 @@ impl Monitor<'_> {
         if self.setup.plan.listens() {
             self.notify = Some(NotifySocket::open().map_err(|error| stdio(&error))?);
         }
+        let group = self.make_group();
         let Setup {
             plan,
             run_id,
@@ -76,7 +78,15 @@ impl Monitor<'_> {
             ..
         } = self.setup;
         let address = self.notify.as_ref().map(NotifySocket::address);
-        prepare(plan, run_id, session, started_in.as_deref(), address)
+        prepare(
+            plan,
+            run_id,
+            session,
+            started_in.as_deref(),
+            address,
+            self.from_files.as_deref(),
+            group,
+        )
     }
 
     pub(super) fn exec_ended(&mut self) {
@@ -112,7 +122,15 @@ impl Monitor<'_> {
                 let both = [plan.user.as_deref(), plan.group.as_deref()];
                 Some(both.into_iter().flatten().collect::<Vec<_>>().join(":"))
             }
-            SpawnStep::Fork | SpawnStep::Stdio | SpawnStep::Session | SpawnStep::Exec => None,
+            SpawnStep::Limits => Some(refused_limit(plan).unwrap_or("").to_owned()),
+            SpawnStep::Nice => plan.process.nice.map(|nice| nice.to_string()),
+            SpawnStep::OomScore => plan.process.oom_score_adj.map(|score| score.to_string()),
+            SpawnStep::Fork
+            | SpawnStep::Stdio
+            | SpawnStep::Session
+            | SpawnStep::NoNewPrivs
+            | SpawnStep::Group
+            | SpawnStep::Exec => None,
         };
         self.setup.journal.note(Note::SpawnFailed {
             command,
@@ -192,4 +210,18 @@ impl Monitor<'_> {
 fn stdio(error: &io::Error) -> spawn::Failure {
     let errno = error.raw_os_error().unwrap_or(Errno::EAGAIN as i32);
     (SpawnStep::Stdio, errno)
+}
+
+/// The limit that the kernel refused, by what we have ourselves, as the command had it.
+fn refused_limit(plan: &RunPlan) -> Option<&str> {
+    let refused = plan.process.rlimits.iter().find(|limit| {
+        let own = limits::number(&limit.name).and_then(|number| limits::own(number).ok());
+        own.is_some_and(|(_, hard)| {
+            limit.hard.is_some_and(|wanted| wanted > hard)
+                || limit.soft > Some(limit.hard.unwrap_or(hard))
+        })
+    });
+    // The kernel has a limit of its own for open files, also for root (proc_sys_fs(5), nr_open).
+    let refused = refused.or_else(|| plan.process.rlimits.first());
+    refused.map(|limit| limit.name.as_str())
 }

@@ -128,6 +128,7 @@ impl Monitor<'_> {
                 .journal
                 .note(Note::LockReplacedWaiting { lock: path });
         }
+        self.leave_group();
         self.end = Some(End::StartOver);
     }
 }

@@ -6,13 +6,14 @@
 //! ours is left among them when its mask is opened.
 
 use std::ffi::CStr;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd as _, RawFd};
 
 use nix::errno::Errno;
 
 use super::{Command, Session};
 use crate::core::outcome::SpawnStep;
 use crate::sys::kernel::{self, LEAVES_ERRNO};
+use crate::sys::limits::Pair;
 use crate::sys::process::{Forked, fork};
 use crate::sys::signals::{block_all, restore_started};
 
@@ -115,11 +116,17 @@ impl Launch {
     /// Comes back only where a step failed.
     fn become_command(&mut self) -> (SpawnStep, Errno) {
         type Step = fn(&Command) -> Result<(), Errno>;
-        let steps: [(SpawnStep, Step); 4] = [
+        // What needs privileges comes before the user is changed, and what gives them up, last.
+        let steps: [(SpawnStep, Step); 9] = [
             (SpawnStep::Stdio, set_stdio),
             (SpawnStep::Session, set_session),
+            (SpawnStep::Group, enter_group),
+            (SpawnStep::OomScore, set_oom_score_adj),
+            (SpawnStep::Nice, set_nice),
+            (SpawnStep::Limits, set_limits),
             (SpawnStep::User, set_user),
             (SpawnStep::Dir, set_dir),
+            (SpawnStep::NoNewPrivs, set_no_new_privs),
         ];
         for (step, run) in steps {
             if let Err(errno) = run(&self.command) {
@@ -270,6 +277,73 @@ fn set_user(command: &Command) -> Result<(), Errno> {
         kernel::call(libc::SYS_setuid, [user.uid as usize, 0, 0, 0, 0])?;
     }
     Ok(())
+}
+
+/// All of these belong to the child alone, also in its parent's memory: limits, nice value and
+/// `no_new_privs` to the process, the mask to what clone(2) copies without `CLONE_FS`.
+fn set_limits(command: &Command) -> Result<(), Errno> {
+    if let Some(mask) = command.attributes.umask {
+        // SAFETY: takes a number only; it cannot fail.
+        let _ = unsafe { kernel::call(libc::SYS_umask, [mask as usize, 0, 0, 0, 0]) };
+    }
+    for limit in &command.attributes.limits {
+        let mut pair: Pair = [0; 2];
+        let at = pair.as_mut_ptr() as usize;
+        // SAFETY: 0 is this process; `pair` is as large as two limits, and is written, then read.
+        unsafe {
+            kernel::call(libc::SYS_prlimit64, [0, limit.resource, 0, at, 0])?;
+            pair = limit.over(pair);
+            let at = pair.as_ptr() as usize;
+            kernel::call(libc::SYS_prlimit64, [0, limit.resource, at, 0, 0])?;
+        }
+    }
+    Ok(())
+}
+
+fn set_nice(command: &Command) -> Result<(), Errno> {
+    let Some(nice) = command.attributes.nice else {
+        return Ok(());
+    };
+    // 0, 0: this process (`PRIO_PROCESS`, setpriority(2)).
+    // SAFETY: takes numbers only.
+    unsafe { kernel::call(libc::SYS_setpriority, [0, 0, number(nice), 0, 0]) }.map(drop)
+}
+
+/// "0" is whoever writes it (`cgroup.procs`, Linux, admin-guide/cgroup-v2).
+fn enter_group(command: &Command) -> Result<(), Errno> {
+    let Some(door) = &command.group else {
+        return Ok(());
+    };
+    let (door, text) = (number(door.as_raw_fd()), c"0".as_ptr() as usize);
+    // SAFETY: one byte that is valid for reading.
+    unsafe { kernel::call(libc::SYS_write, [door, text, 1, 0, 0]) }.map(drop)
+}
+
+/// The memory is the child's own here, so that nobody else's value is changed.
+fn set_oom_score_adj(command: &Command) -> Result<(), Errno> {
+    let Some(score) = &command.attributes.oom_score_adj else {
+        return Ok(());
+    };
+    let path = c"/proc/self/oom_score_adj".as_ptr() as usize;
+    let (here, flags) = (
+        number(libc::AT_FDCWD),
+        number(libc::O_WRONLY | libc::O_CLOEXEC),
+    );
+    let (at, length) = (score.as_ptr() as usize, score.count_bytes());
+    // SAFETY: a valid C string, and bytes that are valid for reading; the descriptor is this child's.
+    unsafe {
+        let file = kernel::call(libc::SYS_openat, [here, path, flags, 0, 0])?;
+        kernel::call(libc::SYS_write, [file, at, length, 0, 0]).map(drop)
+    }
+}
+
+fn set_no_new_privs(command: &Command) -> Result<(), Errno> {
+    if !command.attributes.no_new_privs {
+        return Ok(());
+    }
+    let option = number(libc::PR_SET_NO_NEW_PRIVS);
+    // SAFETY: takes numbers only.
+    unsafe { kernel::call(libc::SYS_prctl, [option, 1, 0, 0, 0]) }.map(drop)
 }
 
 fn set_dir(command: &Command) -> Result<(), Errno> {

@@ -8,6 +8,7 @@ use lockkeeper::config::plan::Want;
 use lockkeeper::core::final_line::AgentResult;
 use lockkeeper::core::note::{Dead, Fate, Note};
 use lockkeeper::core::outcome::{Outcome, Reason, SpawnStep, Status};
+use lockkeeper::core::refusal::Refusal;
 
 pub(crate) fn lock() -> PathBuf {
     "/x".into()
@@ -141,6 +142,71 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
         (
             Note::DirReleased { dir: "/w".into() },
             r#"directory "/w" released"#,
+        ),
+        (
+            Note::StartRefused(Refusal::NoPath {
+                path: lock(),
+                errno: 2,
+            }),
+            r#"not started now: "/x", which require_path asks for, is not there (no such file or directory); the next start of the job asks again"#,
+        ),
+        (
+            Note::StartRefused(Refusal::NoVariable { name: "KEY".into() }),
+            "not started now: the variable KEY, which require_env asks for, has no value; the next start of the job asks again",
+        ),
+        (
+            Note::StartRefused(Refusal::File {
+                variable: None,
+                path: lock(),
+                line: Some(3),
+                why: text(),
+            }),
+            r#"not started now: "/x", which env_file names, cannot be used, in line 3: why; the next start of the job asks again"#,
+        ),
+        (
+            Note::StartRefused(Refusal::File {
+                variable: Some("KEY".into()),
+                path: lock(),
+                line: None,
+                why: text(),
+            }),
+            r#"not started now: "/x", which has the value of KEY, cannot be used: why; the next start of the job asks again"#,
+        ),
+        (
+            Note::StartRefused(Refusal::Memory {
+                wanted: 1 << 30,
+                free: 5 << 17,
+                group: None,
+            }),
+            "not started now: this machine has 640k of memory left, and require_free_memory asks for 1G; the next start of the job asks again",
+        ),
+        (
+            Note::StartRefused(Refusal::Memory {
+                wanted: 3 << 29,
+                free: 7,
+                group: Some(lock()),
+            }),
+            r#"not started now: control group "/x" has 7 bytes of memory left, and require_free_memory asks for 1.5G; the next start of the job asks again"#,
+        ),
+        (
+            Note::StartRefused(Refusal::NoFolder {
+                path: lock(),
+                why: text(),
+            }),
+            r#"not started now: the folder "/x", which create_dirs names, is not to be had: why; the next start of the job asks again"#,
+        ),
+        (
+            Note::StartRefused(Refusal::Silent { path: lock() }),
+            r#"not started now: the file system of "/x" does not answer; find out what has become of its mount; the next start of the job asks again"#,
+        ),
+        (
+            Note::StartRefused(Refusal::NotAsked { errno: 11 }),
+            "not started now: its conditions cannot be asked: no further process or thread is allowed; raise the limit of processes (ulimit -u, --pids-limit), or find who has so many; the next start of the job asks again",
+        ),
+        (Note::GroupTrouble { text: text() }, "control group: why"),
+        (
+            Note::OutOfMemory { count: 2 },
+            "the kernel killed 2 of its processes, as its control group had no memory left",
         ),
         (
             Note::LockReplacedWaiting { lock: lock() },

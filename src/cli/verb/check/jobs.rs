@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::unistd::{Group, User, geteuid};
 
 use super::report::{About, Level, Report, count};
-use super::{no_folder, quoted};
+use super::{no_folder, quoted, start};
 use crate::config::load::Loaded;
 use crate::config::plan::{ClassPlan, RunPlan};
 
@@ -41,6 +41,15 @@ pub(super) fn check(loaded: &Loaded, report: &mut Report) {
         say(Level::Error, no_directory(run));
         say(Level::Error, no_command(run));
         say(Level::Warning, open_log_dir(run));
+        for (level, text) in start::look(run) {
+            let subject = if run.job.is_empty() {
+                &run.class
+            } else {
+                &run.job
+            };
+            is_clean &= level == Level::Ok;
+            report.say(level, About::Job, subject, format!("{name}: {text}"));
+        }
     }
     if is_clean && !jobs.is_empty() {
         let what = count(jobs.len(), "job");

@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 
-use super::world::{Climate, Dirs, Doubt, Lock, Start, World};
+use super::world::{Check, Climate, Dirs, Doubt, Lock, Start, World};
 use super::*;
 
 fn some_wait() -> impl Strategy<Value = Wait> {
@@ -16,6 +16,7 @@ fn some_wait() -> impl Strategy<Value = Wait> {
 
 prop_compose! {
     fn some_facts()(
+        conditions in any::<bool>(),
         wait in of(some_wait()),
         dirs in of(prop_oneof![
             Just(OnConflict::Fail),
@@ -43,12 +44,23 @@ prop_compose! {
         limits.ready_timeout = ready_timeout.map(ms);
         let stop = StopPlan { signal, grace: ms(grace), leftover_grace: ms(leftover_grace) };
         let sweep = sweep.map(ms);
-        Facts { wait, dirs, limits, stop, own_session, job_control, hup_stops, unsure, ignored, sweep }
+        Facts { conditions, wait, dirs, limits, stop, own_session, job_control, hup_stops, unsure, ignored, sweep }
     }
+}
+
+fn some_check() -> impl Strategy<Value = Check> {
+    prop_oneof![
+        4 => Just(Check::Allows),
+        2 => (1..9_000_u64).prop_map(Check::AllowsAfter),
+        1 => Just(Check::Refuses),
+        1 => (1..9_000_u64).prop_map(Check::RefusesAfter),
+        1 => Just(Check::Never),
+    ]
 }
 
 prop_compose! {
     fn some_climate()(
+        checks in [some_check(), some_check()],
         busy in vec(0..9_000_u64, 0..4),
         dirs in prop_oneof![
             5 => Just(Dirs::Free),
@@ -78,7 +90,7 @@ prop_compose! {
         doubt in prop_oneof![Just(Doubt::None), Just(Doubt::Stays), (0..9_000_u64).prop_map(Doubt::EndsAfter)],
         seed in any::<u64>(),
     ) -> Climate {
-        Climate { busy, dirs, lock, start, ends_after, deaf, stuck, traced, descendants, late_ms, doubt, seed }
+        Climate { checks, busy, dirs, lock, start, ends_after, deaf, stuck, traced, descendants, late_ms, doubt, seed }
     }
 }
 
@@ -156,6 +168,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         6 => some_outside(),
         1 => Just(Event::Begin { queued_at: BOOT }),
         1 => Just(Event::DirsGot),
+        2 => Just(Event::StartAllowed),
+        1 => Just(Event::StartRefused { refusal: Refusal::NotAsked { errno: 11 } }),
         1 => any::<bool>().prop_map(|may_end| Event::DirBusy { may_end }),
         1 => Just(Event::DirFreed),
         1 => Just(Event::DirReplaced),

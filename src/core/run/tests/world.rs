@@ -11,6 +11,8 @@ use super::*;
 /// How the world treats the run.
 #[derive(Clone, Debug)]
 pub(super) struct Climate {
+    /// What becomes of the question whether it may start: the first time, and after a wait.
+    pub(super) checks: [Check; 2],
     /// Each directory that is somebody else's: milliseconds until it may be free.
     pub(super) busy: Vec<u64>,
     /// What becomes of the wish for the directories after that.
@@ -35,6 +37,15 @@ pub(super) struct Climate {
     pub(super) doubt: Doubt,
     /// Everything else that the world decides.
     pub(super) seed: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Check {
+    Allows,
+    AllowsAfter(u64),
+    Refuses,
+    RefusesAfter(u64),
+    Never,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +139,11 @@ pub(super) struct World {
     stopping_said: Option<Time>,
     ready_at: Option<Time>,
     // What the run has been told, and did.
+    checks: usize,
+    /// How many questions were answered with yes.
+    allowed: usize,
+    /// Something that it wants was somebody else's.
+    waited: bool,
     tried: usize,
     dirs_got: bool,
     queued: bool,
@@ -174,6 +190,9 @@ impl World {
             told_status_at: None,
             stopping_said: None,
             ready_at: None,
+            checks: 0,
+            allowed: 0,
+            waited: false,
             tried: 0,
             dirs_got: false,
             queued: false,
@@ -292,6 +311,9 @@ impl World {
     /// What the world itself knows of an event, before the run sees it.
     fn witness(&mut self, event: &Event) {
         match event {
+            Event::StartAllowed => self.allowed += 1,
+            Event::LockBusy => self.waited |= self.queued && self.locked_at.is_none(),
+            Event::DirBusy { may_end } => self.waited |= may_end,
             Event::DirsGot if self.end.is_none() => {
                 self.dirs_got = true;
                 if self.facts.wait.is_none() {
@@ -372,10 +394,16 @@ impl World {
     #[expect(clippy::too_many_lines, reason = "one arm for each action")]
     fn perform(&mut self, action: &Action, event: &Event) -> Option<Event> {
         match action {
+            Action::CheckStart => return self.check(),
+            Action::EndCheck => {
+                assert_eq!(self.checks, self.allowed + 1, "nobody was asked");
+                return Some(refused());
+            }
             Action::LockDirs => return Some(self.lock_dirs()),
             Action::AwaitDir => self.await_dir(event),
             Action::Lock => {
                 assert!(self.facts.wait.is_some() && !self.queued);
+                assert_eq!(self.allowed, usize::from(self.facts.conditions));
                 assert_eq!(self.facts.dirs.is_some(), self.dirs_got);
                 self.queued = true;
                 return Some(self.queue());
@@ -385,12 +413,7 @@ impl World {
                 assert!(self.locked_at.is_some_and(|at| at < self.now));
             }
             Action::Spawn => {
-                assert!(!self.spawned, "spawned twice");
-                assert!(!self.stop_told, "spawned after a stop");
-                assert!(self.facts.wait.is_none() || self.locked_at.is_some());
-                assert_eq!(self.facts.dirs.is_some(), self.dirs_got);
-                assert_eq!(self.looked, self.facts.sweep.is_some());
-                self.spawned = true;
+                self.judge_spawn();
                 return Some(self.spawn());
             }
             Action::Signal { to, signo } => {
@@ -579,7 +602,8 @@ impl World {
                 (Reason::DirNotLocked, Event::DirBusy { may_end }) => {
                     !may_end || self.facts.dirs == Some(OnConflict::Fail)
                 }
-                (Reason::DirNotLocked, Event::DirFailed)
+                (Reason::StartRefused, Event::StartRefused { .. })
+                | (Reason::DirNotLocked, Event::DirFailed)
                 | (Reason::Failed, Event::LockFailed)
                 | (Reason::GuardLost, Event::GuardLost)
                 | (Reason::InitStop, Event::StopWithin { .. }) => true,
@@ -599,6 +623,35 @@ impl World {
         let waited = self.locked_at.unwrap_or(self.now).since(BOOT);
         let queues = self.facts.wait.is_some() || self.facts.dirs.is_some();
         assert_eq!(outcome.waited, if queues { waited } else { ms(0) });
+    }
+
+    fn judge_spawn(&mut self) {
+        assert!(!self.spawned, "spawned twice");
+        assert!(!self.stop_told, "spawned after a stop");
+        let checks = usize::from(self.facts.conditions) * (1 + usize::from(self.waited));
+        assert_eq!(self.allowed, checks);
+        assert!(self.facts.wait.is_none() || self.locked_at.is_some());
+        assert_eq!(self.facts.dirs.is_some(), self.dirs_got);
+        assert_eq!(self.looked, self.facts.sweep.is_some());
+        self.spawned = true;
+    }
+
+    fn check(&mut self) -> Option<Event> {
+        assert!(self.facts.conditions && !self.spawned && !self.stop_told);
+        assert_eq!(self.checks, self.allowed, "asked twice");
+        let claimed = self.queued || self.tried > 0;
+        assert_eq!(claimed, self.checks == 1, "asked at a wrong time");
+        let check = self.climate.checks[self.checks];
+        self.checks += 1;
+        let (after, event) = match check {
+            Check::Allows => return Some(Event::StartAllowed),
+            Check::Refuses => return Some(refused()),
+            Check::Never => return None,
+            Check::AllowsAfter(after) => (after, Event::StartAllowed),
+            Check::RefusesAfter(after) => (after, refused()),
+        };
+        self.file(self.now + ms(after), Happening::Told(event));
+        None
     }
 
     fn await_dir(&mut self, event: &Event) {
@@ -691,6 +744,11 @@ impl World {
         self.dice = self.dice.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mix(self.dice) % sides
     }
+}
+
+fn refused() -> Event {
+    let refusal = Refusal::NotAsked { errno: 11 };
+    Event::StartRefused { refusal }
 }
 
 /// Spreads a number over all numbers (the finalizer of splitmix64).

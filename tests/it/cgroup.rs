@@ -1,0 +1,224 @@
+//! The control group of a run, in the real tree of cgroup v2. This machine may offer no controller for
+//! memory or processes: that limits are *written* is tested in `src/run/cgroup`, that the kernel keeps
+//! them is not our business.
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use lockkeeper::run::cgroup::group;
+use nix::errno::Errno;
+use nix::sys::signal::Signal::{SIGKILL, SIGTERM};
+
+use crate::support::bin;
+use crate::support::child::{self, Tied, output, signal, text};
+use crate::support::dir::Dir;
+use crate::support::need::need;
+use crate::support::ns::{Inside, Ns};
+use crate::support::scene::{child_of, ended};
+use crate::support::wait::{until, until_some};
+
+/// A mount namespace that shows the tree of cgroup v2 alone, as a container does.
+struct Tree {
+    dir: Dir,
+    inside: Inside,
+}
+
+impl Tree {
+    fn new(mount: &str) -> Self {
+        let inside = Ns::root()
+            .shell(&format!("umount -R /sys/fs/cgroup; {mount}"))
+            .start(&bin::puppet(), &[]);
+        Self {
+            dir: Dir::new(),
+            inside,
+        }
+    }
+
+    fn real() -> Self {
+        Self::new("mount -t cgroup2 none /sys/fs/cgroup")
+    }
+
+    /// A run of a job with a group, in there.
+    fn job(&self, script: &str) -> Command {
+        let config = self.dir.join("lockkeeper.toml");
+        let text = format!(
+            "[jobs.dev]\nclass = \"batch\"\ncommand = [\"sh\", \"-c\", {script:?}]\n\
+             stop = {{ grace = \"0s\", leftover_grace = \"0s\" }}\ncgroup = {{ pids_max = 50 }}\n"
+        );
+        fs::write(&config, text).unwrap();
+        let mut command = self.inside.enter(bin::lockkeeper());
+        child::bare(&mut command).args(["run", "-c"]).arg(config);
+        command.arg("dev");
+        command
+    }
+
+    fn start(&self, script: &str) -> Tied {
+        let mut run = child::start(&mut self.job(script));
+        assert_eq!(run.line().as_deref(), Some("begun"));
+        run
+    }
+
+    /// The folder of the group that the guard's run is in.
+    fn group_of(&self, command: i32) -> PathBuf {
+        let line = fs::read_to_string(format!("/proc/{command}/cgroup")).unwrap();
+        let name = line.lines().find_map(|line| line.strip_prefix("0::/"));
+        let name = name.expect("a group of cgroup v2");
+        assert!(name.starts_with("lockkeeper-"), "{name}");
+        self.inside.path("/sys/fs/cgroup").join(name)
+    }
+}
+
+/// nsenter's child is the guard.
+fn processes(run: &Tied) -> (i32, i32, i32) {
+    let guard = child_of(run.pid());
+    let monitor = child_of(guard);
+    (guard, monitor, child_of(monitor))
+}
+
+#[test]
+fn a_command_is_in_the_group_of_its_run_which_goes_with_it_and_we_are_not() {
+    need!("root");
+    let tree = Tree::real();
+    let script = "cat /proc/self/cgroup /proc/$PPID/cgroup | grep ^0::";
+    let told = output(&mut tree.job(script));
+    let (out, err) = (text(&told.stdout), text(&told.stderr));
+    assert_eq!(told.status.code(), Some(0), "{err}");
+    let lines: Vec<_> = out.lines().collect();
+    let [command, monitor] = lines[..] else {
+        panic!("{out}");
+    };
+    let run_id = command.strip_prefix("0::/lockkeeper-").expect("its group");
+    assert!(!monitor.contains("lockkeeper-"), "{monitor}");
+    let folder = format!("/sys/fs/cgroup/lockkeeper-{run_id}");
+    assert!(!tree.inside.path(&folder).exists(), "{folder}");
+    if !offered(&tree).contains("pids") {
+        assert!(
+            err.contains("control group: not in force: pids.max (no such"),
+            "{err}"
+        );
+    }
+}
+
+fn offered(tree: &Tree) -> String {
+    fs::read_to_string(tree.inside.path("/sys/fs/cgroup/cgroup.controllers")).unwrap()
+}
+
+#[test]
+fn the_last_rung_kills_all_that_are_in_the_group() {
+    need!("root");
+    let tree = Tree::real();
+    let mut run = tree.start("trap '' TERM; echo begun; while :; do sleep 100; done");
+    let (guard, _, command) = processes(&run);
+    let group = tree.group_of(command);
+    assert!(group.join("cgroup.kill").exists(), "Linux 5.14");
+    // Nobody's descendant there: only the group can reach it.
+    let mut stranger = child::start(&mut Command::new(bin::puppet()));
+    fs::write(group.join("cgroup.procs"), stranger.pid().to_string()).unwrap();
+    signal(guard, SIGTERM);
+    let status = until_some("it is killed", || stranger.try_wait());
+    assert_eq!(status.signal(), Some(SIGKILL as i32));
+    ended(&mut run);
+}
+
+#[test]
+fn a_group_whose_monitor_was_killed_is_removed_by_the_guard() {
+    need!("root");
+    let tree = Tree::real();
+    let mut run = tree.start("echo begun; exec sleep 100");
+    let (_, monitor, command) = processes(&run);
+    let group = tree.group_of(command);
+    signal(monitor, SIGKILL);
+    assert_eq!(ended(&mut run).code(), Some(125));
+    assert!(!group.exists());
+}
+
+#[test]
+fn a_group_in_which_somebody_stays_is_named_and_left() {
+    need!("root");
+    let tree = Tree::real();
+    let mut command = tree.job("echo begun; exec sleep 100");
+    let mut run = child::start(command.stderr(fs::File::create(tree.dir.join("err")).unwrap()));
+    assert_eq!(run.line().as_deref(), Some("begun"));
+    let (_, _, leader) = processes(&run);
+    let group = tree.group_of(leader);
+    let stranger = child::start(&mut Command::new(bin::puppet()));
+    fs::write(group.join("cgroup.procs"), stranger.pid().to_string()).unwrap();
+    signal(leader, SIGKILL);
+    assert_eq!(ended(&mut run).code(), Some(137));
+    let told = fs::read_to_string(tree.dir.join("err")).unwrap();
+    assert!(told.contains("is left ("), "{told}");
+    drop(stranger);
+    until("it can go", || fs::remove_dir(&group).is_ok());
+}
+
+#[test]
+fn where_no_groups_are_to_be_had_that_is_said_and_the_run_goes_on() {
+    need!("root");
+    let tree = Tree::new(":");
+    let told = output(&mut tree.job("echo begun"));
+    let err = text(&told.stderr);
+    assert_eq!(told.status.code(), Some(0), "{err}");
+    assert_eq!(text(&told.stdout), "begun\n");
+    assert!(
+        err.contains("not in force: no cgroup2 file system"),
+        "{err}"
+    );
+}
+
+/// A group with its own controller, which is taken back when dropped.
+struct Delegated {
+    top: PathBuf,
+    folder: PathBuf,
+    /// Whether others have the controller from the top already.
+    given: bool,
+}
+
+impl Drop for Delegated {
+    fn drop(&mut self) {
+        let leaf = self.folder.join("lockkeeper.self");
+        for folder in [&leaf, &self.folder] {
+            until("nobody is in it", || {
+                !folder.exists() || fs::remove_dir(folder).is_ok()
+            });
+        }
+        if !self.given {
+            drop(fs::write(
+                self.top.join("cgroup.subtree_control"),
+                "-hugetlb",
+            ));
+        }
+    }
+}
+
+#[test]
+fn who_is_in_the_way_of_a_limit_makes_room_at_the_top_and_nowhere_else() {
+    need!("root");
+    let tree = Tree::real();
+    let top = tree.inside.path("/sys/fs/cgroup");
+    if !offered(&tree).contains("hugetlb") {
+        crate::support::need::skip(module_path!(), line!(), "hugetlb");
+        return;
+    }
+    let given = fs::read_to_string(top.join("cgroup.subtree_control")).unwrap();
+    let given = given.contains("hugetlb");
+    group::enable(&top, true, &["hugetlb"]).unwrap();
+    let folder = top.join(format!("lockkeeper-test-{}", std::process::id()));
+    fs::create_dir(&folder).unwrap();
+    let delegated = Delegated { top, folder, given };
+    let base: &Path = &delegated.folder;
+    let one = child::start(&mut Command::new(bin::puppet()));
+    fs::write(base.join("cgroup.procs"), one.pid().to_string()).unwrap();
+    let busy = group::enable(base, false, &["hugetlb"]).unwrap_err();
+    assert_eq!(busy.raw_os_error(), Some(Errno::EBUSY as i32));
+    group::enable(base, true, &["hugetlb"]).unwrap();
+    let read = |name: &str| fs::read_to_string(base.join(name)).unwrap();
+    assert_eq!(read("cgroup.subtree_control").trim(), "hugetlb");
+    assert_eq!(read("cgroup.procs"), "");
+    assert_eq!(
+        read("lockkeeper.self/cgroup.procs").trim(),
+        one.pid().to_string()
+    );
+    drop(one);
+}

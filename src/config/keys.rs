@@ -23,6 +23,8 @@ pub enum Scope {
     Final,
     /// The table behind `stop`.
     Stop,
+    /// The table behind `pty`.
+    Pty,
 }
 
 impl Scope {
@@ -35,6 +37,7 @@ impl Scope {
             Self::Job => "[jobs.NAME]",
             Self::Final => "final = { … }",
             Self::Stop => "stop = { … }",
+            Self::Pty => "pty = { … }",
         }
     }
 }
@@ -77,6 +80,8 @@ pub enum Shape {
     Word(&'static [&'static str]),
     /// The name of a signal.
     Signal,
+    /// Signals, and what stands in their places.
+    Signals,
     /// A number of bytes, of at least this many.
     Size {
         /// The fewest that mean something.
@@ -97,6 +102,8 @@ pub enum Shape {
     Env,
     /// A table with keys of this scope.
     Table(Scope),
+    /// `true` or `false`, or a table with keys of this scope.
+    FlagOr(Scope),
     /// A key of a later version: an error that says so.
     NotBuilt,
 }
@@ -163,6 +170,9 @@ pub const KEYS: &[Key] = keys! {
     "log" in Init: Shape::Word(Format::WORDS), "text",
         "what notes look like on standard error, where there is no journal; LOCKKEEPER_LOG in the environment goes before it", also "log_format" "format";
 
+    "signals" in Init: Shape::Signals, "none",
+        "what init takes a signal for that it gets: another one, or \"drop\" for none", also "signal_map" "rewrite" "forward_signals" "ignore_signals";
+
     // [locks.NAME]
     "path" in Lock: Shape::Path, "required",
         "the lock file; it is created where it is missing, its folder is not", also "file" "lockfile" "lock_file";
@@ -197,6 +207,8 @@ pub const KEYS: &[Key] = keys! {
         "the line after which the command should go by itself, and is ended if it does not", also "result" "final_line";
     "stop" in Class Job: Shape::Table(Scope::Stop), "{ signal = \"TERM\", grace = \"15s\", leftover_grace = \"1s\" }",
         "how a command is stopped", also "kill";
+    "signals" in Class Job: Shape::Signals, "none",
+        "what the command is sent in a signal's place, or \"drop\": then neither it nor its run hears it; those of a job are added to its class's", also "signal_map" "rewrite" "forward_signals" "ignore_signals";
     "env" in Class Job: Shape::Env, "none",
         "variables that are added to the environment; those of a job are added to its class's", also "environment" "variables";
     "dir" in Class Job: Shape::Path, "the one that lockkeeper was started in",
@@ -211,8 +223,10 @@ pub const KEYS: &[Key] = keys! {
         "the user to run as, by name or number", also "uid" "run_as";
     "group" in Class Job: Shape::Text, "the user's own",
         "the group to run as, by name or number", also "gid";
-    "stdin" in Class Job: Shape::Word(&["inherit", "null"]), "null for batch, inherit for interactive",
+    "stdin" in Class Job: Shape::Word(&["inherit", "null"]), "null for batch, inherit for interactive, the terminal with `pty`",
         "where standard input comes from", also "input" "tty" "terminal";
+    "pty" in Class Job: Shape::FlagOr(Scope::Pty), "false",
+        "whether the command has a terminal of its own, for one that hangs on a pipe", also "pseudo_terminal" "use_pty" "allocate_tty";
     "output" in Class Job: Shape::Word(&["inherit", "journal", "file", "both"]), "inherit",
         "where standard output and standard error go: where lockkeeper's own do, or line by line to the journal, to a file, to both", also "log" "logs" "stdout" "log_driver";
     "log_dir" in Class Job: Shape::Path, "/var/log/lockkeeper",
@@ -254,12 +268,19 @@ pub const KEYS: &[Key] = keys! {
     "leftover_grace" in Stop: at_least(ANY), "1s",
         "how long processes that outlive the command have after TERM, before KILL", also "leftover";
 
+    // pty = { … }
+    "rows" in Pty: Shape::Count { least: 1, most: 9999 }, "24",
+        "its height", also "lines" "height";
+    "cols" in Pty: Shape::Count { least: 1, most: 9999 }, "80",
+        "its width", also "columns" "width";
+    "echo" in Pty: Shape::Flag, "false",
+        "whether it is set to show what is typed";
+
     // Later versions.
     "heartbeat" in Class Job: Shape::NotBuilt, "", "a watchdog that the command feeds";
     "ready_timeout" in Class Job: Shape::NotBuilt, "", "the time to READY=1";
     "restart" in Class Job: Shape::NotBuilt, "", "starting a job again when it fails";
     "after" in Job: Shape::NotBuilt, "", "jobs that start after others";
-    "pty" in Class Job: Shape::NotBuilt, "", "a terminal of its own for a command";
     "slots" in Lock: Shape::NotBuilt, "", "several holders of one lock";
     "priority" in Class Job: Shape::NotBuilt, "", "overtaking in the queue of a lock";
 };
@@ -325,6 +346,11 @@ mod tests {
         assert_eq!(told("log_dir"), output.log_dir.to_str().unwrap());
         assert_eq!(told("log_size"), format!("{}M", output.log_size >> 20));
         assert_eq!(told("log_files"), output.log_files.to_string());
+        let pty = plan::PtyPlan::default();
+        let told = |name| find(name, Scope::Pty).unwrap().default;
+        assert_eq!(told("rows"), pty.rows.to_string());
+        assert_eq!(told("cols"), pty.cols.to_string());
+        assert_eq!(told("echo"), pty.echo.to_string());
         let signal = find("signal", Scope::Stop).unwrap().default;
         assert_eq!((signal, plan::StopPlan::default().signal), ("TERM", 15));
     }

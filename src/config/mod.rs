@@ -14,6 +14,7 @@
 pub mod keys;
 pub mod plan;
 pub mod report;
+pub mod signals;
 pub mod source;
 
 mod expand;

@@ -11,7 +11,7 @@ use super::keys::{self, Key, Scope, Shape, TABLES};
 use super::nearest::nearest;
 use super::plan::{Identity, Wait};
 use super::report::shown;
-use super::value::{Reader, Value, found};
+use super::value::{Reader, Rewrite, Value, found};
 
 /// The longest name of a job, class or lock, in bytes: it becomes part of file names.
 const LONGEST_NAME: usize = 64;
@@ -156,6 +156,13 @@ impl Sheet {
         }
     }
 
+    pub(crate) fn signals(&self, name: &str) -> &[Rewrite] {
+        match self.value(name) {
+            Some(Value::Signals(rewrites)) => rewrites,
+            _ => &[],
+        }
+    }
+
     pub(crate) fn number(&self, name: &str) -> Option<u64> {
         match self.value(name)? {
             Value::Number(number) => Some(*number),
@@ -292,7 +299,7 @@ impl Reader<'_> {
                     self.not_built(key, &word.span());
                     Content::Refused
                 }
-                (Shape::Table(inner), DeValue::Table(content)) => {
+                (Shape::Table(inner) | Shape::FlagOr(inner), DeValue::Table(content)) => {
                     let title = format!("`{}` of {title}", key.name);
                     Content::Sheet(self.sheet(word, title, inner, content))
                 }
@@ -403,7 +410,11 @@ fn suggestion(name: &str, scope: Scope) -> String {
         return format!("did you mean `{}` ({})?", key.name, key.doc);
     }
     if matches!(scope, Scope::Class | Scope::Job) {
-        for (table, inner) in [("stop", Scope::Stop), ("final", Scope::Final)] {
+        for (table, inner) in [
+            ("stop", Scope::Stop),
+            ("final", Scope::Final),
+            ("pty", Scope::Pty),
+        ] {
             if keys::find(name, inner).is_some() {
                 return format!("write it inside `{table}`: {table} = {{ {name} = … }}");
             }

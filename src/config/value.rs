@@ -15,7 +15,9 @@ use super::findings::Findings;
 use super::keys::{Key, Scope, Shape};
 use super::plan::{Identity, Wait};
 use super::report::shown;
-use super::text::{example, identity, path, quoted, signal, size, time, unfit_name, word};
+use super::text::{
+    example, identity, path, quoted, replacement, rewritten, signal, size, time, unfit_name, word,
+};
 
 /// A value that fits its key.
 #[derive(Clone, Debug)]
@@ -30,10 +32,19 @@ pub(crate) enum Value {
     Flag(bool),
     Word(&'static str),
     Signal(i32),
+    Signals(Vec<Rewrite>),
     Number(u64),
     Names(Vec<String>),
     Command(Vec<OsString>),
     Env(Vec<(String, String)>),
+}
+
+/// A signal, what stands in its place (`None`: nothing), and where that is said.
+#[derive(Clone, Debug)]
+pub(crate) struct Rewrite {
+    pub(crate) from: i32,
+    pub(crate) to: Option<i32>,
+    pub(crate) span: Range<usize>,
 }
 
 /// What values are read with: the text they stand in, the environment, and where errors go.
@@ -48,14 +59,22 @@ impl Reader<'_> {
     pub(crate) fn value(&mut self, key: &Key, value: &Spanned<DeValue<'_>>) -> Option<Value> {
         let span = value.span();
         match (key.shape, value.get_ref()) {
-            (Shape::Flag | Shape::DirLock, DeValue::Boolean(flag)) => Some(Value::Flag(*flag)),
+            (Shape::Flag | Shape::DirLock | Shape::FlagOr(_), DeValue::Boolean(flag)) => {
+                Some(Value::Flag(*flag))
+            }
             (Shape::Command, DeValue::Array(_)) => self.command(value),
             (Shape::Paths | Shape::DirLock, DeValue::Array(items)) => self.paths(key, items),
             (Shape::Names, DeValue::Array(items)) => self.names(key, items),
             (Shape::Count { least, most }, DeValue::Integer(number)) => {
                 self.count(key, number.as_str(), least..=most, &span)
             }
+            (Shape::Signal, DeValue::Integer(number)) => {
+                let made = signal(number.as_str(), number.as_str());
+                let told = |(message, help)| self.findings.error(&span, message, help);
+                made.map_err(told).ok()
+            }
             (Shape::Env, DeValue::Table(table)) => Some(self.variables(table)),
+            (Shape::Signals, DeValue::Table(table)) => Some(self.signals(table)),
             (
                 Shape::Literal
                 | Shape::Text
@@ -272,6 +291,47 @@ impl Reader<'_> {
         }
         Value::Env(variables)
     }
+
+    fn signals(&mut self, table: &DeTable<'_>) -> Value {
+        let mut rewrites: Vec<Rewrite> = Vec::new();
+        for (name, value) in table {
+            let from = rewritten(name.get_ref()).and_then(|from| {
+                if rewrites.iter().any(|earlier| earlier.from == from) {
+                    let message = format!("`{}` is said twice", shown(name.get_ref()));
+                    return Err((message, "take one of the two out".to_owned()));
+                }
+                Ok(from)
+            });
+            let to = match value.get_ref() {
+                DeValue::String(raw) => match self.expanded(raw, &value.span(), false) {
+                    Some(text) => replacement(raw, &text),
+                    None => continue,
+                },
+                DeValue::Integer(number) => replacement(number.as_str(), number.as_str()),
+                other => Err((
+                    format!(
+                        "what stands for {} must be a signal in quotes, not {}",
+                        shown(name.get_ref()),
+                        found(other)
+                    ),
+                    "write the name of a signal, or \"drop\"".to_owned(),
+                )),
+            };
+            for (span, wrong) in [
+                (name.span(), from.as_ref().err()),
+                (value.span(), to.as_ref().err()),
+            ] {
+                if let Some((message, help)) = wrong {
+                    self.findings.error(&span, message, help);
+                }
+            }
+            if let (Ok(from), Ok(to)) = (from, to) {
+                let span = value.span();
+                rewrites.push(Rewrite { from, to, span });
+            }
+        }
+        Value::Signals(rewrites)
+    }
 }
 
 /// What a shape asks for, in words.
@@ -291,7 +351,9 @@ fn wanted(shape: Shape) -> String {
         Shape::Command => "a list of texts".to_owned(),
         Shape::Paths => "a list of absolute paths".to_owned(),
         Shape::Env => "a table of variables".to_owned(),
+        Shape::Signals => "a table of signals".to_owned(),
         Shape::Table(_) => "a table".to_owned(),
+        Shape::FlagOr(_) => "true, false or a table".to_owned(),
         Shape::NotBuilt => "left out".to_owned(),
     }
 }
@@ -335,7 +397,7 @@ fn mend(key: &Key, value: &DeValue<'_>) -> String {
             let flag = ["true", "yes", "on", "1"].contains(&text.to_lowercase().as_str());
             format!("write {name} = {flag}, without quotes")
         }
-        (Shape::Flag, _) => format!("write {name} = true"),
+        (Shape::Flag | Shape::FlagOr(_), _) => format!("write {name} = true"),
         (Shape::Signal, _) => format!("write {name} = \"TERM\""),
         (Shape::Command, DeValue::String(text)) => format!("write command = {}", as_list(text)),
         (Shape::Command, _) => "write command = [\"claude\", \"-p\", \"…\"]".to_owned(),
@@ -345,6 +407,7 @@ fn mend(key: &Key, value: &DeValue<'_>) -> String {
         (Shape::Names, _) => format!("write {name} = [\"NAME\"]"),
         (Shape::Paths, _) => format!("write {name} = [\"/…\"]"),
         (Shape::Env, _) => format!("write {name} = {{ NAME = \"value\" }}"),
+        (Shape::Signals, _) => format!("write {name} = {{ TERM = \"INT\", HUP = \"drop\" }}"),
         (Shape::Table(Scope::Final), _) => {
             "write final = { line = '\"type\":\"result\"', grace = \"30s\" }".to_owned()
         }

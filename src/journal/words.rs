@@ -32,6 +32,7 @@ pub(super) const fn step_word(step: SpawnStep) -> &'static str {
         SpawnStep::User => "user",
         SpawnStep::Dir => "dir",
         SpawnStep::Exec => "exec",
+        SpawnStep::Terminal => "terminal",
     }
 }
 
@@ -44,6 +45,7 @@ pub(super) const fn step_verb(step: SpawnStep) -> &'static str {
         SpawnStep::User => "become the user",
         SpawnStep::Dir => "enter the folder",
         SpawnStep::Exec => "execute",
+        SpawnStep::Terminal => "make a terminal with",
     }
 }
 

@@ -79,7 +79,9 @@ fn value(shape: Shape) -> String {
         Shape::Names => "list of names of variables".into(),
         Shape::Command => "list of texts".into(),
         Shape::Env => "table of texts".into(),
+        Shape::Signals => "table of signals".into(),
         Shape::Table(_) => "table, below".into(),
+        Shape::FlagOr(_) => "`true`, `false`, or a table, below".into(),
         Shape::NotBuilt => "not built yet".into(),
     }
 }
@@ -94,6 +96,7 @@ fn the_readme_has_every_key_that_can_be_written_and_no_other() {
         (Scope::Job, ", besides what a class can say of them:"),
         (Scope::Final, ""),
         (Scope::Stop, ""),
+        (Scope::Pty, ""),
     ] {
         writeln!(text, "\n`{}`{more}\n", scope.place()).unwrap();
         text.push_str("| key | value | without it | what it is |\n| --- | --- | --- | --- |\n");

@@ -8,6 +8,7 @@ use super::start::{adopt_report, class, config_path, host_name, job_name, load, 
 use crate::cli::InitArgs;
 use crate::config::load::Loaded;
 use crate::config::plan::{DEFAULT_STOP_WITHIN, InitPlan, JobPlan, Plan, RunPlan, Start};
+use crate::config::signals::SignalMap;
 use crate::core::note::Note;
 use crate::exit;
 use crate::init::guards::Guards;
@@ -60,6 +61,7 @@ pub fn init(args: InitArgs) -> Result<u8, Refused> {
                 stop_within: DEFAULT_STOP_WITHIN,
                 stay: false,
                 log: Format::Text,
+                signals: SignalMap::default(),
             };
             table(
                 Plan {

@@ -14,6 +14,7 @@ mod watchdogs;
 mod world;
 
 use crate::config::plan::{FinalLine, Limits, OnConflict, StopPlan};
+use crate::config::signals::SignalMap;
 use crate::core::event::Target;
 use crate::core::event::Watched;
 use crate::core::outcome::SpawnStep;
@@ -45,6 +46,7 @@ fn facts() -> Facts {
         hup_stops: true,
         unsure: false,
         ignored: Vec::new(),
+        signals: SignalMap::default(),
         sweep: None,
     }
 }

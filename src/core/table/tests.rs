@@ -18,6 +18,7 @@ use crate::config::plan::{
     DirPlan, Every, Format, InitPlan, JobPlan, Kind, Limits, LockPlan, OutputPlan, RunPlan,
     SharedMount, Start, Stdin, StopPlan, Wait,
 };
+use crate::config::signals::SignalMap;
 
 const BOOT: Time = Time(7_000_000_000);
 
@@ -36,6 +37,8 @@ fn job(name: &str) -> JobPlan {
             group: None,
             env: Vec::new(),
             stdin: Stdin::Null,
+            pty: None,
+            signals: SignalMap::default(),
             limits: Limits::default(),
             stop: StopPlan::default(),
             identity: None,
@@ -83,6 +86,7 @@ fn plan(jobs: Vec<JobPlan>) -> Plan {
         stop_within: ms(9000),
         stay: false,
         log: Format::Text,
+        signals: SignalMap::default(),
     };
     Plan { init, jobs }
 }

@@ -15,6 +15,7 @@ use crate::run::command::{Prepared, prepare};
 use crate::run::message::Progress;
 use crate::run::output::Output;
 use crate::sys::proc::Fault;
+use crate::sys::pty::{self, Pty};
 use crate::sys::wait::{self, Reaped};
 use crate::sys::{fd, process, spawn};
 
@@ -52,7 +53,14 @@ impl Monitor<'_> {
                 error.raw_os_error().unwrap_or(Errno::EAGAIN as i32),
             )
         };
-        let (output, ends) = Output::start(self.owner(), &self.setup.secrets)
+        let pty = match &self.setup.plan.pty {
+            Some(pty) => Some(Pty::open(pty.rows, pty.cols, pty.echo).map_err(|error| {
+                let errno = error.raw_os_error();
+                (SpawnStep::Terminal, errno.unwrap_or(Errno::ENOTTY as i32))
+            })?),
+            None => None,
+        };
+        let (output, ends) = Output::start(self.owner(), &self.setup.secrets, pty)
             .map_err(stdio)?
             .unzip();
         self.output = output;
@@ -110,6 +118,7 @@ impl Monitor<'_> {
                 let both = [plan.user.as_deref(), plan.group.as_deref()];
                 Some(both.into_iter().flatten().collect::<Vec<_>>().join(":"))
             }
+            SpawnStep::Terminal => Some(pty::MULTIPLEXER.to_owned()),
             SpawnStep::Fork | SpawnStep::Stdio | SpawnStep::Session | SpawnStep::Exec => None,
         };
         self.setup.journal.note(Note::SpawnFailed {

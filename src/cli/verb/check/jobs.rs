@@ -12,6 +12,9 @@ use super::report::{About, Level, Report, count};
 use super::{no_folder, quoted};
 use crate::config::load::Loaded;
 use crate::config::plan::{ClassPlan, RunPlan};
+use crate::core::outcome::SpawnStep;
+use crate::sys::pty::{MULTIPLEXER, Pty};
+use crate::trouble;
 
 /// Checks each job, and each class that has none; one line where all is well with all of them.
 pub(super) fn check(loaded: &Loaded, report: &mut Report) {
@@ -39,6 +42,7 @@ pub(super) fn check(loaded: &Loaded, report: &mut Report) {
         say(Level::Warning, not_allowed(run));
         say(Level::Error, no_directory(run));
         say(Level::Error, no_command(run));
+        say(Level::Error, no_terminal(run));
     }
     if is_clean && !jobs.is_empty() {
         let what = count(jobs.len(), "job");
@@ -139,6 +143,14 @@ fn no_command(run: &RunPlan) -> Option<String> {
                 quoted(program)
             )
         })
+}
+
+fn no_terminal(run: &RunPlan) -> Option<String> {
+    let pty = run.pty?;
+    let error = Pty::open(pty.rows, pty.cols, pty.echo).err()?;
+    let errno = error.raw_os_error().unwrap_or(Errno::ENOTTY as i32);
+    let why = trouble::start(SpawnStep::Terminal, errno, MULTIPLEXER);
+    Some(format!("no terminal from \"{MULTIPLEXER}\": {why}"))
 }
 
 /// Where in `path`, a list of folders as in the variable, a program of that name lies.

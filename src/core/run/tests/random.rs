@@ -39,7 +39,7 @@ prop_compose! {
         limits.idle_timeout = idle.map(ms);
         let stop = StopPlan { signal, grace: ms(grace), leftover_grace: ms(leftover_grace) };
         let sweep = sweep.map(ms);
-        Facts { wait, dirs, limits, stop, own_session, job_control, hup_stops, unsure, ignored, sweep }
+        Facts { wait, dirs, limits, stop, own_session, job_control, hup_stops, unsure, ignored, signals: SignalMap::default(), sweep }
     }
 }
 

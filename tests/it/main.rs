@@ -29,6 +29,7 @@ mod lock_list;
 mod nested;
 mod output;
 mod parts;
+mod pty;
 mod readme;
 mod regression;
 mod signals;

@@ -32,6 +32,7 @@ mod parts;
 mod pty;
 mod readme;
 mod regression;
+mod signal_map;
 mod signal_table;
 mod signals;
 mod split;

@@ -96,6 +96,9 @@
 //!   between the lock and the program, and a monitor never waits for a program that lies on a dead file
 //!   server. The child calls the kernel without libc, whose `errno` is the monitor's. Who becomes another
 //!   user, or shares a terminal, gets a copy ([`sys::spawn`]).
+//! - **A command's own terminal stays open with us,** and it is we who type the end of the input: a
+//!   command may let go of it and come back, and whoever asks a question gets no answer instead of none
+//!   for ever ([`sys::pty`]).
 //! - **The end of a process is left to the kernel,** which frees all of it in one go.
 //! - **Two mounts are asked about, by statmount(2),** where the kernel knows it (6.13): it prints the whole
 //!   table at a microsecond a line.

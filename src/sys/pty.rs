@@ -138,3 +138,37 @@ fn peer(ours: &File) -> io::Result<OwnedFd> {
     options.read(true).write(true).custom_flags(libc::O_NOCTTY);
     Ok(options.open(format!("/dev/pts/{number}"))?.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_typed_once_it_was_read_and_only_to_who_reads_lines() {
+        let pty = Pty::open(24, 80, false).unwrap();
+        let is_typed = || poll::is_ready(pty.terminal.as_fd());
+        let read = || nix::unistd::read(&pty.terminal, &mut [0; 8]);
+        assert!(is_typed());
+        pty.type_end();
+        assert_eq!(read(), Ok(0));
+        assert!(!is_typed(), "it was typed twice");
+        let set = |raw: bool| {
+            let mut modes = pty.modes().unwrap();
+            if raw {
+                modes.c_lflag &= !libc::ICANON;
+            } else {
+                modes.c_lflag |= libc::ICANON;
+            }
+            let fd = pty.terminal.as_raw_fd();
+            // SAFETY: `modes` is valid for reading.
+            let set = unsafe { libc::tcsetattr(fd, libc::TCSAFLUSH, &raw const modes) };
+            assert_eq!(set, 0);
+        };
+        set(true);
+        pty.type_end();
+        assert!(!is_typed(), "a key was typed");
+        set(false);
+        pty.type_end();
+        assert_eq!(read(), Ok(0));
+    }
+}

@@ -14,7 +14,6 @@
 pub mod keys;
 pub mod plan;
 pub mod report;
-pub mod signals;
 pub mod source;
 
 mod expand;
@@ -25,6 +24,7 @@ mod repair;
 mod resolve;
 mod rules;
 mod sheet;
+mod signals;
 mod text;
 mod value;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::signals::SignalMap;
+pub use super::signals::SignalMap;
 
 /// How long a command gets between its stop signal and the next rung: a token refresh takes seconds.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(15);

@@ -13,11 +13,10 @@ use super::nearest::nearest;
 use super::plan::{
     ClassPlan, DEFAULT_FINAL_GRACE, DEFAULT_REFRESH, DEFAULT_STALE_AFTER, DEFAULT_STOP_WITHIN,
     DEFAULT_WAIT, Every, FinalLine, Format, Identity, InitPlan, JobPlan, Kind, LOCK_NAME, LockPlan,
-    OnConflict, SharedMount, Start, Stdin, SweepPlan, Wait,
+    OnConflict, SharedMount, SignalMap, Start, Stdin, SweepPlan, Wait,
 };
 use super::report::shown;
 use super::sheet::{File, Sheet};
-use super::signals::SignalMap;
 use super::text::asks_nobody;
 
 /// The keys about lock directories.

@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::note::Note;
 use super::outcome::{Outcome, SpawnStep, Status};
 use super::time::Time;
-use crate::config::plan::{Limits, OnConflict, RunPlan, StopPlan, Wait};
-use crate::config::signals::SignalMap;
+use crate::config::plan::{Limits, OnConflict, RunPlan, SignalMap, StopPlan, Wait};
 
 /// What the policy needs to know of a run, beside its plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::start::{adopt_report, class, config_path, host_name, job_name, load, refused};
 use crate::cli::InitArgs;
 use crate::config::load::Loaded;
-use crate::config::plan::{DEFAULT_STOP_WITHIN, InitPlan, JobPlan, Plan, RunPlan, Start};
-use crate::config::signals::SignalMap;
+use crate::config::plan::{
+    DEFAULT_STOP_WITHIN, InitPlan, JobPlan, Plan, RunPlan, SignalMap, Start,
+};
 use crate::core::note::Note;
 use crate::exit;
 use crate::init::guards::Guards;

@@ -13,8 +13,7 @@ mod sweep;
 mod watchdogs;
 mod world;
 
-use crate::config::plan::{FinalLine, Limits, OnConflict, StopPlan};
-use crate::config::signals::SignalMap;
+use crate::config::plan::{FinalLine, Limits, OnConflict, SignalMap, StopPlan};
 use crate::core::event::Target;
 use crate::core::event::Watched;
 use crate::core::outcome::SpawnStep;

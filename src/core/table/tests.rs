@@ -16,9 +16,8 @@ use std::time::Duration;
 use super::*;
 use crate::config::plan::{
     DirPlan, Every, Format, InitPlan, JobPlan, Kind, Limits, LockPlan, OutputPlan, RunPlan,
-    SharedMount, Start, Stdin, StopPlan, Wait,
+    SharedMount, SignalMap, Start, Stdin, StopPlan, Wait,
 };
-use crate::config::signals::SignalMap;
 
 const BOOT: Time = Time(7_000_000_000);
 

@@ -1,7 +1,7 @@
 //! What others want of the run: signals, the orders of the guard or of init, the stop of job control.
 
 use super::Monitor;
-use crate::config::signals::SignalMap;
+use crate::config::plan::SignalMap;
 use crate::core::event::Event;
 use crate::run::message::{Incoming, Order, Progress, receive, send};
 use crate::sys::fd::Wire;

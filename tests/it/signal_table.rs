@@ -195,6 +195,17 @@ impl Started {
     }
 }
 
+impl Drop for Started {
+    /// What a failed test leaves may have an hour to go.
+    fn drop(&mut self) {
+        if let Some(own) = &self.own {
+            for pid in descendants(own.pid()) {
+                send(pid, SIGKILL);
+            }
+        }
+    }
+}
+
 /// A script that hears every signal that can be blocked.
 const HEARS: &str = "block ALL , out ready , signals";
 

@@ -108,6 +108,9 @@
 //!   into no log, has their paths ([`run::env_file`]).
 //! - **A control group is entered by the child, by writing "0",** and not by clone3(2), which many seccomp
 //!   filters refuse: one way for all, and none for who asks for no group ([`run::cgroup`]).
+//! - **A command's own terminal stays open with us,** and it is we who type the end of the input: a
+//!   command may let go of it and come back, and whoever asks a question gets no answer instead of none
+//!   for ever ([`sys::pty`]).
 //! - **The end of a process is left to the kernel,** which frees all of it in one go.
 //! - **Two mounts are asked about, by statmount(2),** where the kernel knows it (6.13): it prints the whole
 //!   table at a microsecond a line.

@@ -67,6 +67,17 @@ pub fn start(step: SpawnStep, errno: i32, on: &str) -> String {
         (SpawnStep::OomScore, Errno::ENOENT | Errno::EROFS) => {
             Some("mount /proc of this PID namespace, writable")
         }
+        (SpawnStep::Terminal, Errno::ENOENT | Errno::ENODEV | Errno::ENXIO) => Some(
+            "mount the terminals, as container engines do: mount -t devpts -o \
+             newinstance,ptmxmode=0666 devpts /dev/pts, and make /dev/ptmx a link to pts/ptmx",
+        ),
+        (SpawnStep::Terminal, Errno::EACCES) => {
+            Some("open it to all, with ptmxmode=0666 among the options of the mount at /dev/pts")
+        }
+        (SpawnStep::Terminal, Errno::ENOSPC) => Some(
+            "raise the number of terminals: max= among the options of the mount at /dev/pts, or \
+             sysctl kernel.pty.max",
+        ),
         _ => remedy(errno),
     };
     match remedy {

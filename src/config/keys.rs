@@ -29,6 +29,8 @@ pub enum Scope {
     Rlimits,
     /// The table behind `cgroup`.
     Cgroup,
+    /// The table behind `pty`.
+    Pty,
 }
 
 impl Scope {
@@ -44,6 +46,7 @@ impl Scope {
             Self::Restart => "restart = { … }",
             Self::Rlimits => "rlimits = { … }",
             Self::Cgroup => "cgroup = { … }",
+            Self::Pty => "pty = { … }",
         }
     }
 }
@@ -86,6 +89,8 @@ pub enum Shape {
     Word(&'static [&'static str]),
     /// The name of a signal.
     Signal,
+    /// Signals, and what stands in their places.
+    Signals,
     /// A number of bytes, of at least this many.
     Size {
         /// The fewest that mean something.
@@ -125,6 +130,8 @@ pub enum Shape {
     Table(Scope),
     /// One of these words, or a table with keys of this scope.
     WordOrTable(&'static [&'static str], Scope),
+    /// `true` or `false`, or a table with keys of this scope.
+    FlagOr(Scope),
     /// A key of a later version: an error that says so.
     NotBuilt,
 }
@@ -203,6 +210,9 @@ pub const KEYS: &[Key] = keys! {
     "log" in Init: Shape::Word(Format::WORDS), "text",
         "what notes look like on standard error, where there is no journal; LOCKKEEPER_LOG in the environment goes before it", also "log_format" "format";
 
+    "signals" in Init: Shape::Signals, "none",
+        "what init takes a signal for that it gets: another one, or \"drop\" for none", also "signal_map" "rewrite" "forward_signals" "ignore_signals";
+
     // [locks.NAME]
     "path" in Lock: Shape::Path, "required",
         "the lock file; it is created where it is missing, its folder is not", also "file" "lockfile" "lock_file";
@@ -243,6 +253,8 @@ pub const KEYS: &[Key] = keys! {
         "the line after which the command should go by itself, and is ended if it does not", also "result" "final_line";
     "stop" in Class Job: Shape::Table(Scope::Stop), "{ signal = \"TERM\", grace = \"15s\", leftover_grace = \"1s\" }",
         "how a command is stopped", also "kill";
+    "signals" in Class Job: Shape::Signals, "none",
+        "what the command is sent in a signal's place, or \"drop\": then neither it nor its run hears it; those of a job are added to its class's", also "signal_map" "rewrite" "forward_signals" "ignore_signals";
     "env" in Class Job: Shape::Env, "none",
         "variables that are added to the environment; those of a job are added to its class's", also "environment" "variables";
     "dir" in Class Job: Shape::Path, "the one that lockkeeper was started in",
@@ -257,8 +269,10 @@ pub const KEYS: &[Key] = keys! {
         "the user to run as, by name or number", also "uid" "run_as";
     "group" in Class Job: Shape::Text, "the user's own",
         "the group to run as, by name or number", also "gid";
-    "stdin" in Class Job: Shape::Word(&["inherit", "null"]), "null for batch, inherit for interactive",
+    "stdin" in Class Job: Shape::Word(&["inherit", "null"]), "null for batch, inherit for interactive, the terminal with `pty`",
         "where standard input comes from", also "input" "tty" "terminal";
+    "pty" in Class Job: Shape::FlagOr(Scope::Pty), "false",
+        "whether the command has a terminal of its own, for one that hangs on a pipe", also "pseudo_terminal" "use_pty" "allocate_tty";
     "output" in Class Job: Shape::Word(&["inherit", "journal", "file", "both"]), "inherit",
         "where standard output and standard error go: where lockkeeper's own do, or line by line to the journal, to a file, to both", also "log" "logs" "stdout" "log_driver";
     "log_dir" in Class Job: Shape::Path, "/var/log/lockkeeper",
@@ -386,8 +400,15 @@ pub const KEYS: &[Key] = keys! {
     "io_weight" in Cgroup: Shape::Count { least: 1, most: 10_000 }, "100",
         "the share of the disks beside others", also "blkio_weight" "io";
 
+    // pty = { … }
+    "rows" in Pty: Shape::Count { least: 1, most: 9999 }, "24",
+        "its height", also "lines" "height";
+    "cols" in Pty: Shape::Count { least: 1, most: 9999 }, "80",
+        "its width", also "columns" "width";
+    "echo" in Pty: Shape::Flag, "false",
+        "whether it is set to show what is typed";
+
     // Later versions.
-    "pty" in Class Job: Shape::NotBuilt, "", "a terminal of its own for a command";
     "slots" in Lock: Shape::NotBuilt, "", "several holders of one lock";
     "priority" in Class Job: Shape::NotBuilt, "", "overtaking in the queue of a lock";
 };
@@ -456,6 +477,11 @@ mod tests {
         assert_eq!(told("log_dir"), output.log_dir.to_str().unwrap());
         assert_eq!(told("log_size"), format!("{}M", output.log_size >> 20));
         assert_eq!(told("log_files"), output.log_files.to_string());
+        let pty = plan::PtyPlan::default();
+        let told = |name| find(name, Scope::Pty).unwrap().default;
+        assert_eq!(told("rows"), pty.rows.to_string());
+        assert_eq!(told("cols"), pty.cols.to_string());
+        assert_eq!(told("echo"), pty.echo.to_string());
         let signal = find("signal", Scope::Stop).unwrap().default;
         assert_eq!((signal, plan::StopPlan::default().signal), ("TERM", 15));
     }

@@ -27,6 +27,7 @@ mod resolve;
 mod rules;
 mod secrets;
 mod sheet;
+mod signals;
 mod text;
 mod value;
 

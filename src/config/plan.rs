@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 mod conditions;
 mod process;
 
+pub use super::signals::SignalMap;
 pub use conditions::Conditions;
 pub use process::{KEPT, ProcessPlan, Rlimit, UNLIMITED};
 
@@ -69,6 +70,8 @@ pub struct InitPlan {
     pub stay: bool,
     /// What a line on standard error looks like.
     pub log: Format,
+    /// What init takes a signal for that it gets.
+    pub signals: SignalMap,
 }
 
 /// What a note looks like on standard error.
@@ -269,8 +272,12 @@ pub struct ClassPlan {
     pub group: Option<String>,
     /// As in [`RunPlan`].
     pub env: Vec<(String, String)>,
+    /// As in [`RunPlan`]; `None`: what suits the kind.
+    pub stdin: Option<Stdin>,
     /// As in [`RunPlan`].
-    pub stdin: Stdin,
+    pub pty: Option<PtyPlan>,
+    /// As in [`RunPlan`].
+    pub signals: SignalMap,
     /// As in [`RunPlan`].
     pub limits: Limits,
     /// As in [`RunPlan`].
@@ -286,8 +293,8 @@ pub struct ClassPlan {
     /// As in [`JobPlan`].
     pub restart: RestartPlan,
     /// As in [`JobPlan`].
-    /// As in [`RunPlan`].
     pub max_parallel: Option<u64>,
+    /// As in [`RunPlan`].
     pub conditions: Conditions,
     /// As in [`RunPlan`].
     pub process: ProcessPlan,
@@ -296,10 +303,6 @@ pub struct ClassPlan {
 impl ClassPlan {
     /// A class of that kind in which nothing else is said.
     pub fn new(name: impl Into<String>, kind: Kind) -> Self {
-        let stdin = match kind {
-            Kind::Interactive => Stdin::Inherit,
-            Kind::Batch { .. } => Stdin::Null,
-        };
         Self {
             name: name.into(),
             kind,
@@ -307,7 +310,9 @@ impl ClassPlan {
             user: None,
             group: None,
             env: Vec::new(),
-            stdin,
+            stdin: None,
+            pty: None,
+            signals: SignalMap::default(),
             limits: Limits::default(),
             stop: StopPlan::default(),
             identity: None,
@@ -321,8 +326,24 @@ impl ClassPlan {
         }
     }
 
+    /// Where standard input comes from.
+    pub const fn stdin(&self) -> Stdin {
+        match (self.stdin, self.pty, &self.kind) {
+            (Some(stdin), ..) => stdin,
+            (None, Some(_), _) => Stdin::Pty,
+            (None, None, Kind::Interactive) => Stdin::Inherit,
+            (None, None, Kind::Batch { .. }) => Stdin::Null,
+        }
+    }
+
     /// The plan of one run of this class.
     pub fn run(self, job: String, command: Vec<OsString>) -> RunPlan {
+        let stdin = self.stdin();
+        let signal = self.signals.of(self.stop.signal);
+        let stop = StopPlan {
+            signal: signal.unwrap_or(self.stop.signal),
+            ..self.stop
+        };
         RunPlan {
             job,
             class: self.name,
@@ -332,9 +353,11 @@ impl ClassPlan {
             user: self.user,
             group: self.group,
             env: self.env,
-            stdin: self.stdin,
+            stdin,
+            pty: self.pty,
+            signals: self.signals,
             limits: self.limits,
-            stop: self.stop,
+            stop,
             identity: self.identity,
             dirs: self.dirs,
             output: self.output,
@@ -366,9 +389,13 @@ pub struct RunPlan {
     pub env: Vec<(String, String)>,
     /// Where standard input comes from.
     pub stdin: Stdin,
+    /// A terminal of its own for the command.
+    pub pty: Option<PtyPlan>,
+    /// What the command is sent in a signal's place; one that is dropped the run does not hear either.
+    pub signals: SignalMap,
     /// The watchdogs.
     pub limits: Limits,
-    /// How the run is stopped.
+    /// How the run is stopped; its signal is what `signals` says.
     pub stop: StopPlan,
     /// The folder whose tokens rotate, or the variable that holds a login of its own.
     pub identity: Option<Identity>,
@@ -593,6 +620,29 @@ pub enum Stdin {
     Inherit,
     /// `/dev/null`: agents hang on an open pipe.
     Null,
+    /// The command's own terminal, on which nobody types ([`PtyPlan`]).
+    Pty,
+}
+
+/// A pseudo-terminal of a command's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PtyPlan {
+    /// Its height, in lines.
+    pub rows: u16,
+    /// Its width, in columns.
+    pub cols: u16,
+    /// Whether it echoes what is typed.
+    pub echo: bool,
+}
+
+impl Default for PtyPlan {
+    fn default() -> Self {
+        Self {
+            rows: 24,
+            cols: 80,
+            echo: false,
+        }
+    }
 }
 
 /// The watchdogs of a run. A limit that is absent never fires.

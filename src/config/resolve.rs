@@ -14,11 +14,13 @@ use super::nearest::nearest;
 use super::plan::{
     ClassPlan, DEFAULT_FINAL_GRACE, DEFAULT_REFRESH, DEFAULT_STALE_AFTER, DEFAULT_STOP_WITHIN,
     DEFAULT_WAIT, Every, FinalLine, Format, Identity, InitPlan, JobPlan, Kind, LOCK_NAME, LockPlan,
-    OnConflict, RestartPlan, SharedMount, Start, Stdin, SweepPlan, Then, Wait, Want, When,
+    OnConflict, RestartPlan, SharedMount, SignalMap, Start, Stdin, SweepPlan, Then, Wait, Want,
+    When,
 };
 use super::process;
 use super::report::shown;
 use super::sheet::{File, Sheet};
+use super::text::asks_nobody;
 
 /// The keys about lock directories.
 const SWEEP_KEYS: [&str; 4] = ["lock_dirs", "refresh", "stale_after", "exclusive"];
@@ -101,6 +103,10 @@ pub(crate) fn built_in_class(name: &str) -> ClassPlan {
 
 fn init(sheet: Option<&Sheet>, host_name: &str) -> InitPlan {
     let text = sheet.and_then(|sheet| sheet.text("name"));
+    let mut signals = SignalMap::default();
+    if let Some(sheet) = sheet {
+        add_signals(sheet, &mut signals);
+    }
     InitPlan {
         name: text.unwrap_or(host_name).to_owned(),
         stop_within: sheet
@@ -111,6 +117,7 @@ fn init(sheet: Option<&Sheet>, host_name: &str) -> InitPlan {
             .and_then(|sheet| sheet.text("log"))
             .and_then(Format::of)
             .unwrap_or_default(),
+        signals,
     }
 }
 
@@ -134,6 +141,8 @@ fn class<'f>(sheet: &'f Sheet, file: &'f File, findings: &mut Findings) -> Class
     plan.identity = sheet.identity("identity").cloned();
     plan.max_parallel = sheet.number("max_parallel");
     apply(sheet, &mut plan, findings);
+    check_command_is_asked(sheet, &plan, findings);
+    check_pty(sheet, &plan, findings);
     match kind {
         Kind::Interactive => refuse_lock_keys(sheet, findings),
         Kind::Batch { .. } => {
@@ -401,10 +410,12 @@ fn apply(sheet: &Sheet, plan: &mut ClassPlan, findings: &mut Findings) {
         plan.dirs.subtree = subtree;
     }
     match sheet.text("stdin") {
-        Some("inherit") => plan.stdin = Stdin::Inherit,
-        Some("null") => plan.stdin = Stdin::Null,
+        Some("inherit") => plan.stdin = Some(Stdin::Inherit),
+        Some("null") => plan.stdin = Some(Stdin::Null),
         _ => {}
     }
+    add_signals(sheet, &mut plan.signals);
+    pty(sheet, plan);
     output(sheet, plan);
     process::conditions(sheet, plan);
     process::environment(sheet, plan);
@@ -449,6 +460,72 @@ fn restart(sheet: &Sheet, plan: &mut RestartPlan, findings: &mut Findings) {
             let help = "add limit = 5, or take it out";
             findings.missing(span, message, help);
         }
+    }
+}
+
+fn add_signals(sheet: &Sheet, to: &mut SignalMap) {
+    for rewrite in sheet.signals("signals") {
+        to.say(rewrite.from, rewrite.to);
+    }
+}
+
+fn pty(sheet: &Sheet, plan: &mut ClassPlan) {
+    if let Some(wanted) = sheet.flag("pty") {
+        plan.pty = wanted.then(|| plan.pty.unwrap_or_default());
+    }
+    let Some(inner) = sheet.sheet("pty") else {
+        return;
+    };
+    let mut pty = plan.pty.unwrap_or_default();
+    let length = |name| u16::try_from(inner.number(name)?).ok();
+    pty.rows = length("rows").unwrap_or(pty.rows);
+    pty.cols = length("cols").unwrap_or(pty.cols);
+    pty.echo = inner.flag("echo").unwrap_or(pty.echo);
+    plan.pty = Some(pty);
+}
+
+/// The first signal of a stop must reach the command, and be one that asks it to go.
+fn check_command_is_asked(sheet: &Sheet, plan: &ClassPlan, findings: &mut Findings) {
+    let rewrites = sheet.signals("signals");
+    let rewrite = rewrites
+        .iter()
+        .find(|rewrite| rewrite.from == plan.stop.signal);
+    let stop = sheet.sheet("stop").filter(|stop| stop.has("signal"));
+    let span = match (rewrite, stop) {
+        (Some(rewrite), _) => &rewrite.span,
+        (None, Some(stop)) => stop.value_span("signal"),
+        (None, None) => return,
+    };
+    match plan.signals.of(plan.stop.signal) {
+        None => {
+            let message = "`signals` drops the stop signal: the command would be killed unasked";
+            let help = "name another with stop = { signal = \"INT\" }, or take it out; \
+                        to kill without asking write stop = { grace = \"0s\" }";
+            findings.error(span, message, help);
+        }
+        Some(to) => {
+            if let Some(name) = asks_nobody(to).filter(|_| to != plan.stop.signal) {
+                let message = format!("{name} in the place of the stop signal asks nobody to end");
+                let help = "use one that commands end on: TERM, INT, HUP or QUIT";
+                findings.error(span, message, help);
+            }
+        }
+    }
+}
+
+/// Where somebody sits at a terminal, the command has that one.
+fn check_pty(sheet: &Sheet, plan: &ClassPlan, findings: &mut Findings) {
+    let said_here = sheet.key_span("pty").or_else(|| sheet.key_span("stdin"));
+    let Some(span) = said_here.filter(|_| plan.pty.is_some()) else {
+        return;
+    };
+    if plan.kind == Kind::Interactive && plan.stdin != Some(Stdin::Null) {
+        let message = format!(
+            "`pty` in {}: an interactive job has the terminal that lockkeeper was started at",
+            sheet.title
+        );
+        let help = "take it out; for one at which nobody sits write stdin = \"null\" beside it";
+        findings.error(span, message, help);
     }
 }
 
@@ -524,6 +601,8 @@ fn job<'f>(sheet: &'f Sheet, classes: &[Class<'f>], findings: &mut Findings) -> 
     };
     let mut plan = class.plan.clone();
     apply(sheet, &mut plan, findings);
+    check_command_is_asked(sheet, &plan, findings);
+    check_pty(sheet, &plan, findings);
     match (&mut plan.kind, sheet.limit("wait"), sheet.key_span("wait")) {
         (Kind::Interactive, _, Some(span)) => {
             let message = format!("`wait` in {}: an interactive job never waits", sheet.title);

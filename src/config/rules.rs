@@ -12,6 +12,10 @@ use super::plan::{Identity, KEPT, Kind, LEAST_SECRET, RunPlan, Start, Stdin};
 use super::resolve::{Job, Resolved};
 use super::sheet::{File, Sheet};
 
+// The same on every Linux architecture (signal(7)).
+const SIGINT: i32 = 2;
+const SIGTERM: i32 = 15;
+
 /// All rules over several tables.
 pub(crate) fn check(
     file: &File,
@@ -21,6 +25,7 @@ pub(crate) fn check(
 ) {
     one_main_job(resolved, findings);
     circle::check(file, resolved, findings);
+    an_init_that_nothing_stops(file, resolved, findings);
     one_owner_of_the_terminal(resolved, findings);
     logins_shared_with_interactive_jobs(resolved, findings);
     batch_classes_that_take_no_turns(resolved, findings);
@@ -98,6 +103,20 @@ fn may_lie_in_a_file(run: &RunPlan, name: &str) -> bool {
 fn inherited(run: &RunPlan, name: &str, env: &Lookup<'_>) -> Option<OsString> {
     let is_left = !run.process.clear_env || KEPT.contains(&name);
     env(name).filter(|_| is_left)
+}
+
+/// A stop of the container would end in KILL, with all that runs in it.
+fn an_init_that_nothing_stops(file: &File, resolved: &Resolved<'_>, findings: &mut Findings) {
+    let signals = &resolved.init.signals;
+    let stops = [SIGTERM, SIGINT]
+        .into_iter()
+        .any(|signo| signals.reaches(signo));
+    if let (false, Some(init)) = (stops, &file.init) {
+        let message = "`signals` leaves no signal that stops init";
+        let help = "leave TERM or INT as it is, or take another for it: USR1 = \"TERM\"; \
+                    else whoever stops the container kills all that runs in it";
+        findings.warning(init.value_span("signals"), message, help);
+    }
 }
 
 fn one_main_job(resolved: &Resolved<'_>, findings: &mut Findings) {

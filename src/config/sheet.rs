@@ -11,7 +11,7 @@ use super::keys::{self, Key, Scope, Shape, TABLES};
 use super::nearest::nearest;
 use super::plan::{Identity, Wait};
 use super::report::shown;
-use super::value::{Awaited, Reader, Value, Variable, found};
+use super::value::{Awaited, Reader, Rewrite, Value, Variable, found};
 
 /// The longest name of a job, class or lock, in bytes: it becomes part of file names.
 const LONGEST_NAME: usize = 64;
@@ -153,6 +153,13 @@ impl Sheet {
         match self.value(name)? {
             Value::Signal(signal) => Some(*signal),
             _ => None,
+        }
+    }
+
+    pub(crate) fn signals(&self, name: &str) -> &[Rewrite] {
+        match self.value(name) {
+            Some(Value::Signals(rewrites)) => rewrites,
+            _ => &[],
         }
     }
 
@@ -323,7 +330,10 @@ impl Reader<'_> {
                     self.not_built(key, &word.span());
                     Content::Refused
                 }
-                (Shape::Table(inner) | Shape::WordOrTable(_, inner), DeValue::Table(content)) => {
+                (
+                    Shape::Table(inner) | Shape::WordOrTable(_, inner) | Shape::FlagOr(inner),
+                    DeValue::Table(content),
+                ) => {
                     let title = format!("`{}` of {title}", key.name);
                     Content::Sheet(self.sheet(word, title, inner, content))
                 }
@@ -440,6 +450,7 @@ fn suggestion(name: &str, scope: Scope) -> String {
             ("restart", Scope::Restart),
             ("rlimits", Scope::Rlimits),
             ("cgroup", Scope::Cgroup),
+            ("pty", Scope::Pty),
         ] {
             if keys::find(name, inner).is_some() {
                 return format!("write it inside `{table}`: {table} = {{ {name} = … }}");

@@ -10,6 +10,7 @@ use super::keys::{Key, Unit};
 use super::nearest::nearest;
 use super::plan::{Identity, UNLIMITED, Wait};
 use super::report::shown;
+use super::signals;
 use super::value::Value;
 
 /// A longer time is a slip, and sums of shorter ones cannot overflow a clock.
@@ -255,34 +256,74 @@ const NO_STOP: &[&str] = &[
 ];
 
 pub(crate) fn signal(raw: &str, text: &str) -> Result<Value, Wrong> {
+    let signo = signo(raw, text)?;
+    match asks_nobody(signo) {
+        Some("KILL") => Err((
+            "KILL asks no command to end".to_owned(),
+            "to kill without asking write grace = \"0s\"".to_owned(),
+        )),
+        Some(name) => Err((
+            format!("{name} asks no command to end"),
+            "use one that commands end on: TERM, INT, HUP or QUIT".to_owned(),
+        )),
+        None => Ok(Value::Signal(signo)),
+    }
+}
+
+/// The name of a signal that cannot ask a command to end.
+pub(crate) fn asks_nobody(signo: i32) -> Option<&'static str> {
+    let (_, name) = signals::names().find(|(known, _)| *known == signo)?;
+    NO_STOP.contains(&name).then_some(name)
+}
+
+fn signo(raw: &str, text: &str) -> Result<i32, Wrong> {
+    if let Some(signo) = signals::number(text) {
+        return Ok(signo);
+    }
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
-    let known = || {
-        (1..32).filter_map(|signo| {
-            Some((
-                signo,
-                signal_hook::low_level::signal_name(signo)?.strip_prefix("SIG")?,
-            ))
-        })
+    let help = match nearest(name, signals::names().map(|(_, known)| known)) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => "write a name, such as \"TERM\", \"INT\" or \"HUP\"".to_owned(),
     };
-    match known().find(|(_, known)| *known == name) {
-        Some(_) if NO_STOP.contains(&name) => {
-            let help = if name == "KILL" {
-                "to kill without asking write grace = \"0s\""
-            } else {
-                "use one that commands end on: TERM, INT, HUP or QUIT"
-            };
-            Err((format!("{name} asks no command to end"), help.to_owned()))
-        }
-        Some((signo, _)) => Ok(Value::Signal(signo)),
-        None => {
-            let help = match nearest(name, known().map(|(_, known)| known)) {
-                Some(near) => format!("did you mean \"{near}\"?"),
-                None => "write a name, such as \"TERM\", \"INT\" or \"HUP\"".to_owned(),
-            };
-            Err((format!("\"{}\" is no signal", shown(raw)), help))
-        }
+    Err((format!("\"{}\" is no signal", shown(raw)), help))
+}
+
+/// Signals of a fault: sent to lockkeeper, they are its own.
+const FAULTS: &[&str] = &["SEGV", "BUS", "ILL", "FPE", "ABRT", "TRAP", "SYS"];
+
+/// The signal in whose place another is to stand.
+pub(crate) fn rewritten(name: &str) -> Result<i32, Wrong> {
+    let from = signo(name, name)?;
+    let known = signals::names().find(|(known, _)| *known == from);
+    let why = match known.map(|(_, known)| known) {
+        Some("KILL" | "STOP") => "the kernel lets nobody catch it",
+        Some("CHLD") => "it tells of processes that have ended, and is needed for that",
+        Some(known) if FAULTS.contains(&known) => "it is the sign of a fault, and ends lockkeeper",
+        _ => return Ok(from),
+    };
+    let message = format!("nothing can stand in the place of {}", shown(name));
+    Err((message, format!("{why}: take it out")))
+}
+
+/// What is to stand in a signal's place; `None`: nothing.
+pub(crate) fn replacement(raw: &str, text: &str) -> Result<Option<i32>, Wrong> {
+    if text == "drop" {
+        return Ok(None);
     }
+    if text == "0" || nearest(&text.to_ascii_lowercase(), ["drop", "ignore", "none"]).is_some() {
+        let message = format!("\"{}\" is no signal", shown(raw));
+        return Err((message, "for no signal at all write \"drop\"".to_owned()));
+    }
+    let to = signo(raw, text)?;
+    let known = signals::names().find(|(known, _)| *known == to);
+    let help = match known.map(|(_, known)| known) {
+        Some("KILL") => "to kill without asking write stop = { grace = \"0s\" }",
+        Some("STOP") => "nobody would continue it: write \"TSTP\" for one that can be caught",
+        _ => return Ok(Some(to)),
+    };
+    let message = format!("{} cannot stand in a signal's place", shown(raw));
+    Err((message, help.to_owned()))
 }
 
 pub(crate) fn identity(key: &Key, raw: &str, text: &str) -> Result<Value, Wrong> {

@@ -17,8 +17,8 @@ use super::nearest::nearest;
 use super::plan::{After, Identity, UNLIMITED, Wait, Want};
 use super::report::shown;
 use super::text::{
-    absolute, example, example_size, identity, limit, mask, path, percent, quoted, signal, size,
-    time, unfit_name, word,
+    absolute, example, example_size, identity, limit, mask, path, percent, quoted, replacement,
+    rewritten, signal, size, time, unfit_name, word,
 };
 
 /// A value that fits its key.
@@ -34,6 +34,7 @@ pub(crate) enum Value {
     Flag(bool),
     Word(&'static str),
     Signal(i32),
+    Signals(Vec<Rewrite>),
     Number(u64),
     Signed(i32),
     /// The soft and the hard limit, as far as they are said.
@@ -60,6 +61,14 @@ pub(crate) enum Variable {
     File(PathBuf),
 }
 
+/// A signal, what stands in its place (`None`: nothing), and where that is said.
+#[derive(Clone, Debug)]
+pub(crate) struct Rewrite {
+    pub(crate) from: i32,
+    pub(crate) to: Option<i32>,
+    pub(crate) span: Range<usize>,
+}
+
 /// What values are read with: the text they stand in, the environment, and where errors go.
 pub(crate) struct Reader<'a> {
     pub(crate) text: &'a str,
@@ -72,7 +81,9 @@ impl Reader<'_> {
     pub(crate) fn value(&mut self, key: &Key, value: &Spanned<DeValue<'_>>) -> Option<Value> {
         let span = value.span();
         match (key.shape, value.get_ref()) {
-            (Shape::Flag | Shape::DirLock, DeValue::Boolean(flag)) => Some(Value::Flag(*flag)),
+            (Shape::Flag | Shape::DirLock | Shape::FlagOr(_), DeValue::Boolean(flag)) => {
+                Some(Value::Flag(*flag))
+            }
             (Shape::Command, DeValue::Array(_)) => self.command(value),
             (Shape::Paths | Shape::DirLock | Shape::PathOrPaths, DeValue::Array(items)) => {
                 self.paths(key, items)
@@ -93,6 +104,12 @@ impl Reader<'_> {
             (Shape::Env, DeValue::Table(table)) => Some(self.variables(table)),
             (Shape::After, DeValue::Array(items)) => Some(self.awaited(items)),
             (Shape::After, DeValue::String(_)) => Some(self.awaited(std::slice::from_ref(value))),
+            (Shape::Signal, DeValue::Integer(number)) => {
+                let made = signal(number.as_str(), number.as_str());
+                let told = |(message, help)| self.findings.error(&span, message, help);
+                made.map_err(told).ok()
+            }
+            (Shape::Signals, DeValue::Table(table)) => Some(self.signals(table)),
             (
                 Shape::Literal
                 | Shape::Text
@@ -353,6 +370,47 @@ impl Reader<'_> {
         }
         Value::Env(variables)
     }
+
+    fn signals(&mut self, table: &DeTable<'_>) -> Value {
+        let mut rewrites: Vec<Rewrite> = Vec::new();
+        for (name, value) in table {
+            let from = rewritten(name.get_ref()).and_then(|from| {
+                if rewrites.iter().any(|earlier| earlier.from == from) {
+                    let message = format!("`{}` is said twice", shown(name.get_ref()));
+                    return Err((message, "take one of the two out".to_owned()));
+                }
+                Ok(from)
+            });
+            let to = match value.get_ref() {
+                DeValue::String(raw) => match self.expanded(raw, &value.span(), false) {
+                    Some(text) => replacement(raw, &text),
+                    None => continue,
+                },
+                DeValue::Integer(number) => replacement(number.as_str(), number.as_str()),
+                other => Err((
+                    format!(
+                        "what stands for {} must be a signal in quotes, not {}",
+                        shown(name.get_ref()),
+                        found(other)
+                    ),
+                    "write the name of a signal, or \"drop\"".to_owned(),
+                )),
+            };
+            for (span, wrong) in [
+                (name.span(), from.as_ref().err()),
+                (value.span(), to.as_ref().err()),
+            ] {
+                if let Some((message, help)) = wrong {
+                    self.findings.error(&span, message, help);
+                }
+            }
+            if let (Ok(from), Ok(to)) = (from, to) {
+                let span = value.span();
+                rewrites.push(Rewrite { from, to, span });
+            }
+        }
+        Value::Signals(rewrites)
+    }
 }
 
 /// The readers of what a process is given.
@@ -501,7 +559,9 @@ fn wanted(shape: Shape) -> String {
         Shape::Command => "a list of texts".to_owned(),
         Shape::Paths => "a list of absolute paths".to_owned(),
         Shape::Env => "a table of variables".to_owned(),
+        Shape::Signals => "a table of signals".to_owned(),
         Shape::Table(_) => "a table".to_owned(),
+        Shape::FlagOr(_) => "true, false or a table".to_owned(),
         Shape::NotBuilt => "left out".to_owned(),
     }
 }
@@ -568,7 +628,7 @@ fn mend(key: &Key, value: &DeValue<'_>) -> String {
             let flag = ["true", "yes", "on", "1"].contains(&text.to_lowercase().as_str());
             format!("write {name} = {flag}, without quotes")
         }
-        (Shape::Flag, _) => format!("write {name} = true"),
+        (Shape::Flag | Shape::FlagOr(_), _) => format!("write {name} = true"),
         (Shape::Signal, _) => format!("write {name} = \"TERM\""),
         (Shape::Command, DeValue::String(text)) => format!("write command = {}", as_list(text)),
         (Shape::Command, _) => "write command = [\"claude\", \"-p\", \"…\"]".to_owned(),
@@ -586,6 +646,7 @@ fn mend(key: &Key, value: &DeValue<'_>) -> String {
         (Shape::Names, _) => format!("write {name} = [\"NAME\"]"),
         (Shape::Paths, _) => format!("write {name} = [\"/…\"]"),
         (Shape::Env, _) => format!("write {name} = {{ NAME = \"value\" }}"),
+        (Shape::Signals, _) => format!("write {name} = {{ TERM = \"INT\", HUP = \"drop\" }}"),
         (Shape::Table(Scope::Final), _) => {
             "write final = { line = '\"type\":\"result\"', grace = \"30s\" }".to_owned()
         }

@@ -10,7 +10,7 @@ use super::notice::Notice;
 use super::outcome::{Outcome, SpawnStep, Status};
 use super::refusal::Refusal;
 use super::time::Time;
-use crate::config::plan::{Limits, OnConflict, RunPlan, StopPlan, Wait};
+use crate::config::plan::{Limits, OnConflict, RunPlan, SignalMap, StopPlan, Wait};
 
 /// What the policy needs to know of a run, beside its plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,8 @@ pub struct Facts {
     pub unsure: bool,
     /// Stop signals that we were started with ignored, as by nohup(1): they stay ignored.
     pub ignored: Vec<i32>,
+    /// What the command is sent in a signal's place, and which of them we do not hear.
+    pub signals: SignalMap,
     /// How long lock directories are watched after the run; `None`: none are listed.
     pub sweep: Option<Duration>,
 }
@@ -56,6 +58,7 @@ impl Facts {
             hup_stops: true,
             unsure: false,
             ignored: Vec::new(),
+            signals: plan.signals.clone(),
             sweep: plan.kind.sweep().map(|sweep| sweep.refresh),
         }
     }

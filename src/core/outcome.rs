@@ -119,6 +119,8 @@ pub enum SpawnStep {
     Group,
     /// execve(2) itself.
     Exec,
+    /// Making a terminal of its own.
+    Terminal,
 }
 
 /// How a run ended: what the caller, the journal and `--report` are told.
@@ -165,6 +167,8 @@ const fn spawn_code(step: SpawnStep, errno: i32) -> u8 {
     match step {
         SpawnStep::Exec if errno == 2 => exit::NOT_FOUND,
         SpawnStep::Exec => exit::CANNOT_EXECUTE,
+        // ENOENT, ENXIO, EACCES, ENODEV: the container has none to give.
+        SpawnStep::Terminal if matches!(errno, 2 | 6 | 13 | 19) => exit::CONFIG,
         SpawnStep::User
         | SpawnStep::Dir
         | SpawnStep::Limits
@@ -172,7 +176,9 @@ const fn spawn_code(step: SpawnStep, errno: i32) -> u8 {
         | SpawnStep::OomScore
         | SpawnStep::NoNewPrivs
         | SpawnStep::Group => exit::CONFIG,
-        SpawnStep::Fork | SpawnStep::Stdio | SpawnStep::Session => exit::FAILED,
+        SpawnStep::Fork | SpawnStep::Stdio | SpawnStep::Session | SpawnStep::Terminal => {
+            exit::FAILED
+        }
     }
 }
 
@@ -217,6 +223,8 @@ mod tests {
             (spawn_failed(SpawnStep::Fork, 11), [125, 125, 125]),
             (spawn_failed(SpawnStep::Stdio, 24), [125, 125, 125]),
             (spawn_failed(SpawnStep::Session, 1), [125, 125, 125]),
+            (spawn_failed(SpawnStep::Terminal, 2), [78, 78, 78]),
+            (spawn_failed(SpawnStep::Terminal, 28), [125, 125, 125]),
             (Reason::Failed, [125, 125, 125]),
         ] {
             let got = [exited, killed, None].map(|status| code(reason, status));

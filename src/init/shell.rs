@@ -239,10 +239,8 @@ impl Shell {
         while let Ok(Some(signal)) = self.signals.next() {
             if signal.signo == libc::SIGCHLD {
                 children = true;
-            } else {
-                self.step(Event::Signal {
-                    signo: signal.signo,
-                });
+            } else if let Some(signo) = self.table.init().signals.of(signal.signo) {
+                self.step(Event::Signal { signo });
             }
         }
         if children {

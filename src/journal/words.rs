@@ -40,6 +40,7 @@ pub(super) const fn step_word(step: SpawnStep) -> &'static str {
         SpawnStep::NoNewPrivs => "no_new_privs",
         SpawnStep::Group => "cgroup",
         SpawnStep::Exec => "exec",
+        SpawnStep::Terminal => "terminal",
     }
 }
 
@@ -57,6 +58,7 @@ pub(super) const fn step_verb(step: SpawnStep) -> &'static str {
         SpawnStep::NoNewPrivs => "set no_new_privs for",
         SpawnStep::Group => "enter the control group of",
         SpawnStep::Exec => "execute",
+        SpawnStep::Terminal => "make a terminal with",
     }
 }
 

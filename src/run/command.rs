@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::unistd::{Group, User, getgrouplist};
+use nix::unistd::{Group, User, fchown, getgrouplist};
 
 use super::claims;
 use super::env_file::FromFiles;
@@ -22,11 +22,19 @@ use crate::sys::tty;
 #[derive(Debug)]
 pub struct Prepared {
     command: Command,
-    /// Its standard input, where that is not ours.
-    stdin: Option<OwnedFd>,
+    stdin: Input,
     memory: Memory,
     /// The user it becomes, where that is another.
     user: Option<u32>,
+}
+
+/// Where standard input comes from.
+#[derive(Debug)]
+enum Input {
+    Ours,
+    Null(OwnedFd),
+    /// Its own terminal.
+    Pty,
 }
 
 impl Prepared {
@@ -37,9 +45,18 @@ impl Prepared {
 
     /// Starts it, with `ends` for its output where that is not ours.
     pub fn spawn(mut self, ends: Option<&Ends>) -> Result<Spawned, Failure> {
-        let stderr = ends.and_then(|ends| ends.stderr.as_ref());
-        self.command
-            .stdio(self.stdin.as_ref(), ends.map(|ends| &ends.stdout), stderr);
+        let (stdout, stderr) = (ends.map(Ends::stdout), ends.and_then(Ends::stderr));
+        let terminal = ends.and_then(Ends::terminal);
+        if let (Some(terminal), Some(uid)) = (terminal, self.user) {
+            // It may want to open it by its name, too. What we may not change was ours to begin with.
+            let _ = fchown(terminal, Some(uid.into()), None);
+        }
+        let stdin = match &self.stdin {
+            Input::Ours => None,
+            Input::Null(null) => Some(null),
+            Input::Pty => terminal,
+        };
+        self.command.stdio(stdin, stdout, stderr);
         self.command.spawn(self.memory)
     }
 }
@@ -88,11 +105,12 @@ pub fn prepare(
         command.user(credentials);
     }
     let stdin = match plan.stdin {
-        Stdin::Inherit if !reads_past_job_control(session) => None,
-        Stdin::Inherit | Stdin::Null => {
+        Stdin::Pty if plan.pty.is_some() => Input::Pty,
+        Stdin::Inherit if !reads_past_job_control(session) => Input::Ours,
+        Stdin::Inherit | Stdin::Null | Stdin::Pty => {
             let null = File::open("/dev/null");
             let errno = |error: io::Error| error.raw_os_error().unwrap_or(Errno::EINVAL as i32);
-            Some(OwnedFd::from(
+            Input::Null(OwnedFd::from(
                 null.map_err(|error| (SpawnStep::Stdio, errno(error)))?,
             ))
         }
@@ -115,7 +133,7 @@ pub fn prepare(
 /// Whether the command could read our terminal from a session of its own, where no job control keeps
 /// it from taking what is typed for the shell.
 fn reads_past_job_control(session: Session) -> bool {
-    session == Session::Own && tty::is_terminal(io::stdin().as_fd())
+    matches!(session, Session::Own | Session::OwnPty) && tty::is_terminal(io::stdin().as_fd())
 }
 
 /// A user's entry in the account database, and who to become.
@@ -229,6 +247,10 @@ fn changes(
     }
     for (name, value) in read.into_iter().flat_map(|read| &read.lines) {
         set(name, value.clone());
+    }
+    // What reads the output is a log: no colours, unless somebody wants them.
+    if plan.pty.is_some() && std::env::var_os("TERM").is_none() {
+        set("TERM", "dumb".into());
     }
     for (name, value) in &plan.env {
         set(name, value.into());

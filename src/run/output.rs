@@ -9,6 +9,9 @@
 //! When the tree is empty, what is there is read and written on; the end of the stream is not
 //! waited for, as a process outside the tree may hold the pipe open for ever.
 //!
+//! A command with a terminal of its own has one stream, which counts as standard output. The kernel brings
+//! what was written there to our side before it says that nothing is there (`n_tty_read` in its source).
+//!
 //! | room | what is in it |
 //! | --- | --- |
 //! | this file | what the threads and the main loop share; one thread's loop |
@@ -33,6 +36,7 @@ use crate::core::final_line::{Found, Scanner};
 use crate::core::mask::{Mask, Secrets};
 use crate::core::note::Note;
 use crate::core::time::Time;
+use crate::sys::pty::Pty;
 use crate::sys::{clock, poll, thread};
 
 mod lines;
@@ -122,11 +126,41 @@ impl Shared {
 
 /// The ends that the command gets; dropped after the spawn, so that only it holds them.
 #[derive(Debug)]
-pub struct Ends {
+pub enum Ends {
+    /// Pipes.
+    Pipes {
+        /// Its standard output.
+        stdout: OwnedFd,
+        /// Its standard error, where that passes through us too.
+        stderr: Option<OwnedFd>,
+    },
+    /// A terminal for both, and perhaps for standard input.
+    Terminal(OwnedFd),
+}
+
+impl Ends {
     /// Its standard output.
-    pub stdout: OwnedFd,
-    /// Its standard error, where that passes through us too.
-    pub stderr: Option<OwnedFd>,
+    pub const fn stdout(&self) -> &OwnedFd {
+        match self {
+            Self::Pipes { stdout, .. } | Self::Terminal(stdout) => stdout,
+        }
+    }
+
+    /// Its standard error, where that is not ours.
+    pub const fn stderr(&self) -> Option<&OwnedFd> {
+        match self {
+            Self::Pipes { stderr, .. } => stderr.as_ref(),
+            Self::Terminal(terminal) => Some(terminal),
+        }
+    }
+
+    /// Its terminal.
+    pub const fn terminal(&self) -> Option<&OwnedFd> {
+        match self {
+            Self::Pipes { .. } => None,
+            Self::Terminal(terminal) => Some(terminal),
+        }
+    }
 }
 
 /// The streams of one command.
@@ -148,10 +182,14 @@ const fn passes(plan: &RunPlan) -> (bool, bool) {
 impl Output {
     /// Makes the pipes and threads that the plan asks for; `None` where the command can have our own
     /// streams.
-    pub fn start(owner: Owner<'_>, secrets: &Arc<Secrets>) -> io::Result<Option<(Self, Ends)>> {
+    pub fn start(
+        owner: Owner<'_>,
+        secrets: &Arc<Secrets>,
+        pty: Option<Pty>,
+    ) -> io::Result<Option<(Self, Ends)>> {
         let plan = owner.plan;
         let (any, only_stdout) = passes(plan);
-        if !any {
+        if !any && pty.is_none() {
             return Ok(None);
         }
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
@@ -181,17 +219,22 @@ impl Output {
         let mask = || masks.then(|| Mask::new(secrets));
         let scanner = plan.limits.final_line.as_ref().map(Scanner::new);
         let stdout = place(io::stdout().as_fd(), "stdout")?;
-        let stdout = output.stream(stdout, scanner, mask())?;
+        if let Some(pty) = pty {
+            let terminal = pty.terminal()?;
+            output.stream(Source::Pty(pty), stdout, scanner, mask())?;
+            return Ok(Some((output, Ends::Terminal(terminal))));
+        }
+        let stdout = output.piped(stdout, scanner, mask())?;
         let stderr = if only_stdout {
             None
         } else {
             let stderr = place(io::stderr().as_fd(), "stderr")?;
-            Some(output.stream(stderr, None, mask())?)
+            Some(output.piped(stderr, None, mask())?)
         };
-        Ok(Some((output, Ends { stdout, stderr })))
+        Ok(Some((output, Ends::Pipes { stdout, stderr })))
     }
 
-    fn stream(
+    fn piped(
         &self,
         place: Place,
         scanner: Option<Scanner>,
@@ -204,19 +247,29 @@ impl Output {
             // A user without privileges may have used up what pipes he may have.
             let _ = fcntl(&from, FcntlArg::F_SETPIPE_SZ(PIPE));
         }
+        self.stream(Source::Pipe(File::from(from)), place, scanner, mask)?;
+        Ok(end)
+    }
+
+    fn stream(
+        &self,
+        from: Source,
+        place: Place,
+        scanner: Option<Scanner>,
+        mask: Option<Mask>,
+    ) -> io::Result<()> {
         let shared = Arc::clone(&self.shared);
         shared.going.fetch_add(1, Ordering::Relaxed);
         let name = place.stream;
         let stream = Stream {
-            from: File::from(from),
+            from,
             sink: Sink::new(place, Arc::clone(&shared)),
             scanner,
             mask,
             shown: Vec::new(),
             shared,
         };
-        thread::start(name, STACK, move || stream.run())?;
-        Ok(end)
+        thread::start(name, STACK, move || stream.run())
     }
 
     /// A final line, and notes, that came since this was last asked.
@@ -265,9 +318,34 @@ impl AsFd for Output {
     }
 }
 
+/// Where a stream is read from.
+#[derive(Debug)]
+enum Source {
+    Pipe(File),
+    Pty(Pty),
+}
+
+impl Source {
+    fn read(&self, piece: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Pipe(pipe) => { pipe }.read(piece),
+            Self::Pty(pty) => pty.ours().read(piece),
+        }
+    }
+}
+
+impl AsFd for Source {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Pipe(pipe) => pipe.as_fd(),
+            Self::Pty(pty) => pty.as_fd(),
+        }
+    }
+}
+
 /// One thread's part.
 struct Stream {
-    from: File,
+    from: Source,
     sink: Sink,
     scanner: Option<Scanner>,
     mask: Option<Mask>,
@@ -320,6 +398,10 @@ impl Stream {
             };
             if !self.take(piece) {
                 return;
+            }
+            // Who asks something waits for an answer.
+            if let Source::Pty(pty) = &self.from {
+                pty.type_end();
             }
             if over {
                 rest = rest.saturating_sub(length);

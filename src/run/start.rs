@@ -328,10 +328,13 @@ fn open(lock: &LockPlan) -> Result<SharedLock, Refused> {
     })
 }
 
-/// A batch command leads a session of its own. An interactive one shares the caller's group, so
+/// A batch command leads a session of its own, and so does one with a terminal of its own. An interactive one shares the caller's group, so
 /// that the shell's job control works; behind init or as PID 1 there is no shell, and it takes the
 /// terminal over, unless that belongs to a session outside, which PID 1 does not lead.
 fn session(plan: &RunPlan, caller: &Caller) -> Session {
+    if plan.pty.is_some() {
+        return Session::OwnPty;
+    }
     if plan.kind != Kind::Interactive {
         return Session::Own;
     }

@@ -19,6 +19,7 @@ pub mod poll;
 pub mod proc;
 pub mod process;
 pub mod program;
+pub mod pty;
 pub mod rename;
 pub mod signals;
 pub mod spawn;

@@ -21,7 +21,7 @@ compile_error!("the signal numbers in core::run are those of all other architect
 
 /// The kernel's own signal set: 64 signals, signal n is bit n-1 (`rt_sigprocmask(2)`). libc's sets
 /// leave out the signals that it uses itself, which a job may still be sent.
-type KernelSet = u64;
+pub(super) type KernelSet = u64;
 
 const fn bit(signo: i32) -> KernelSet {
     1 << (signo - 1)
@@ -128,12 +128,20 @@ struct KernelAction {
     rest: [u64; 4],
 }
 
+/// The mask of the calling thread.
+pub(super) fn mask() -> KernelSet {
+    let mask = set_mask(KernelSet::MAX);
+    set_mask(mask);
+    mask
+}
+
 /// Lets signals strike this process as they strike others: for what is no init and no run.
 pub fn let_through() {
     set_mask(STARTED_MASK.load(Ordering::Relaxed));
 }
 
-fn set_mask(new: KernelSet) -> KernelSet {
+/// Gives the calling thread a mask; says which it had.
+pub(super) fn set_mask(new: KernelSet) -> KernelSet {
     let mut old: KernelSet = 0;
     // SAFETY: both sets are valid for the eight bytes that the kernel is told of (rt_sigprocmask(2)).
     unsafe {

@@ -30,6 +30,8 @@ pub enum Session {
     Own,
     /// In a session of its own that takes over the terminal of standard input.
     OwnWithTerminal,
+    /// In a session of its own, with the terminal of its own that its standard output is.
+    OwnPty,
 }
 
 /// The user to become.

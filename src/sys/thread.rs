@@ -6,6 +6,7 @@ use std::thread::Builder;
 
 use nix::errno::Errno;
 
+use super::signals;
 use super::spawn::Credentials;
 
 /// The name of the log thread: the one that a process can go on without.
@@ -32,14 +33,23 @@ pub fn act_on_files_as(user: &Credentials) -> Result<(), Errno> {
     }
 }
 
-/// Starts a thread with `stack` bytes of stack. It inherits the mask of its maker: in every process of
-/// ours all signals are blocked, so none is ever handled in it.
+/// Starts a thread with `stack` bytes of stack. It has the mask of its maker: in every process of ours all
+/// signals are blocked, so none is ever handled in it. A library lets those through that it keeps to itself
+/// (32 and 33, nptl(7)), in the new thread, and glibc in the maker, too: sent by anybody else they would end
+/// us, or be lost, so both masks are put back.
 ///
 /// # Errors
 /// No thread was to be had (`EAGAIN`, `pthread_create(3)`).
 pub fn start(name: &str, stack: usize, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     // One kind of closure, as the standard library's part of a thread is compiled for each.
-    start_boxed(name, stack, Box::new(work))
+    let mask = signals::mask();
+    let work = move || {
+        signals::set_mask(mask);
+        work();
+    };
+    let started = start_boxed(name, stack, Box::new(work));
+    signals::set_mask(mask);
+    started
 }
 
 fn start_boxed(name: &str, stack: usize, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {

@@ -95,6 +95,8 @@ fn value(shape: Shape) -> String {
         Shape::WordOrTable(words, _) => {
             format!("{}, or a table, below", value(Shape::Word(words)))
         }
+        Shape::Signals => "table of signals".into(),
+        Shape::FlagOr(_) => "`true`, `false`, or a table, below".into(),
         Shape::NotBuilt => "not built yet".into(),
     }
 }
@@ -109,6 +111,7 @@ fn the_readme_has_every_key_that_can_be_written_and_no_other() {
         (Scope::Job, ", besides what a class can say of them:"),
         (Scope::Final, ""),
         (Scope::Stop, ""),
+        (Scope::Pty, ""),
         (Scope::Restart, ""),
         (Scope::Rlimits, ""),
         (Scope::Cgroup, ""),

@@ -301,6 +301,34 @@ fn ctrl_z_stops_a_batch_run_and_fg_continues_it() {
 }
 
 #[test]
+fn ctrl_z_stops_a_run_on_a_terminal_of_its_own_and_fg_continues_it() {
+    let dir = Dir::new();
+    let file = dir.join("agents.toml");
+    let puppet = bin::puppet().display().to_string();
+    let command = [&puppet, "out", "ready", ",", "lines", "100000", "1"];
+    let text = format!(
+        "[classes.batch]\nidentity = \"env:KEY\"\n\
+         [jobs.dev]\nclass = \"batch\"\npty = true\nenv = {{ KEY = \"k\" }}\ncommand = {command:?}\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    let mut bash = bash(&file);
+    bash.line("$LK run -c $L dev");
+    bash.until("ready");
+    for line in ["1\r\n", "50\r\n", "100\r\n"] {
+        bash.until(line);
+        bash.keys(CTRL_Z);
+        bash.until("Stopped");
+        bash.until(PROMPT);
+        until_all_stopped(&bash);
+        bash.line("fg");
+    }
+    bash.until("150\r\n");
+    bash.keys(CTRL_C);
+    bash.until(PROMPT);
+    until("nothing is left", || children(bash.pid()).is_empty());
+}
+
+#[test]
 fn a_run_that_is_stopped_in_the_queue_lets_others_pass() {
     let dir = Dir::new();
     let lock = lock_in(&dir);

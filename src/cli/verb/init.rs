@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::start::{adopt_report, class, config_path, host_name, job_name, load, refused};
 use crate::cli::InitArgs;
 use crate::config::load::Loaded;
-use crate::config::plan::{DEFAULT_STOP_WITHIN, InitPlan, JobPlan, Plan, RunPlan};
+use crate::config::plan::{DEFAULT_STOP_WITHIN, InitPlan, JobPlan, Plan, RunPlan, SignalMap};
 use crate::core::note::Note;
 use crate::exit;
 use crate::init::control::place;
@@ -88,6 +88,7 @@ pub fn init(args: InitArgs) -> Result<u8, Refused> {
                 stop_within: DEFAULT_STOP_WITHIN,
                 stay: false,
                 log: Format::Text,
+                signals: SignalMap::default(),
             };
             let jobs = vec![main_job(main)];
             table(Plan { init, jobs }, told)

@@ -114,7 +114,7 @@ fn without_file(args: &RunArgs) -> Result<ClassPlan, Refused> {
         (None, None) => Kind::Interactive,
     };
     let mut class = ClassPlan::new(kind.name(), kind);
-    class.stdin = Stdin::Inherit;
+    class.stdin = Some(Stdin::Inherit);
     Ok(class)
 }
 

@@ -1,4 +1,8 @@
 //! Signals: which of them ask for the stop, which are the command's, and the stop of job control.
+//!
+//! The plan's `signals` change what the command is told, never what a stop is: one that is dropped is as
+//! if it had not come; in the place of another the command is sent what the map says, wherever it would
+//! have been sent that one. The stop signal is what the map says when the plan is made.
 
 use super::{Command, Run, State};
 use crate::core::event::{Action, Target};
@@ -24,11 +28,14 @@ impl Run {
     pub(super) fn signal(&mut self, now: Time, signo: i32, kernel: bool, out: &mut Vec<Action>) {
         // What a terminal sends, it sends to the whole foreground group: the command has it already.
         let command_has_it = kernel && !self.facts.own_session;
+        let Some(sent) = self.facts.signals.of(signo) else {
+            return;
+        };
         match signo {
             SIGCHLD => {}
             SIGTERM | SIGINT | SIGHUP if self.facts.ignored.contains(&signo) => {}
             SIGINT if command_has_it => {}
-            SIGHUP if !self.facts.hup_stops => self.pass(signo, out),
+            SIGHUP if !self.facts.hup_stops => self.pass(sent, out),
             SIGTERM | SIGINT | SIGHUP => self.stop_asked(now, Reason::Signal(signo), out),
             _ if command_has_it => {}
             SIGQUIT
@@ -39,8 +46,10 @@ impl Run {
             {
                 self.finish(now, Reason::Signal(signo), out);
             }
-            SIGTSTP | SIGTTIN | SIGTTOU if self.facts.own_session => self.suspend(out),
-            _ => self.pass(signo, out),
+            SIGTSTP | SIGTTIN | SIGTTOU if self.facts.own_session && sent == signo => {
+                self.suspend(out);
+            }
+            _ => self.pass(sent, out),
         }
     }
 

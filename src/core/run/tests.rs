@@ -15,7 +15,7 @@ mod sweep;
 mod watchdogs;
 mod world;
 
-use crate::config::plan::{FinalLine, Limits, OnConflict, StopPlan};
+use crate::config::plan::{FinalLine, Limits, OnConflict, SignalMap, StopPlan};
 use crate::core::event::Target;
 use crate::core::event::Watched;
 use crate::core::notice::Notice;
@@ -50,6 +50,7 @@ fn facts() -> Facts {
         hup_stops: true,
         unsure: false,
         ignored: Vec::new(),
+        signals: SignalMap::default(),
         sweep: None,
     }
 }

@@ -22,8 +22,8 @@ use std::time::Duration;
 use super::*;
 use crate::config::plan::{
     After, Conditions, DirPlan, Every, Format, InitPlan, JobPlan, Kind, Limits, LockPlan,
-    OutputPlan, ProcessPlan, RestartPlan, RunPlan, SharedMount, Start, Stdin, StopPlan, Then, Wait,
-    Want, When,
+    OutputPlan, ProcessPlan, RestartPlan, RunPlan, SharedMount, SignalMap, Start, Stdin, StopPlan,
+    Then, Wait, Want, When,
 };
 use crate::core::outcome::Reason;
 
@@ -42,6 +42,8 @@ fn job(name: &str) -> JobPlan {
         group: None,
         env: Vec::new(),
         stdin: Stdin::Null,
+        pty: None,
+        signals: SignalMap::default(),
         limits: Limits::default(),
         stop: StopPlan::default(),
         identity: None,
@@ -89,6 +91,7 @@ fn plan(jobs: Vec<JobPlan>) -> Plan {
         stop_within: ms(9000),
         stay: false,
         log: Format::Text,
+        signals: SignalMap::default(),
     };
     Plan { init, jobs }
 }

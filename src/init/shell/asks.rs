@@ -314,6 +314,7 @@ fn changed_keys(old: &InitPlan, new: &InitPlan) -> Vec<String> {
         ("stop_within", old.stop_within != new.stop_within),
         ("stay", old.stay != new.stay),
         ("log", old.log != new.log),
+        ("signals", old.signals != new.signals),
     ];
     let differ = keys.iter().filter(|(_, differs)| *differs);
     differ.map(|(key, _)| (*key).to_owned()).collect()

@@ -17,6 +17,7 @@ use crate::run::message::Progress;
 use crate::run::notify::NotifySocket;
 use crate::run::output::Output;
 use crate::sys::proc::Fault;
+use crate::sys::pty::{self, Pty};
 use crate::sys::wait::{self, Reaped};
 use crate::sys::{fd, limits, process, spawn};
 
@@ -48,7 +49,14 @@ impl Monitor<'_> {
     }
 
     fn try_spawn(&mut self) -> Result<i32, spawn::Failure> {
-        let (output, ends) = Output::start(self.owner(), &self.setup.secrets)
+        let pty = match &self.setup.plan.pty {
+            Some(pty) => Some(Pty::open(pty.rows, pty.cols, pty.echo).map_err(|error| {
+                let errno = error.raw_os_error();
+                (SpawnStep::Terminal, errno.unwrap_or(Errno::ENOTTY as i32))
+            })?),
+            None => None,
+        };
+        let (output, ends) = Output::start(self.owner(), &self.setup.secrets, pty)
             .map_err(|error| stdio(&error))?
             .unzip();
         self.output = output;
@@ -122,6 +130,7 @@ impl Monitor<'_> {
                 let both = [plan.user.as_deref(), plan.group.as_deref()];
                 Some(both.into_iter().flatten().collect::<Vec<_>>().join(":"))
             }
+            SpawnStep::Terminal => Some(pty::MULTIPLEXER.to_owned()),
             SpawnStep::Limits => Some(refused_limit(plan).unwrap_or("").to_owned()),
             SpawnStep::Nice => plan.process.nice.map(|nice| nice.to_string()),
             SpawnStep::OomScore => plan.process.oom_score_adj.map(|score| score.to_string()),

@@ -1,6 +1,7 @@
 //! What others want of the run: signals, the orders of the guard or of init, the stop of job control.
 
 use super::Monitor;
+use crate::config::plan::SignalMap;
 use crate::core::event::Event;
 use crate::run::message::{Incoming, Order, Progress, receive, send};
 use crate::sys::fd::Wire;
@@ -60,7 +61,7 @@ impl Monitor<'_> {
         let still_stopped = self.command.is_some_and(wait::is_stopped);
         let goes_on = match self.setup.session {
             Session::Shared => stops && !signals::is_pending(libc::SIGTSTP),
-            Session::Own | Session::OwnWithTerminal => true,
+            Session::Own | Session::OwnWithTerminal | Session::OwnPty => true,
         };
         (still_stopped && goes_on).then_some(Event::Signal {
             signo: libc::SIGCONT,
@@ -71,7 +72,9 @@ impl Monitor<'_> {
     /// Whether a request to stop is among the signals that have come; the others have no addressee
     /// any more.
     pub(super) fn stop_is_pending(&self) -> bool {
-        std::iter::from_fn(|| self.signals.next().ok().flatten()).any(|signal| asks(signal.signo))
+        let map = &self.setup.plan.signals;
+        let mut pending = std::iter::from_fn(|| self.signals.next().ok().flatten());
+        pending.any(|signal| asks(signal.signo, map))
     }
 
     /// Whose orders count: the guard's, and when it has died those of the init above it.
@@ -87,17 +90,18 @@ impl Monitor<'_> {
 }
 
 /// Whether `above` has gone, or one of the orders that have come is to stop.
-pub(super) fn stop_is_ordered(above: &Wire) -> bool {
+pub(super) fn stop_is_ordered(above: &Wire, map: &SignalMap) -> bool {
     loop {
         match receive(above) {
-            Incoming::Message(Order::Signal(signo)) if !asks(signo) => {}
+            Incoming::Message(Order::Signal(signo)) if !asks(signo, map) => {}
             Incoming::Nothing => return false,
             Incoming::Message(_) | Incoming::Gone => return true,
         }
     }
 }
 
-fn asks(signo: i32) -> bool {
+fn asks(signo: i32, map: &SignalMap) -> bool {
     matches!(signo, libc::SIGTERM | libc::SIGINT | libc::SIGHUP)
+        && !map.drops(signo)
         && !signals::started_ignored().contains(&signo)
 }

@@ -50,7 +50,7 @@ impl Monitor<'_> {
                 self.setup.journal.note(Note::OutputTrouble { text });
                 return;
             }
-            let above = self.above();
+            let (above, map) = (self.above(), &self.setup.plan.signals);
             let [_, signal, order] = poll::wait(
                 [
                     Some(output.as_fd()),
@@ -59,7 +59,9 @@ impl Monitor<'_> {
                 ],
                 stalled_at,
             );
-            if (signal && self.stop_is_pending()) || (order && above.is_some_and(stop_is_ordered)) {
+            if (signal && self.stop_is_pending())
+                || (order && above.is_some_and(|above| stop_is_ordered(above, map)))
+            {
                 return;
             }
         }

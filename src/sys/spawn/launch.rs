@@ -250,16 +250,19 @@ fn inherit(fd: RawFd) -> Result<(), Errno> {
 }
 
 fn set_session(command: &Command) -> Result<(), Errno> {
-    if command.session == Session::Shared {
-        return Ok(());
-    }
+    let terminal = match command.session {
+        Session::Shared => return Ok(()),
+        Session::Own => None,
+        Session::OwnWithTerminal => Some(0),
+        Session::OwnPty => Some(1),
+    };
     // SAFETY: takes nothing. It fails only for the leader of a group, which a fresh child is not.
     unsafe { kernel::call(libc::SYS_setsid, [0; 5]) }?;
-    if command.session == Session::OwnWithTerminal {
+    if let Some(terminal) = terminal {
         let request = usize::try_from(libc::TIOCSCTTY).unwrap_or_default();
         // SAFETY: takes numbers only; 0: do not steal it from another session (`ioctl_tty(2)`), which
         // has it then, and the command runs without.
-        let _ = unsafe { kernel::call(libc::SYS_ioctl, [0, request, 0, 0, 0]) };
+        let _ = unsafe { kernel::call(libc::SYS_ioctl, [terminal, request, 0, 0, 0]) };
     }
     Ok(())
 }

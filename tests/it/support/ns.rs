@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::child::{self, Tied};
+use super::inherited::Inherited;
 use super::net::Net;
 use super::wait::until_some;
 
@@ -18,6 +19,7 @@ pub(crate) struct Ns {
     net: Option<String>,
     setup: String,
     envs: Vec<(String, String)>,
+    inherited: Option<Inherited>,
 }
 
 /// The program that runs in there as PID 1. When this is dropped the whole namespace is killed.
@@ -36,6 +38,7 @@ impl Ns {
             net: None,
             setup: "set -e; ".into(),
             envs: Vec::new(),
+            inherited: None,
         }
     }
 
@@ -76,6 +79,12 @@ impl Ns {
         self
     }
 
+    /// Started with these instead of the tests' own signals and descriptors. Not in a user namespace.
+    pub(crate) fn inherited(mut self, inherited: &Inherited) -> Self {
+        self.inherited = Some(inherited.clone());
+        self
+    }
+
     /// Starts `program` (an absolute path) as PID 1, with pipes on its stdin and stdout. Returns
     /// when it has begun: before, PID 1 is still the shell that makes its mounts.
     #[track_caller]
@@ -105,7 +114,11 @@ impl Ns {
         let mut process = if self.user {
             child::start(&mut command)
         } else {
-            in_new_pid_namespace(|| child::start(&mut command)).expect("root may make a namespace")
+            let start = || match &self.inherited {
+                Some(inherited) => inherited.start(&mut command),
+                None => child::start(&mut command),
+            };
+            in_new_pid_namespace(start).expect("root may make a namespace")
         };
         let program = program.canonicalize().expect("the program exists");
         let pid1 = until_some("PID 1 runs the program", || {

@@ -13,6 +13,9 @@ use super::report::{About, Level, Report, count};
 use super::{no_folder, quoted, start};
 use crate::config::load::Loaded;
 use crate::config::plan::{ClassPlan, RunPlan};
+use crate::core::outcome::SpawnStep;
+use crate::sys::pty::{MULTIPLEXER, Pty};
+use crate::trouble;
 
 /// Checks each job, and each class that has none; one line where all is well with all of them.
 pub(super) fn check(loaded: &Loaded, report: &mut Report) {
@@ -41,6 +44,7 @@ pub(super) fn check(loaded: &Loaded, report: &mut Report) {
         say(Level::Error, no_directory(run));
         say(Level::Error, no_command(run));
         say(Level::Warning, open_log_dir(run));
+        say(Level::Error, no_terminal(run));
         for (level, text) in start::look(run) {
             let subject = if run.job.is_empty() {
                 &run.class
@@ -191,6 +195,14 @@ fn no_command(run: &RunPlan) -> Option<String> {
                 quoted(program)
             )
         })
+}
+
+fn no_terminal(run: &RunPlan) -> Option<String> {
+    let pty = run.pty?;
+    let error = Pty::open(pty.rows, pty.cols, pty.echo).err()?;
+    let errno = error.raw_os_error().unwrap_or(Errno::ENOTTY as i32);
+    let why = trouble::start(SpawnStep::Terminal, errno, MULTIPLEXER);
+    Some(format!("no terminal from \"{MULTIPLEXER}\": {why}"))
 }
 
 /// Where in `path`, a list of folders as in the variable, a program of that name lies.

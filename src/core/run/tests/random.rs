@@ -44,7 +44,7 @@ prop_compose! {
         limits.ready_timeout = ready_timeout.map(ms);
         let stop = StopPlan { signal, grace: ms(grace), leftover_grace: ms(leftover_grace) };
         let sweep = sweep.map(ms);
-        Facts { conditions, wait, dirs, limits, stop, own_session, job_control, hup_stops, unsure, ignored, sweep }
+        Facts { conditions, wait, dirs, limits, stop, own_session, job_control, hup_stops, unsure, ignored, signals: SignalMap::default(), sweep }
     }
 }
 

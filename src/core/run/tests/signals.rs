@@ -117,3 +117,64 @@ fn a_stopped_command_stops_us_only_under_a_shell_with_job_control() {
         assert_eq!(desk.at(3, &Event::CommandStopped), NOTHING);
     }
 }
+
+/// A run whose plan says this of signals.
+fn mapped(facts: Facts, map: &[(i32, Option<i32>)]) -> Facts {
+    let mut signals = SignalMap::default();
+    for (from, to) in map {
+        signals.say(*from, *to);
+    }
+    Facts { signals, ..facts }
+}
+
+#[test]
+fn a_signal_that_is_dropped_is_as_if_it_had_not_come() {
+    for signo in [SIGTERM, SIGINT, SIGHUP, QUIT, USR1, SIGTSTP, SIGCONT, 64] {
+        for facts in [facts(), shared(), locked(Wait::Forever)] {
+            let queued = facts.wait.is_some();
+            let facts = mapped(facts, &[(signo, None)]);
+            let mut desk = if queued {
+                Desk::begun(facts)
+            } else {
+                Desk::running(facts)
+            };
+            assert_eq!(desk.at(1, &term(signo)), NOTHING, "{signo}");
+            if queued {
+                desk.at(2, &Event::LockGot);
+                desk.at(3, &Event::Forked { pid: LEADER });
+                assert_eq!(desk.at(4, &Event::Executed), NOTHING, "{signo}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_command_is_sent_what_stands_in_a_signals_place_also_when_it_is_held() {
+    let map = [
+        (USR1, Some(WINCH)),
+        (WINCH, Some(40)),
+        (SIGTSTP, Some(QUIT)),
+    ];
+    let mut desk = Desk::begun(mapped(facts(), &map));
+    assert_eq!(desk.at(1, &term(USR1)), NOTHING);
+    desk.at(2, &Event::Forked { pid: LEADER });
+    assert_eq!(desk.at(3, &Event::Executed), ["group 28"]);
+    assert_eq!(desk.at(4, &term(USR1)), ["group 28"]);
+    assert_eq!(desk.at(5, &term(WINCH)), ["group 40"]);
+    assert_eq!(desk.at(6, &term(SIGTSTP)), ["group 3"]);
+}
+
+#[test]
+fn a_stop_stays_a_stop_whatever_stands_in_its_signals_place() {
+    for signo in [SIGTERM, SIGINT, SIGHUP] {
+        let mut desk = Desk::running(mapped(facts(), &[(signo, Some(USR1))]));
+        let rungs = ["group 15", "group 18"];
+        assert_eq!(desk.at(1, &term(signo)), rungs, "{signo}");
+    }
+    let hup_passes = Facts {
+        hup_stops: false,
+        ..facts()
+    };
+    let mut desk = Desk::running(mapped(hup_passes, &[(SIGHUP, Some(USR1))]));
+    assert_eq!(desk.at(1, &term(SIGHUP)), ["group 10"]);
+}

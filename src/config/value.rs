@@ -606,10 +606,13 @@ fn mend(key: &Key, value: &DeValue<'_>) -> String {
         ) if text.parse::<i64>().is_ok() => {
             format!("write {name} = {}, without quotes", shown(text))
         }
-        (Shape::Count { .. }, _) => match key.default {
-            "none" => format!("write {name} = 100"),
-            default => format!("write {name} = {default}"),
-        },
+        (Shape::Count { least, .. }, _) => {
+            let number = match key.default {
+                "none" => 100,
+                default => default.parse().unwrap_or(least.max(3)),
+            };
+            format!("write {name} = {number}")
+        }
         (Shape::Number { most, .. }, _) => format!("write {name} = {}", most / 2),
         (Shape::Limit(Unit::Each), _) => format!("write {name} = 1024"),
         (Shape::Limit(Unit::Bytes), _) => format!("write {name} = \"1G\""),

@@ -325,8 +325,6 @@ impl Table {
                     out.push(Action::Note(Note::Staying));
                 }
             }
-            // Somebody has started one, or has added one.
-            Phase::Going { staying: true } => self.phase = Phase::Going { staying: false },
             Phase::Stopping(stop) if self.runs().next().is_none() => {
                 self.exit(self.code_in_order(stop), out);
             }

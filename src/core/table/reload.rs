@@ -178,10 +178,12 @@ impl Table {
             // What was wrong may be what has changed.
             row.again = Some(now);
         }
-        if !by_itself || !row.was_begun() {
+        // What is due starts once, with the new plan.
+        let due = row.asked || row.queued.is_some();
+        if !due && (!by_itself || !row.was_begun()) {
             return Some(index);
         }
-        if was_removed || rate != row.rate() {
+        if was_removed || !by_itself || rate != row.rate() {
             // It has begun, and its first tick is behind it.
             row.next = row.rate().map(|rate| {
                 let share = share(seed, row.name());

@@ -89,3 +89,26 @@ fn once_a_stop_has_begun_nobody_is_served_and_who_waits_for_a_start_is_told() {
     );
     assert_eq!(desk.asks(7, 2, start("a")), [told(2, &Answer::Ending)]);
 }
+
+#[test]
+fn no_more_than_256_wait_for_one_job_and_the_others_are_told_at_once() {
+    let mut desk = Desk::begun(&plan(vec![job("a")]));
+    for client in 0..256 {
+        desk.asks(5, client, stop("a"));
+    }
+    for ask in [stop("a"), restart("a")] {
+        let refused = desk.asks(6, 999, ask);
+        assert!(refused[0].starts_with("tell 999 Refused"), "{refused:?}");
+    }
+    assert_eq!(desk.ends(7, "a", 143).len(), 256 + 1);
+}
+
+#[test]
+fn that_only_stay_keeps_init_is_said_once_whatever_is_started_by_hand() {
+    let mut desk = Desk::begun(&staying(vec![manual("a")]));
+    for at in [10, 20, 30] {
+        desk.asks(at, at, start("a"));
+        desk.ends(at + 1, "a", 0);
+    }
+    assert_eq!(desk.says(|note| *note == Note::Staying), 1);
+}

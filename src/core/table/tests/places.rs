@@ -130,3 +130,22 @@ fn a_guard_that_is_not_to_be_had_gives_its_place_back() {
     let mut desk = Desk::begun(&plan(jobs));
     assert_eq!(desk.has_no_guard(1, "a"), ["start b"]);
 }
+
+#[test]
+fn what_is_found_of_a_job_in_the_queue_lets_it_wait_for_that_end_instead() {
+    let jobs = vec![
+        placed("k", 2, job("a")),
+        placed("k", 2, job("b")),
+        placed("k", 2, job("c")),
+    ];
+    let mut desk = Desk::begun(&plan(jobs));
+    desk.found(1, "c");
+    assert_eq!(desk.ends(2, "a", 0), NOTHING);
+    assert_eq!(desk.ends(3, "b", 0), NOTHING);
+    assert_eq!(desk.found_gone(4, "c"), ["start c"]);
+    // Nor does one that is to be restarted start beside it.
+    desk.asks(5, 1, restart("c"));
+    desk.found(6, "c");
+    assert_eq!(desk.ends(7, "c", 0), NOTHING);
+    assert_eq!(desk.found_gone(8, "c"), ["start c"]);
+}

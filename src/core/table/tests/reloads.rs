@@ -260,6 +260,35 @@ fn a_job_that_moves_to_another_class_has_the_place_of_its_run_to_the_end() {
 }
 
 #[test]
+fn what_is_in_a_queue_when_its_plan_changes_starts_once_and_with_the_new_one() {
+    let jobs = |command: &str, places: u64| {
+        let mut once = placed("k", places, job("once"));
+        let mut rate = placed("k", places, every("rate", 10_000, 0));
+        for job in [&mut once, &mut rate] {
+            job.run.command = vec![command.into()];
+        }
+        staying(vec![placed("k", places, job("first")), once, rate])
+    };
+    let mut desk = Desk::begun(&jobs("old", 1));
+    assert_eq!(desk.reloads(1, &jobs("new", 1)), NOTHING);
+    assert_eq!(desk.ends(2, "first", 0), ["start once"]);
+    let (slot, _) = desk.last_run("once");
+    assert_eq!(desk.table.plan(slot).unwrap().run.command, ["new"]);
+    assert_eq!(desk.ends(3, "once", 0), ["start rate"]);
+    assert_eq!(desk.ends(4, "rate", 0), NOTHING);
+    assert_eq!(desk.deadline_us(), Some(10_000_000));
+    // Also where the queue is there no more.
+    desk.asks(5, 1, start("first"));
+    assert_eq!(desk.at(10_000, Event::Tick), NOTHING);
+    let mut free = jobs("new", 1);
+    for job in &mut free.jobs {
+        job.max_parallel = None;
+    }
+    assert_eq!(desk.reloads(10_001, &free), ["start rate"]);
+    assert_eq!(desk.deadline_us(), Some(20_000_000));
+}
+
+#[test]
 fn who_waits_for_others_waits_for_what_the_new_plan_says() {
     let old = plan(vec![job("a"), after(&["a:succeeded"], job("w")), job("b")]);
     let mut desk = Desk::begun(&old);

@@ -4,7 +4,7 @@
 //! They are asked in a thread, as a path may lie on a file system that does not answer, and a stop
 //! must be heard. Nothing cancels it but the end of its process.
 //!
-//! Another source of refusals is another line in [`ask`].
+//! Another source of refusals is another line in `ask`.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};

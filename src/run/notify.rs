@@ -12,7 +12,7 @@
 //!   is a process of another PID namespace that is not within ours, so no other container is ever
 //!   believed.
 //! - **Nothing comes with it.** Descriptors find no room and are closed by the kernel: what
-//!   `sd_notify_barrier(3)` waits for. What is longer than [`LONGEST`] is passed over, as by systemd.
+//!   `sd_notify_barrier(3)` waits for. What is longer than 4096 bytes is passed over, as by systemd.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};

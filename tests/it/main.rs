@@ -23,6 +23,7 @@ mod contest;
 mod control;
 mod directory;
 mod early;
+mod features;
 mod foreign;
 mod hygiene;
 mod invariants;

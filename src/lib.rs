@@ -42,7 +42,7 @@
 //! 4. `released_after_end`: a run that is over, by whatever path, holds nothing; within its stop's graces
 //!    and 3 s, and `refresh` more where it left a lock directory that is watched.
 //! 5. `no_survivors`: no process of a run's tree outlives the run.
-//! 6. `pid1_never_blocks`: not on a log, a lock, a pipe, a child or a file system; idle, no process
+//! 6. `pid1_never_blocks`: not on a log, a lock, a pipe, a client, a child or a file system; idle, no process
 //!    makes a system call.
 //! 7. `exit_status_kept`: the command's own status is the caller's, unchanged.
 //! 8. `nothing_removed_on_doubt`: absent on purpose is any code that removes or unlocks what it
@@ -63,6 +63,12 @@
 //!   signal-hook gives the signals their names.
 //! - **A guard for every run but the single command,** interactive ones under init too: it is what
 //!   ends a run's orphans, and a monitor can be killed there as well.
+//! - **The file is read anew by a process of its own,** which may hang on a dead file server and be killed,
+//!   and not by init; what it found valid init reads from a memfd ([`init::reload`]).
+//! - **One epoll instance for all who ask init,** and no words for strangers: a socket of mode 0600, a
+//!   bounded number of connections, none of which is ever waited for ([`init::control`]).
+//! - **A run by hand is found by its claim:** a record that is moved to its name wakes init, which reads
+//!   nothing itself, as that folder may hang, too ([`init::found`]).
 //! - **A guard under init is an exec, not a fork:** init has a log thread, and a lock that a thread
 //!   holds at the instant of a fork stays locked in the copy.
 //! - **A claim's latch is taken before the fork, its record written when the command has run for two

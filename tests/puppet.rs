@@ -40,6 +40,7 @@
 //! | `append FILE TEXT…` | one line, in one write |
 //! | `notes [-v] FILE`, `notes FILE SIG` | writes the notes of FILE, JSON a line, to the journal and says `noted`; waits for all to be taken once SIG has come, else not for long |
 //! | `panic-aside` | the log thread panics, in a process that is prepared for a crash as init is |
+//! | `panic-monitor` | the same in a monitor, which then writes `goes on` |
 //! | `mkdir DIR`, `rmdir DIR` | folders |
 //! | `lock FILE`, `unlock-all` | `flock(2)`, kept; frees it on every descriptor that it has |
 //!
@@ -289,6 +290,7 @@ fn perform(command: &[&str]) -> Done {
         ["notify", text @ ..] => notify(&text.join(" "))?,
         ["notes", words @ ..] => notes::write(words)?,
         ["panic-aside"] => notes::panic_aside(),
+        ["panic-monitor"] => notes::panic_monitor(),
         ["touch", file] => told(fs::write(file, ""), file)?,
         ["write", file, text @ ..] => told(fs::write(file, text.join(" ") + "\n"), file)?,
         ["append", file, text @ ..] => append(file, &text.join(" "))?,

@@ -5,7 +5,8 @@
 
 use std::ops::Range;
 
-use super::report::{Finding, Place, Severity};
+use super::report::{Finding, Severity};
+use super::secrets::Hidden;
 
 /// More errors than this are counted, not kept: a file with so many is some other file.
 const KEPT: usize = 100;
@@ -87,16 +88,22 @@ impl Findings {
         keep(&mut self.warnings, &mut uncounted, new);
     }
 
-    /// All of it, in the order of the file.
-    pub(crate) fn tell(self, file: &str, text: &str) -> Told {
+    /// Whether there is nothing to tell.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.syntax.is_empty() && self.errors.is_empty() && self.warnings.is_empty()
+    }
+
+    /// All of it, in the order of the file, and without what is `hidden` of it.
+    pub(crate) fn tell(self, file: &str, text: &str, hidden: &Hidden) -> Told {
         let told = |raws: Vec<Raw>, severity| {
             raws.into_iter().map(move |raw| {
+                let (place, secrets) = hidden.place(text, &raw.span);
                 let finding = Finding {
                     severity,
                     file: file.to_owned(),
-                    place: Some(Place::new(text, &raw.span)),
-                    message: raw.message,
-                    help: raw.help,
+                    place: Some(place),
+                    message: secrets.hide(&raw.message),
+                    help: secrets.hide(&raw.help),
                 };
                 (raw.span.start, raw.may_follow, finding)
             })

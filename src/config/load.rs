@@ -14,6 +14,7 @@ use super::repair::repair;
 use super::report::{Finding, Problems, Severity};
 use super::resolve::{built_in_class, resolve};
 use super::rules;
+use super::secrets::Hidden;
 use super::source::{NoText, bytes_of, text_of};
 use super::value::Reader;
 
@@ -46,8 +47,16 @@ pub struct Surroundings<'a> {
 /// Reads a configuration file in the surroundings of this process. The error holds all that is
 /// wrong with it, and prints as a report.
 pub fn read(path: &Path) -> Result<Loaded, Problems> {
-    let name = path.display().to_string();
-    let bytes = bytes_of(path).map_err(|no_text| problem(&name, no_text))?;
+    parse_here(&path.display().to_string(), &bytes(path)?)
+}
+
+/// The bytes of a file at `path`, if they may be a configuration's.
+pub fn bytes(path: &Path) -> Result<Vec<u8>, Problems> {
+    bytes_of(path).map_err(|no_text| problem(&path.display().to_string(), no_text))
+}
+
+/// Reads a configuration from bytes in the surroundings of this process.
+pub fn parse_here(name: &str, bytes: &[u8]) -> Result<Loaded, Problems> {
     let env = |variable: &str| -> Option<OsString> { env::var_os(variable) };
     let host_name = match utsname::uname() {
         Ok(host) => host.nodename().to_string_lossy().into_owned(),
@@ -57,7 +66,7 @@ pub fn read(path: &Path) -> Result<Loaded, Problems> {
         env: &env,
         host_name,
     };
-    parse(&name, &bytes, &around)
+    parse(name, bytes, &around)
 }
 
 /// Reads a configuration from bytes; `name` is what reports call the file. Depends on nothing but
@@ -78,7 +87,12 @@ pub fn parse(name: &str, bytes: &[u8], around: &Surroundings<'_>) -> Result<Load
     let resolved = resolve(&file, &around.host_name, &mut findings);
     rules::check(&file, &resolved, around.env, &mut findings);
 
-    let (errors, warnings, more) = findings.tell(name, text);
+    let (errors, warnings, more) = if findings.is_empty() {
+        Default::default()
+    } else {
+        let hidden = Hidden::find(root.get_ref(), text, around.env);
+        findings.tell(name, text, &hidden)
+    };
     if !errors.is_empty() {
         return Err(Problems { errors, more });
     }

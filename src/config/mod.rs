@@ -24,6 +24,7 @@ mod nearest;
 mod repair;
 mod resolve;
 mod rules;
+mod secrets;
 mod sheet;
 mod text;
 mod value;

@@ -66,8 +66,8 @@ pub struct Place {
 
 impl Place {
     /// The place of a byte range. A range beyond the text is its end; one over several lines is
-    /// shown by its first.
-    pub fn new(source: &str, span: &Range<usize>) -> Self {
+    /// shown by its first. Where `secrets` hides something of the line, it has no caret.
+    pub fn new(source: &str, span: &Range<usize>, secrets: &Arc<Secrets>) -> Self {
         let start = floor(source, span.start);
         let end = floor(source, span.end).max(start);
         let (before, after) = source.split_at(start);
@@ -79,7 +79,7 @@ impl Place {
 
         let column = head.chars().count() + 1;
         let whole = [head, tail].concat();
-        let hidden = Arc::new(Secrets::default()).hide(&whole);
+        let hidden = secrets.hide(&whole);
         if hidden != whole {
             return Self {
                 line,
@@ -223,11 +223,15 @@ impl std::error::Error for Problems {}
 mod tests {
     use super::*;
 
+    fn place(source: &str, span: &Range<usize>) -> Place {
+        Place::new(source, span, &Arc::default())
+    }
+
     #[test]
     fn a_place_counts_lines_and_characters_from_one() {
         let source = "a = 1\r\nö = \"x\"\n";
         let at = source.find('"').unwrap();
-        let place = Place::new(source, &(at..at + 3));
+        let place = place(source, &(at..at + 3));
         assert_eq!((place.line, place.column, place.width), (2, 5, 3));
         assert_eq!(place.text, "ö = \"x\"");
     }
@@ -240,7 +244,7 @@ mod tests {
             format!("env = {{ GH_TOKEN = \"{long}hunter22${{NOPE}}\" }}"),
         ] {
             let at = source.find("${NOPE}").unwrap();
-            let place = Place::new(&source, &(at..at + 7));
+            let place = place(&source, &(at..at + 7));
             assert!(!place.text.contains("hunter22"), "{}", place.text);
             assert!(place.text.starts_with("env = { GH_TOKEN = \"***\""));
             // A caret would stand below something else.
@@ -253,7 +257,7 @@ mod tests {
         for source in ["", "\n", "ö", "x\r\n"] {
             for start in 0..6 {
                 for end in 0..6 {
-                    let place = Place::new(source, &(start..end));
+                    let place = place(source, &(start..end));
                     assert!(place.line >= 1 && place.column >= 1 && place.width >= 1);
                 }
             }
@@ -263,7 +267,7 @@ mod tests {
     #[test]
     fn a_huge_line_is_shown_by_the_piece_round_the_place() {
         let source = format!("{}HERE{}", "a".repeat(500_000), "b".repeat(500_000));
-        let place = Place::new(&source, &(500_000..500_004));
+        let place = place(&source, &(500_000..500_004));
         assert_eq!(place.column, 500_001);
         assert!(place.text.chars().count() <= WIDEST + 2);
         let shown: String = place.text.chars().skip(place.indent).take(4).collect();
@@ -272,7 +276,7 @@ mod tests {
 
     #[test]
     fn what_a_file_says_cannot_steer_the_terminal() {
-        let place = Place::new("a = \"\u{1b}[2J\u{202e}\"", &(0..1));
+        let place = place("a = \"\u{1b}[2J\u{202e}\"", &(0..1));
         assert!(!place.text.contains(['\u{1b}', '\u{202e}']));
         assert!(!shown("\u{1b}[2J").contains('\u{1b}'));
     }

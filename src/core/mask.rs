@@ -84,6 +84,11 @@ impl fmt::Debug for Secrets {
     }
 }
 
+/// Whether what a variable of that name holds is hidden wherever it stands behind the name.
+pub fn is_secret_name(name: &str) -> bool {
+    names::is_secret(name)
+}
+
 /// What stands at the start of a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Start {

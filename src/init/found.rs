@@ -7,11 +7,10 @@
 //! thread reads the record first: the folder may lie where reading hangs. init reads nothing but names.
 //! A run is seen when its record is written, a few milliseconds after its command has started.
 //!
-//! State: `known`, the runs for which a thread is at work, at most [`MOST`]. The folder may be shared with
+//! State: `known`, the runs for which a thread is at work, at most `MOST`. The folder may be shared with
 //! other containers (`--ipc=host`, a mounted /run) and, on a machine, with other inits; which of the
-//! runs are ours is told by [`Ours`]. Those that init started itself are passed over by their names.
+//! runs are ours is told by `Ours`. Those that init started itself are passed over by their names.
 
-use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,7 +32,7 @@ pub struct Found {
     folder: Option<PathBuf>,
     ours: Arc<Ours>,
     watch: Option<Inotify>,
-    known: BTreeSet<String>,
+    known: Vec<String>,
     mail: Option<Arc<Mail>>,
 }
 
@@ -74,7 +73,7 @@ impl Found {
             }),
             // Before the look: what comes in between is seen twice rather than never.
             watch: folder.and_then(|folder| watched(folder).ok()),
-            known: BTreeSet::new(),
+            known: Vec::new(),
             mail: None,
         };
         let Some(folder) = folder else {
@@ -122,7 +121,7 @@ impl Found {
         told.retain(|news| match news {
             News::Lives(_) => true,
             News::Gone(run_id) => {
-                self.known.remove(run_id);
+                self.known.retain(|known| known != run_id);
                 true
             }
             News::Named(run_id) => {
@@ -137,7 +136,7 @@ impl Found {
 
     /// A thread for this run: reads its record, unless that is `read` already, and awaits its end.
     fn follow(&mut self, run_id: &str, read: Option<Record>) -> bool {
-        if self.known.contains(run_id) || self.known.len() >= MOST {
+        if self.known.iter().any(|known| known == run_id) || self.known.len() >= MOST {
             return false;
         }
         let (Some(folder), Some(mail)) = (self.folder.clone(), self.mail()) else {
@@ -160,7 +159,7 @@ impl Found {
             mail.put(News::Gone(run_id));
         });
         if started.is_ok() {
-            self.known.insert(id);
+            self.known.push(id);
         }
         started.is_ok()
     }

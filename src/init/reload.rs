@@ -3,7 +3,9 @@
 //! A file may lie on a server that has gone: whoever opens it then waits for ever, and cannot be killed.
 //! And it may be anything, while a fault in PID 1 ends the container. So neither init nor a thread of it
 //! reads: a fresh image of our own program does, as for a guard, in init's own environment, and leaves the
-//! plan or all that is wrong in a memfd, which init reads when the process has gone. A client of the
+//! file's bytes or all that is wrong with them in a memfd, which init reads when the process has gone. What
+//! was found to be a plan init makes one of in its turn: the same bytes, by the same code, in the same
+//! environment, so that nothing else can come of it. A client of the
 //! control socket would be another choice; but HUP has none, and what `docker exec` starts has another
 //! environment, user and view of the files than init.
 //!
@@ -18,10 +20,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::config::load;
-use crate::config::plan::Plan;
 use crate::config::report::Finding;
 use crate::core::outcome::Status;
 use crate::core::time::Time;
@@ -37,8 +36,10 @@ pub const WORD: &str = "@plan";
 
 /// How long reading may take.
 pub const LIMIT: Duration = Duration::from_secs(10);
-/// The largest plan that is believed, in bytes: a file has at most one million.
-const LARGEST: u64 = 256 * 1024 * 1024;
+/// The most that such a process leaves, in bytes: a file has at most a million, its errors are few.
+const LARGEST: u64 = 16 * 1024 * 1024;
+/// The first line of what it leaves, where the file is valid; else how many errors there are.
+const VALID: &str = "valid";
 
 /// Somebody who wants the file read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,15 +51,14 @@ pub struct Wish {
 }
 
 /// What is in the file.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// A plan.
-    Plan {
-        /// What it means.
-        plan: Box<Plan>,
-        /// What works, but probably not as meant, a line each.
-        warnings: Vec<String>,
+    /// A valid configuration.
+    Valid {
+        /// Its name and its bytes.
+        name: String,
+        /// As they were when they were found valid.
+        bytes: Vec<u8>,
     },
     /// Errors.
     Errors {
@@ -129,7 +129,7 @@ impl Reader {
         if child.killed {
             return None;
         }
-        let content = match (status, taken(child.result)) {
+        let content = match (status, self.taken(child.result)) {
             (Status::Exited(0), Some(content)) => content,
             _ => Content::Failed {
                 text: self.sentence("the process that reads it was ended; try it again"),
@@ -207,17 +207,34 @@ impl Reader {
         }
     }
 
+    /// The first line says what follows.
+    fn taken(&self, mut result: File) -> Option<Content> {
+        let mut bytes = Vec::new();
+        result.rewind().ok()?;
+        result.take(LARGEST).read_to_end(&mut bytes).ok()?;
+        let end = bytes.iter().position(|byte| *byte == b'\n')?;
+        let rest = bytes.split_off(end + 1);
+        match std::str::from_utf8(bytes.get(..end)?).ok()? {
+            VALID => Some(Content::Valid {
+                name: self.path.display().to_string(),
+                bytes: rest,
+            }),
+            count => {
+                let count = count.parse().ok()?;
+                let text = String::from_utf8(rest).ok()?;
+                let (first, report) = text.split_once('\n')?;
+                Some(Content::Errors {
+                    report: report.to_owned(),
+                    first: first.to_owned(),
+                    count,
+                })
+            }
+        }
+    }
+
     fn sentence(&self, what: &str) -> String {
         format!("reading {} again: {what}", Quoted(&self.path))
     }
-}
-
-fn taken(mut result: File) -> Option<Content> {
-    let length = result.metadata().ok()?.len();
-    let mut text = Vec::with_capacity(usize::try_from(length.min(LARGEST)).ok()?);
-    result.rewind().ok()?;
-    result.take(LARGEST).read_to_end(&mut text).ok()?;
-    serde_json::from_slice(&text).ok()
 }
 
 /// Is the reader that `words` (a descriptor's number and a path, behind [`WORD`]) ask for.
@@ -236,26 +253,22 @@ pub fn be_one(words: &[OsString]) -> Result<u8, Refused> {
     };
     let number: RawFd = number;
     let adopted = fd::adopt(number).map_err(|errno| failed(errno.into()))?;
-    let content = content(Path::new(path));
-    let text = serde_json::to_vec(&content).map_err(|error| failed(error.into()))?;
-    File::from(adopted).write_all(&text).map_err(failed)?;
+    let path = Path::new(path);
+    let read = load::bytes(path)
+        .and_then(|bytes| load::parse_here(&path.display().to_string(), &bytes).map(|_| bytes));
+    let (head, rest) = match read {
+        Ok(bytes) => (VALID.to_owned(), bytes),
+        Err(problems) => {
+            let count = problems.errors.len() + problems.more;
+            let first = problems.errors.first().map(Finding::one_line);
+            let first = first.unwrap_or_default();
+            (format!("{count}\n{first}"), problems.to_string().into())
+        }
+    };
+    let mut to = File::from(adopted);
+    to.write_all(head.as_bytes())
+        .and_then(|()| to.write_all(b"\n"))
+        .and_then(|()| to.write_all(&rest))
+        .map_err(failed)?;
     Ok(exit::OK)
-}
-
-fn content(path: &Path) -> Content {
-    match load::read(path) {
-        Ok(loaded) => Content::Plan {
-            plan: Box::new(loaded.plan),
-            warnings: loaded.warnings.iter().map(Finding::one_line).collect(),
-        },
-        Err(problems) => Content::Errors {
-            first: problems
-                .errors
-                .first()
-                .map(Finding::one_line)
-                .unwrap_or_default(),
-            count: problems.errors.len() + problems.more,
-            report: problems.to_string(),
-        },
-    }
 }

@@ -115,7 +115,15 @@ fn object(line: &mut String, record: &Record<'_>) {
 fn member(line: &mut String, name: &str, value: &dyn Display) {
     // A text can always be written as JSON.
     let value = serde_json::to_string(&value.to_string()).unwrap_or_default();
-    let _ = write!(line, ",\"{name}\":{value}");
+    let _ = write!(line, ",\"{name}\":");
+    for c in value.chars() {
+        // What JSON lets stand, and a terminal would obey: U+007F to U+009F.
+        if c.is_control() {
+            let _ = write!(line, "\\u{:04x}", u32::from(c));
+        } else {
+            line.push(c);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -164,7 +172,7 @@ mod tests {
     #[test]
     fn a_line_of_json_has_the_names_and_values_that_journalctl_shows() {
         let note = Note::LockReplacedWaiting {
-            lock: "/a\n\"b".into(),
+            lock: "/a\n\"b\u{7f}\u{9b}".into(),
         };
         let line = line_of(&note, "dev", route::Stderr::Other, Format::Json);
         assert_eq!(line.matches(char::is_control).collect::<Vec<_>>(), ["\n"]);
@@ -185,7 +193,7 @@ mod tests {
             ("PRIORITY", "4"),
             ("SYSLOG_IDENTIFIER", "lockkeeper"),
             ("JOB", "dev"),
-            ("LOCK", "/a\n\"b"),
+            ("LOCK", "/a\n\"b\u{7f}\u{9b}"),
         ] {
             assert_eq!(object[name], value, "{line}");
         }

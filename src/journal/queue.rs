@@ -240,18 +240,20 @@ impl Shared {
     /// whatever its way would have been, as long as that takes it at once. Says how many are left that
     /// nobody will ever see.
     fn last_words(&self, around: Surroundings, route: Route) -> u64 {
+        let context = self.context();
         let mut state = self.lock();
         state.closed = true;
         let mut lost = std::mem::take(&mut state.lost);
-        // Its line was written before the journal was tried, or standard error is what is stuck.
+        // Its line was written before the journal was tried, unless it is too long for that; or standard
+        // error is what is stuck.
         let begun = state.writing.take().filter(|note| {
-            let (_, level) = kind(note);
-            !takes(route.stderr, level)
+            let record = render(note, &context);
+            let line = || line(&record, around, context.format);
+            !takes(route.stderr, record.level) || line().len() > libc::PIPE_BUF
         });
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
         let here = around.without_journal().route(self.speaker, self.verbosity);
-        let context = self.context();
         let say = |note: &Note| {
             let record = render(note, &context);
             let line = || line(&record, around, context.format);

@@ -1,15 +1,19 @@
 //! The event log of a run: every event with its time and the actions that followed, so that what
 //! happened can be replayed through [`crate::core::run::Run`] and compared.
 //!
-//! Off unless `LOCKKEEPER_EVENT_LOG` names a folder; each run then writes `RUN_ID.jsonl` there.
+//! Off unless `LOCKKEEPER_EVENT_LOG` names a folder; each run then writes `RUN_ID.jsonl` there, for its own
+//! user to read, and without its secrets.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::core::event::{Action, Event, Facts};
+use crate::core::mask::Secrets;
 use crate::core::time::Time;
 
 /// The first line: what the policy knew.
@@ -34,20 +38,25 @@ pub struct Entry {
 
 /// An open log, or none.
 #[derive(Debug)]
-pub struct EventLog(Option<File>);
+pub struct EventLog {
+    file: Option<File>,
+    secrets: Arc<Secrets>,
+}
 
 impl EventLog {
     /// Opens the log of `run_id` if one is wanted. A log that cannot be written is none.
-    pub fn open(run_id: &str, facts: &Facts) -> Self {
+    pub fn open(run_id: &str, facts: &Facts, secrets: &Arc<Secrets>) -> Self {
         let file = std::env::var_os("LOCKKEEPER_EVENT_LOG").and_then(|folder| {
             let path = PathBuf::from(folder).join(format!("{run_id}.jsonl"));
             OpenOptions::new()
                 .create_new(true)
                 .append(true)
+                .mode(0o600)
                 .open(path)
                 .ok()
         });
-        let mut log = Self(file);
+        let secrets = Arc::clone(secrets);
+        let mut log = Self { file, secrets };
         log.write(&Head {
             v: 1,
             facts: facts.clone(),
@@ -57,7 +66,7 @@ impl EventLog {
 
     /// Whether anything is written at all.
     pub const fn is_on(&self) -> bool {
-        self.0.is_some()
+        self.file.is_some()
     }
 
     /// Adds an entry.
@@ -66,10 +75,9 @@ impl EventLog {
     }
 
     fn write(&mut self, line: &impl Serialize) {
-        let Some(file) = &mut self.0 else { return };
-        if let Ok(mut text) = serde_json::to_vec(line) {
-            text.push(b'\n');
-            let _ = file.write_all(&text);
+        let Some(file) = &mut self.file else { return };
+        if let Ok(text) = serde_json::to_string(line) {
+            let _ = file.write_all(format!("{}\n", self.secrets.hide(&text)).as_bytes());
         }
     }
 }

@@ -4,6 +4,10 @@
 //! and holds it without ever using it. When the monitor dies without a report, the orphans of
 //! exactly this run become the guard's children: it kills until none is left, and only then frees
 //! the lock. It has one thread and rests in one poll; what reaches it is passed on.
+//!
+//! The residue: a monitor that is killed while one of its threads has a request at a file system whose
+//! server has hung (FUSE lets no signal end such a wait) is not dead for the kernel before the answer,
+//! its children have not become ours, and the lock stays held, as by any process that cannot be killed.
 
 use std::io;
 use std::os::fd::AsFd;

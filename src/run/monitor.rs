@@ -136,7 +136,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
     if setup.dirs.is_empty() {
         facts.dirs = None;
     }
-    let log = EventLog::open(setup.run_id, &facts);
+    let log = EventLog::open(setup.run_id, &facts, &setup.secrets);
     let (plan, queued_at) = (setup.plan, setup.queued_at);
     let mut monitor = Monitor {
         setup,

@@ -13,6 +13,7 @@ use super::message::{Progress, send};
 use super::monitor::{self, End, Setup};
 use super::{nested, report, secrets};
 use crate::config::plan::{Kind, LockPlan, RunPlan};
+use crate::core::mask::Secrets;
 use crate::core::note::Note;
 use crate::core::outcome::{Outcome, Reason};
 use crate::exit;
@@ -66,8 +67,20 @@ pub struct Refused {
     pub text: String,
 }
 
-/// Runs `plan` in the foreground, under a guard; says the exit code.
+impl Refused {
+    fn without(self, secrets: &Arc<Secrets>) -> Self {
+        let text = secrets.hide(&self.text);
+        Self { text, ..self }
+    }
+}
+
+/// Runs `plan` in the foreground, under a guard; says the exit code. What it says instead shows no secret
+/// of the run.
 pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
+    live_guarded(plan, caller).map_err(|refused| refused.without(&caller.context.secrets))
+}
+
+fn live_guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
     process::become_subreaper();
     let session = session(plan, caller);
     let job_control = job_control(caller);
@@ -177,6 +190,8 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
     let namespace = process::own_pid() == 1;
     if namespace {
         crash::arm(plan.stop.grace, Some(plan.stop.signal));
+    } else {
+        crash::spare_log();
     }
     let mut first_notes = Vec::new();
     let owner = Owner {
@@ -211,14 +226,17 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
     match monitor::live(setup) {
         Ok(End::Ended(outcome)) => Ok(ended(plan, caller, outcome)),
         Ok(End::StartOver) => Ok(exit::FAILED),
-        Err(error) => Err(Refused {
-            code: exit::FAILED,
-            text: format!(
-                "starting job \"{}\": {}",
-                plan.job,
-                trouble::text_of(&error)
-            ),
-        }),
+        Err(error) => {
+            let refused = Refused {
+                code: exit::FAILED,
+                text: format!(
+                    "starting job \"{}\": {}",
+                    plan.job,
+                    trouble::text_of(&error)
+                ),
+            };
+            Err(refused.without(&caller.context.secrets))
+        }
     }
 }
 

@@ -8,10 +8,11 @@
 //! SIGKILL in the same instant, and a panic that aborts ends as 139, as the kernel ignores SIGABRT for
 //! init.
 //!
-//! A panic in the log thread ends nothing: nobody waits for it without a limit, so it stands still
+//! A panic in the log thread ends nothing, in a monitor neither: nobody waits for it without a limit, so it stands still
 //! where it is, and the process goes on without notes.
 
 use std::mem::MaybeUninit;
+use std::panic::PanicHookInfo;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -53,26 +54,40 @@ pub fn arm(within: Duration, ask: Option<i32>) {
         }
     }
     std::panic::set_hook(Box::new(|info| {
-        let place = info
-            .location()
-            .map_or(("?", 0), |place| (place.file(), place.line()));
-        let then = if is_log() {
-            "going on without notes"
-        } else {
-            "ending in order"
-        };
-        let (file, line) = place;
-        let text = format!("lockkeeper: internal error at {file}:{line}: {then}\n");
-        write_stderr(text.as_bytes());
-        while is_log() {
-            std::thread::park();
-        }
+        say(info, "ending in order");
         end_in_order();
     }));
 }
 
+/// Says where; a log thread stays here.
+fn say(info: &PanicHookInfo<'_>, then: &str) {
+    let is_log = std::thread::current().name() == Some(super::thread::LOG);
+    let then = if is_log {
+        "going on without notes"
+    } else {
+        then
+    };
+    let (file, line) = info
+        .location()
+        .map_or(("?", 0), |place| (place.file(), place.line()));
+    let text = format!("lockkeeper: internal error at {file}:{line}: {then}\n");
+    write_stderr(text.as_bytes());
+    if is_log {
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+/// For who has nothing to end in order, as somebody above it sees to that: a panic ends this process at
+/// once, but for one in the log thread.
+pub fn spare_log() {
+    std::panic::set_hook(Box::new(|info| say(info, "ending")));
+}
+
 /// For a fork that has somebody above it to see to its crash.
 pub fn disarm() {
+    spare_log();
     if WITHIN.swap(0, Ordering::Relaxed) == 0 {
         return;
     }
@@ -80,11 +95,6 @@ pub fn disarm() {
         // SAFETY: the default runs no code of ours.
         unsafe { libc::signal(signo, libc::SIG_DFL) };
     }
-    drop(std::panic::take_hook());
-}
-
-fn is_log() -> bool {
-    std::thread::current().name() == Some(super::thread::LOG)
 }
 
 extern "C" fn fault(_signo: libc::c_int) {

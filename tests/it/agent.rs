@@ -138,7 +138,7 @@ fn the_real_agent_whose_api_never_ends_its_stream_is_ended_by_idle_timeout() {
     );
     let desk = Desk::new(|_| Answer::Endless);
     let changes = [
-        ("idle_timeout = \"15m\"", "idle_timeout = \"5s\""),
+        ("idle_timeout = \"15m\"", "idle_timeout = \"15s\""),
         ("\ntimeout = \"2h\"", "\ntimeout = \"40s\""),
     ];
     let output = (desk.yard.podman).run(&desk.batch("batch", &["run", "dev"], &changes));

@@ -2,20 +2,23 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use super::support::bin::lockkeeper;
-use super::support::child::{self, bare, output, text};
+use nix::sys::signal::Signal;
+
+use super::support::bin::{lockkeeper, puppet};
+use super::support::child::{self, bare, output, signal, text};
 use super::support::dir::Dir;
 use super::support::journald::Journald;
 use super::support::need::need;
+use super::support::ns::{Ns, children};
 use super::support::podman::{Podman, Run};
-use super::support::wait::until_some;
+use super::support::wait::{until, until_some};
 
 /// Two classes on one login, of which `identity` is the folder.
 fn config(dir: &Dir, toml: &str) -> String {
@@ -768,4 +771,72 @@ fn a_journal_that_takes_notes_is_told_and_gets_none() {
         ["the journal can be reached"]
     );
     assert_eq!(journald.records(&["_COMM=lockkeeper"]).len(), 0);
+}
+
+#[test]
+fn who_else_may_write_where_output_is_kept_is_told() {
+    need!("root");
+    let dir = Dir::new();
+    let (log, link) = (dir.join("log"), dir.join("link"));
+    fs::create_dir(&log).unwrap();
+    symlink(&log, &link).unwrap();
+    let facts = |log: &Path, user: &str| {
+        let toml = format!(
+            "[jobs.dev]\nclass = \"interactive\"\ncommand = [\"true\"]\noutput = \"file\"\n\
+             log_dir = \"{}\"\n{user}\n",
+            log.display()
+        );
+        let report = json(&check(&["--json", "-c", &config(&dir, &toml)]));
+        facts(&report, "warning", "job").join("\n")
+    };
+    let nobody = "user = \"nobody\"";
+    for (mode, owner, user, told) in [
+        (0o755, 0, "", ""),
+        (0o755, 0, nobody, ""),
+        (0o1777, 0, "", "any user may write in its log_dir"),
+        (
+            0o755,
+            65534,
+            nobody,
+            "the job's own user may write in its log_dir",
+        ),
+        (0o755, 65534, "", ""),
+    ] {
+        fs::set_permissions(&log, fs::Permissions::from_mode(mode)).unwrap();
+        chown(&log, Some(owner), None).unwrap();
+        let said = facts(&log, user);
+        assert!(said.contains(told), "{mode:o} {owner}: {said}");
+        assert_eq!(said.is_empty(), told.is_empty(), "{mode:o} {owner}: {said}");
+    }
+    assert!(facts(&link, "").contains("is a symbolic link"));
+}
+
+#[test]
+fn a_check_that_a_mount_does_not_answer_is_ended_by_a_signal() {
+    need!("root", "bindfs", "fuse");
+    let (dir, folder, mount) = (Dir::new(), Dir::new(), Dir::new());
+    let file = config(&dir, &batch(&mount));
+    let at = mount.display().to_string();
+    let inside = Ns::root()
+        .shell(&format!("bindfs '{}' '{at}'", folder.display()))
+        .start(&puppet(), &[]);
+    let serves = |pid: &i32| {
+        let words = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.starts_with("bindfs\0") && words.split('\0').any(|word| word == at)
+    };
+    let daemon = until_some("the mount has a server", || {
+        children(inside.pid1()).into_iter().find(serves)
+    });
+    signal(daemon, Signal::SIGSTOP);
+    // nsenter has to be told, or the signal does not reach the check behind it.
+    let mut command = inside.enter(lockkeeper());
+    let mut asked = child::start(command.args(["check", "-c", &file]));
+    let check = until_some("it hangs", || {
+        let pid = children(asked.pid()).into_iter().next()?;
+        let wait = fs::read_to_string(format!("/proc/{pid}/wchan")).ok()?;
+        wait.contains("request_wait_answer").then_some(pid)
+    });
+    signal(check, Signal::SIGINT);
+    until("it has heard that", || asked.try_wait().is_some());
+    signal(daemon, Signal::SIGCONT);
 }

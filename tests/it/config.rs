@@ -508,3 +508,41 @@ proptest! {
         let _ = parsed("changed.toml", &bytes).map_err(|problems| problems.to_string());
     }
 }
+
+#[test]
+fn no_finding_shows_a_secret_of_the_file_or_of_a_variable_in_redact() {
+    // Each with what must be found, so that it is the finding that is looked at.
+    for (jobs, found) in [
+        (
+            "env = { GH_TOKEN = \'\'\'\nhunter22 ${NOPE}\nhunter33\'\'\' }",
+            "NOPE",
+        ),
+        (
+            "env = { GH_TOKEN = \"\"\"a\nhunter22 ${NOPE}\"\"\" }",
+            "NOPE",
+        ),
+        ("env = { GH_TOKEN = \'\'\'hunter22${NOPE}\'\'\' }", "NOPE"),
+        (
+            "redact = [\"OWN\"]\nenv = { OWN = \"hunter22${NOPE}\" }",
+            "NOPE",
+        ),
+        (
+            "redact = [\"OWN\"]\nenv = { OWN = \"hunter22\" }\ntimeout = \"hunter22\"",
+            "`timeout`",
+        ),
+        (
+            "redact = [\"SECRET\"]\ntimeout = \"${SECRET}\"",
+            "`timeout`",
+        ),
+        ("env.GH_TOKEN = hunter22", "quotes"),
+        ("env.GH_TOKEN = \'\'\'hunter22\'\'\' 5", "error"),
+        ("env = { GH_TOKEN = [\"hunter22\"] }", "GH_TOKEN"),
+    ] {
+        let toml = format!("[jobs.dev]\nclass = \"batch\"\ncommand = [\"true\"]\n{jobs}\n");
+        let told = told("f.toml", toml.as_bytes());
+        assert!(told.contains("error") && told.contains(found), "{told}");
+        for secret in ["hunter22", "hunter33", "sk-never-shown"] {
+            assert!(!told.contains(secret), "{toml}\n{told}");
+        }
+    }
+}

@@ -47,8 +47,8 @@ impl Desk {
             &["init", "-vv", "-c", &file.display().to_string()],
         );
         let desk = Self { scene, init };
-        until("its socket is there", || {
-            desk.socket_name().is_some() || desk.errors().contains("nobody can ask")
+        until("it listens", || {
+            desk.listens() || desk.errors().contains("nobody can ask")
         });
         desk
     }
@@ -72,6 +72,11 @@ impl Desk {
 
     fn socket_name(&self) -> Option<String> {
         names(&self.init.path("/run/lockkeeper"), ".sock").pop()
+    }
+
+    /// A socket has a name before anybody listens.
+    fn listens(&self) -> bool {
+        self.socket_name().is_some() && UnixStream::connect(self.socket()).is_ok()
     }
 
     /// Where the test itself can reach the socket.
@@ -127,8 +132,16 @@ impl Desk {
         until("a tick", || self.lines("ticks") > ticks);
     }
 
-    /// The memory that is its own, in kB, also where it was put out to disk (`proc_pid_smaps(5)`).
-    fn private_kb(&self) -> u64 {
+    /// The time that it has used, in ticks of the clock (`proc_pid_stat(5)`, fields 14 and 15).
+    fn used(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("it lives");
+        let fields = stat.rsplit(") ").next().expect("a name before it");
+        let fields = fields.split(' ').skip(11).take(2);
+        fields.filter_map(|field| field.parse::<u64>().ok()).sum()
+    }
+
+    /// The memory that no file stands behind, in kB, shared with a child that is about to exec or not (`proc_pid_smaps(5)`).
+    fn own_kb(&self) -> u64 {
         let path = format!("/proc/{}/smaps_rollup", self.pid());
         let smaps = fs::read_to_string(path).expect("it lives");
         let of = |name: &str| {
@@ -136,7 +149,7 @@ impl Desk {
             let number = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
             number.expect("a number")
         };
-        of("Private_Dirty:") + of("Swap:")
+        of("Anonymous:") + of("Swap:")
     }
 }
 

@@ -790,6 +790,13 @@ fn a_holder_on_another_mount_of_a_file_system_that_hides_its_latch_is_left_alone
     assert_eq!(record(&place.join("folder/w")), None);
 }
 
+/// Whether a thread of `pid` waits for a lock or works in a directory.
+fn is_at_locks(pid: i32) -> bool {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let mut names = tasks.flat_map(|task| fs::read_to_string(task.unwrap().path().join("comm")));
+    names.any(|name| name.trim_end() == "lock")
+}
+
 /// Also where the run has only just begun, and its record does not name the command yet.
 #[test]
 fn neither_watchdog_nor_end_waits_for_the_file_system_of_a_directory() {
@@ -813,13 +820,17 @@ fn neither_watchdog_nor_end_waits_for_the_file_system_of_a_directory() {
             children(inside.pid1()).into_iter().find(serves)
         });
         let held = copy.scene.hold();
-        let said = copy.scene.path("said");
+        let (said, talks) = (copy.scene.path("said"), copy.scene.path("talks"));
+        fs::write(&talks, "").unwrap();
         let mut command = inside.enter(bin::lockkeeper());
-        command.args(["run", "--wait", "forever", "--timeout", "500ms"]);
+        command.args(["run", "--wait", "forever", "--idle-timeout", "2s"]);
         command.arg("--dir-lock").arg(&at);
         command.args(copy.scene.words("--grace 100ms --lock LOCK"));
+        // The watchdog's time begins when the test says so, and not while it looks for the record.
+        let script = "echo begun; while [ -e \"$1\" ]; do echo; sleep 0.1; done; exec sleep 600";
         command
-            .args(["--", "sh", "-c", "echo begun; exec sleep 600"])
+            .args(["--", "sh", "-c", script, "sh"])
+            .arg(&talks)
             .stderr(fs::File::create(&said).unwrap());
         let mut run = child::start(&mut command);
         until_some("it has the directory", || record(&copy.dir()));
@@ -832,15 +843,21 @@ fn neither_watchdog_nor_end_waits_for_the_file_system_of_a_directory() {
         }
         drop(held);
         assert_eq!(run.line().as_deref(), Some("begun"), "{dies}");
+        let monitor = child_of(child_of(run.pid()));
+        let killed = dies == "before the monitor";
         if dies != "before the command" {
             until("the record names the command", || {
                 record(&copy.dir()).is_some_and(|there| there.state == Some(State::Running))
             });
+            // While a request is with the server, no KILL ends who asked.
+            if killed {
+                until("the monitor has its answer", || !is_at_locks(monitor));
+            }
             stop();
         }
-        let killed = dies == "before the monitor";
+        fs::remove_file(talks).unwrap();
         if killed {
-            signal(child_of(child_of(run.pid())), SIGKILL);
+            signal(monitor, SIGKILL);
         }
         let code = if killed { 125 } else { 124 };
         assert_eq!(ended(&mut run).code(), Some(code), "{dies}");

@@ -1,6 +1,7 @@
 //! Where a job's output goes: journal, file, both; and what of it is shown nowhere.
 
 use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::Command;
@@ -454,6 +455,11 @@ fn no_secret_is_in_anything_that_is_written() {
         let path = scene.path("work/.runtime").join(name);
         shown.push((name.into(), fs::read(path).unwrap_or_default()));
     }
+    let events = fs::read_dir(scene.folder()).unwrap().flatten();
+    let mut events =
+        events.filter(|entry| entry.path().extension().is_some_and(|end| end == "jsonl"));
+    let mode = events.next().unwrap().metadata().unwrap().mode();
+    assert_eq!(mode & 0o777, 0o600, "the event log is its user's own");
     let records = child::read(
         journal
             .command("journalctl")
@@ -478,6 +484,25 @@ fn no_secret_is_in_anything_that_is_written() {
         }
     }
     assert!(log(&scene).contains("GH_TOKEN=***\n"));
+}
+
+#[test]
+fn a_run_that_is_refused_shows_no_secret_in_its_reason() {
+    let scene = Scene::new();
+    let keys = "redact = [\"OWN\"]\nenv = { OWN = \"s3cr3t-value-of-the-job\" }\n\
+        dir = \"DIR/s3cr3t-value-of-the-job\"\ndir_lock = true";
+    let file = dev(&scene, keys, "true");
+    for words in [["run", "-c"], ["check", "-c"]] {
+        let mut command = Command::new(bin::lockkeeper());
+        child::bare(&mut command).args(words).arg(&file);
+        let done = output(command.args(Some("dev").filter(|_| words[0] == "run")));
+        let told = text(&done.stderr) + &text(&done.stdout);
+        assert!(
+            done.status.code() != Some(0) && told.contains("/***"),
+            "{told}"
+        );
+        assert!(!told.contains(SECRETS[0]), "{told}");
+    }
 }
 
 #[test]

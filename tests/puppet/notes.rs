@@ -7,7 +7,9 @@ use std::thread;
 use std::time::Duration;
 
 use lockkeeper::journal::{Context, Format, Journal, Speaker, Verbosity};
+use lockkeeper::run::guard;
 use lockkeeper::sys::{self, crash};
+use nix::sys::signal::SigSet;
 
 use crate::Done;
 use crate::files::{out, told};
@@ -56,6 +58,10 @@ pub(crate) fn write(words: &[&str]) -> Done {
 
 pub(crate) fn panic_aside() {
     crash::arm(LONG, None);
+    panic_in_log();
+}
+
+fn panic_in_log() {
     drop(
         thread::Builder::new()
             .name(sys::thread::LOG.into())
@@ -65,4 +71,30 @@ pub(crate) fn panic_aside() {
                 out(&none[beyond].to_string());
             }),
     );
+}
+
+/// The log thread of a monitor panics, and stands still if that ends neither it nor the monitor.
+pub(crate) fn panic_monitor() {
+    let _ = SigSet::all().thread_block();
+    let _ = guard::watch(None, LONG, LONG, &mut Vec::new(), |_wire| {
+        panic_in_log();
+        let rests = |task: fs::DirEntry| {
+            let told = |file| fs::read_to_string(task.path().join(file)).unwrap_or_default();
+            told("comm").trim_end() == sys::thread::LOG && told("wchan").contains("futex")
+        };
+        let tasks = || {
+            fs::read_dir("/proc/self/task")
+                .into_iter()
+                .flatten()
+                .flatten()
+        };
+        while tasks().count() > 1 {
+            if tasks().any(rests) {
+                out("goes on");
+                return 0;
+            }
+            thread::yield_now();
+        }
+        1
+    });
 }

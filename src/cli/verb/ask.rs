@@ -9,13 +9,15 @@ use std::fs::File;
 use std::io::Write as _;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::start::{adopt_report, refused};
 use super::status;
 use crate::cli::flags::Verb;
 use crate::cli::{AskArgs, print};
 use crate::exit;
 use crate::init::control::ask::{Conversation, HELLO, Silence};
-use crate::init::control::words::{Changes, Done, Reply, Request};
+use crate::init::control::words::Request;
 use crate::init::reload;
 use crate::journal::Verbosity;
 use crate::run::start::Refused;
@@ -40,7 +42,7 @@ pub fn ask(args: &AskArgs) -> Result<u8, Refused> {
             // As long as the run takes.
             _ => None,
         };
-        conversation.ask_line(request(args), until)
+        conversation.ask(request(args), until)
     });
     let line = spoken.map_err(|silence| refused(silent(args.verb), sentence(args, &silence)))?;
     if let Some(to) = report {
@@ -48,12 +50,12 @@ pub fn ask(args: &AskArgs) -> Result<u8, Refused> {
         let mut to = File::from(to);
         let _ = to.write_all(&line).and_then(|()| to.write_all(b"\n"));
     }
-    let reply: Reply = serde_json::from_slice(&line).map_err(|_| {
+    let reply: Value = serde_json::from_slice(&line).map_err(|_| {
         let text = format!("asking init to {}: its answer is none", args.verb.name());
         refused(silent(args.verb), text)
     })?;
-    if !reply.ok {
-        return Err(not_done(args, reply));
+    if reply.get("ok").and_then(Value::as_bool) != Some(true) {
+        return Err(not_done(args, &reply));
     }
     let (text, code) = done(args, &reply, &line);
     if args.verbosity != Verbosity::Quiet {
@@ -91,94 +93,92 @@ fn sentence(args: &AskArgs, silence: &Silence) -> String {
     }
 }
 
-fn not_done(args: &AskArgs, reply: Reply) -> Refused {
+fn not_done(args: &AskArgs, reply: &Value) -> Refused {
+    let code = number(reply, "code").and_then(|code| u8::try_from(code).ok());
     let code = match args.verb {
         Verb::Health => exit::NOT_HEALTHY,
-        _ => reply.code.unwrap_or(exit::UNAVAILABLE),
+        _ => code.unwrap_or(exit::UNAVAILABLE),
     };
-    let text = reply.report.or(reply.error).unwrap_or_default();
-    refused(code, shown(&text))
+    let text = text(reply, "report").or_else(|| text(reply, "error"));
+    refused(code, shown(text.unwrap_or_default()))
 }
 
 /// What to print, and the exit code.
-fn done(args: &AskArgs, reply: &Reply, line: &[u8]) -> (String, u8) {
+fn done(args: &AskArgs, reply: &Value, line: &[u8]) -> (String, u8) {
     let job = args.job.as_deref().unwrap_or_default();
-    let run = reply
-        .run_id
-        .as_deref()
-        .map_or_else(String::new, |run| format!(" {run}"));
-    let text = match (args.verb, reply.result) {
+    let run = text(reply, "run_id").unwrap_or_default();
+    let said = match (args.verb, text(reply, "result").unwrap_or_default()) {
         (Verb::Health, _) => return health(reply),
         (Verb::Status, _) if args.json => {
             return (String::from_utf8_lossy(line).into_owned() + "\n", exit::OK);
         }
         (Verb::Status, _) => status::table(reply),
         (Verb::Reload, _) => changes(args.dry_run, reply),
-        (_, Some(Done::Started)) => format!("{job}: run{run} was started\n"),
-        (_, Some(Done::Running)) => format!("{job}: run{run} is going already\n"),
-        (_, Some(Done::Queued)) => {
-            let before = reply.before.unwrap_or_default();
+        (_, "started") => format!("{job}: run {run} was started\n"),
+        (_, "running") => format!("{job}: run {run} is going already\n"),
+        (_, "queued") => {
+            let before = number(reply, "before").unwrap_or_default();
             format!("{job}: begins when its class has a place, after {before} others\n")
         }
-        (_, Some(Done::Stopping)) => format!("{job}: its run was told to stop\n"),
-        (_, Some(Done::NotRunning)) => format!("{job}: no run to stop\n"),
-        (_, Some(Done::Stopped)) => {
-            let mut text = format!("{job}: its run is over");
-            if let Some(code) = reply.exit {
-                let _ = write!(text, ", exit {code}");
-            }
-            if let Some(reason) = &reply.reason {
-                let _ = write!(text, " ({reason})");
-            }
-            text + "\n"
+        (_, "stopping") => format!("{job}: its run was told to stop\n"),
+        (_, "not_running") => format!("{job}: no run to stop\n"),
+        (_, "stopped") => {
+            let code = number(reply, "exit").map_or_else(String::new, |code| code.to_string());
+            let reason = text(reply, "reason").map_or_else(String::new, |why| format!(" ({why})"));
+            format!("{job}: its run is over, exit {code}{reason}\n")
         }
         _ => String::new(),
     };
-    (shown(&text), exit::OK)
+    (shown(&said), exit::OK)
 }
 
-fn health(reply: &Reply) -> (String, u8) {
-    if reply.healthy == Some(true) {
+fn health(reply: &Value) -> (String, u8) {
+    if reply.get("healthy").and_then(Value::as_bool) == Some(true) {
         return ("healthy\n".to_owned(), exit::OK);
     }
-    let problems = reply.problems.as_deref().unwrap_or_default();
-    let lines: Vec<String> = problems
-        .iter()
-        .map(|problem| shown(problem) + "\n")
-        .collect();
-    (lines.concat(), exit::NOT_HEALTHY)
+    let problems = list(reply, "problems").map(|problem| shown(problem) + "\n");
+    (problems.collect(), exit::NOT_HEALTHY)
 }
 
 /// A reload in words.
-fn changes(dry_run: bool, reply: &Reply) -> String {
-    let mut text = String::new();
-    for warning in reply.warnings.as_deref().unwrap_or_default() {
-        let _ = writeln!(text, "warning: {warning}");
+fn changes(dry_run: bool, reply: &Value) -> String {
+    let mut said = String::new();
+    for warning in list(reply, "warnings") {
+        let _ = writeln!(said, "warning: {warning}");
     }
-    let Some(diff) = reply
-        .diff
-        .as_ref()
-        .filter(|diff| **diff != Changes::default())
-    else {
-        return text + "the file says what it said before: nothing changes\n";
-    };
+    let before = said.len();
     let would = if dry_run { "would be " } else { "" };
+    let diff = reply.get("diff").unwrap_or(&Value::Null);
     for (names, what) in [
-        (&diff.added, "added"),
-        (&diff.changed, "changed; a run that is going keeps its plan"),
-        (
-            &diff.removed,
-            "removed; a run that is going goes on to its end",
-        ),
+        ("added", "added"),
+        ("changed", "changed; a run that is going keeps its plan"),
+        ("removed", "removed; a run that is going goes on to its end"),
     ] {
-        for name in names {
-            let _ = writeln!(text, "job {name}: {would}{what}");
+        for name in list(diff, names) {
+            let _ = writeln!(said, "job {name}: {would}{what}");
         }
     }
-    for key in &diff.init {
-        let _ = writeln!(text, "[init] {key}");
+    for key in list(diff, "init") {
+        let _ = writeln!(said, "[init] {key}: {would}changed");
     }
-    text
+    if said.len() == before {
+        said.push_str("the file says what it said before: nothing changes\n");
+    }
+    said
+}
+
+pub(super) fn text<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
+    object.get(key)?.as_str()
+}
+
+pub(super) fn number(object: &Value, key: &str) -> Option<u64> {
+    object.get(key)?.as_u64()
+}
+
+/// The texts of a list.
+fn list<'a>(object: &'a Value, key: &str) -> impl Iterator<Item = &'a str> {
+    let all = object.get(key).and_then(Value::as_array);
+    all.into_iter().flatten().filter_map(Value::as_str)
 }
 
 /// Text that came over the socket, without what would steer a terminal.

@@ -33,14 +33,17 @@ use crate::config::load;
 use crate::exit;
 use crate::journal::Verbosity;
 use crate::lock::fault::Quoted;
+use crate::run::secrets;
 use crate::run::start::Refused;
-use crate::sys::fd;
+use crate::sys::{fd, signals};
 use mounts::Mounts;
 use report::Report;
 pub(super) use report::{WIDTH, count, wrap};
 
 /// Checks what `args` ask for; says the exit code: 78 on errors, else 0.
 pub fn check(args: &CheckArgs) -> Result<u8, Refused> {
+    // Nobody here is init: a mount that does not answer must not keep anybody from ending us.
+    signals::let_through();
     let to = args.report.map(fd::adopt).transpose().map_err(|errno| {
         let why = "open it for us, as in \"--report 3 3>report.json\"";
         let text = format!("writing the report to a descriptor: {errno}; {why}");
@@ -83,6 +86,7 @@ fn with_file(path: &Path) -> Report {
             return report;
         }
     };
+    report.secrets = secrets::of(loaded.plan.jobs.iter().map(|job| &job.run));
     let mounts = Mounts::read();
     file::loaded(&loaded, path, &mut report);
     let missing = logins::check(&loaded, &mounts, &mut report);

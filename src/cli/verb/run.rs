@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf, absolute};
 use super::start::{adopt_report, class, config_path, host_name, job_name, load, refused};
 use crate::cli::RunArgs;
 use crate::config::plan::{
-    ClassPlan, DEFAULT_WAIT, Kind, LockPlan, OnConflict, RunPlan, SharedMount, Stdin, Wait,
+    ClassPlan, DEFAULT_WAIT, InitPlan, Kind, LockPlan, OnConflict, RunPlan, SharedMount, Stdin,
+    Wait,
 };
 use crate::exit;
+use crate::journal::{Format, route};
 use crate::lock::folders::runtime_folder;
 use crate::lock::record::By;
 use crate::run::start::{Caller, Refused, guarded};
@@ -17,18 +19,21 @@ use crate::trouble;
 pub fn run(args: RunArgs) -> Result<u8, Refused> {
     let report = args.report.map(adopt_report).transpose()?;
     let (verbosity, named) = (args.verbosity, args.job.is_some());
-    let (plan, container) = plan(args)?;
-    let caller = Caller {
-        // So that the init of this container sees it.
-        runtime: runtime_folder(),
-        by: if named { By::Hand } else { By::Command },
-        ..Caller::person(&plan, container, verbosity, report)
+    let (plan, file) = plan(args)?;
+    let (container, log) = match file {
+        Some(init) => (Some(init.name), init.log),
+        None => (host_name(), Format::Text),
     };
+    let mut caller = Caller::person(&plan, container, verbosity, report);
+    caller.context.format = route::format(log);
+    // So that the init of this container sees it.
+    caller.runtime = runtime_folder();
+    caller.by = if named { By::Hand } else { By::Command };
     guarded(&plan, &caller)
 }
 
-/// The plan, and the container's name.
-fn plan(args: RunArgs) -> Result<(RunPlan, Option<String>), Refused> {
+/// The plan, and what its file says of init, if there is one: the container's name, the look of a line.
+fn plan(args: RunArgs) -> Result<(RunPlan, Option<InitPlan>), Refused> {
     if let Some(job) = &args.job {
         let path = config_path(args.config.as_deref());
         let loaded = load(&path)?;
@@ -53,10 +58,10 @@ fn plan(args: RunArgs) -> Result<(RunPlan, Option<String>), Refused> {
                 ),
             )
         })?;
-        return Ok((found.run, Some(loaded.plan.init.name)));
+        return Ok((found.run, Some(loaded.plan.init)));
     }
-    let (class, container) = match (&args.class, &args.config) {
-        (None, None) => (without_file(&args)?, host_name()),
+    let (class, file) = match (&args.class, &args.config) {
+        (None, None) => (without_file(&args)?, None),
         (None, Some(_)) => return Err(refused(exit::USAGE, CONFIG_WITHOUT_CLASS.to_owned())),
         (Some(name), config) => named_class(name, config.as_deref())?,
     };
@@ -74,20 +79,23 @@ fn plan(args: RunArgs) -> Result<(RunPlan, Option<String>), Refused> {
             *on_conflict = OnConflict::Wait(wait);
         }
     }
-    Ok((plan, container))
+    Ok((plan, file))
 }
 
 const CONFIG_WITHOUT_CLASS: &str = "\"--config\" with a command needs \"--class CLASS\", which says \
      how to run it; a job of the file is run by its name: lockkeeper run -c FILE JOB";
 
 /// A class of the file if there is one, else a built-in one.
-fn named_class(name: &str, config: Option<&Path>) -> Result<(ClassPlan, Option<String>), Refused> {
+fn named_class(
+    name: &str,
+    config: Option<&Path>,
+) -> Result<(ClassPlan, Option<InitPlan>), Refused> {
     let path = config_path(config);
     if config.is_none() && !path.exists() {
-        return Ok((class(None, name)?, host_name()));
+        return Ok((class(None, name)?, None));
     }
     let loaded = load(&path)?;
-    Ok((class(Some(&loaded), name)?, Some(loaded.plan.init.name)))
+    Ok((class(Some(&loaded), name)?, Some(loaded.plan.init)))
 }
 
 /// The class of a run that names none: in place of `flock` and `timeout`. With a lock, or a time to

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::ask::shown;
-use crate::core::table::{RowState, RowView};
-use crate::init::control::words::Reply;
+use serde_json::Value;
+
+use super::ask::{number, shown, text};
 
 /// The columns before the last, in characters, for all but long names.
 const JOB: usize = 16;
@@ -14,77 +14,72 @@ const STATE: usize = 12;
 const SINCE: usize = 9;
 
 /// The reply to `status`.
-pub(super) fn table(reply: &Reply) -> String {
-    let mut text = String::new();
-    if let Some(init) = &reply.init {
-        let stopping = if init.stopping { ", stopping" } else { "" };
+pub(super) fn table(reply: &Value) -> String {
+    let mut said = String::new();
+    if let Some(init) = reply.get("init") {
+        let stopping = if is(init, "stopping") {
+            ", stopping"
+        } else {
+            ""
+        };
         let _ = writeln!(
-            text,
+            said,
             "{}: init is process {}{stopping}, lockkeeper {}",
-            init.name, init.pid, init.version
+            text(init, "name").unwrap_or_default(),
+            number(init, "pid").unwrap_or_default(),
+            text(init, "version").unwrap_or_default()
         );
     }
-    let _ = writeln!(
-        text,
-        "{:JOB$} {:CLASS$} {:STATE$} {:SINCE$} WHAT ELSE",
-        "JOB", "CLASS", "STATE", "SINCE"
-    );
-    for row in reply.jobs.as_deref().unwrap_or_default() {
-        let since = row.since_ms.map_or_else(String::new, time);
-        let line = format!(
-            "{:JOB$} {:CLASS$} {:STATE$} {since:SINCE$} {}",
-            row.job,
-            row.class,
-            word(row.state),
-            more(row)
+    row(&mut said, ["JOB", "CLASS", "STATE", "SINCE"], "WHAT ELSE");
+    let rows = reply.get("jobs").and_then(Value::as_array);
+    for job in rows.into_iter().flatten() {
+        let word = |key| text(job, key).unwrap_or_default();
+        let since = number(job, "since_ms").map_or_else(String::new, time);
+        let state = word("state").replace('-', " ");
+        row(
+            &mut said,
+            [word("job"), word("class"), &state, &since],
+            &more(job),
         );
-        let _ = writeln!(text, "{}", line.trim_end());
-        if let Some(status) = &row.status {
-            let _ = writeln!(text, "    {}", status.replace('\n', " "));
+        if let Some(status) = text(job, "status") {
+            let _ = writeln!(said, "    {}", status.replace('\n', " "));
         }
     }
-    shown(&text)
+    shown(&said)
+}
+
+fn row(to: &mut String, [job, class, state, since]: [&str; 4], more: &str) {
+    let line = format!("{job:JOB$} {class:CLASS$} {state:STATE$} {since:SINCE$} {more}");
+    let _ = writeln!(to, "{}", line.trim_end());
 }
 
 /// What else there is to say of a job.
-fn more(row: &RowView) -> String {
+fn more(job: &Value) -> String {
     let mut words = Vec::new();
-    if let Some(run_id) = &row.run_id {
-        let by = if row.outside { ", begun by hand" } else { "" };
+    if let Some(run_id) = text(job, "run_id") {
+        let by = if is(job, "outside") {
+            ", begun by hand"
+        } else {
+            ""
+        };
         words.push(format!("run {run_id}{by}"));
     }
-    if let Some(next) = row.next_ms {
+    if let Some(next) = number(job, "next_ms") {
         words.push(format!("next in {}", time(next)));
     }
-    if let Some(last) = &row.last {
-        let reason = last.reason.as_ref();
-        let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
-        words.push(format!(
-            "last exit {}{reason} {} ago",
-            last.code,
-            time(last.ago_ms)
-        ));
+    if let Some(last) = job.get("last").filter(|last| last.is_object()) {
+        let reason = text(last, "reason").map_or_else(String::new, |why| format!(" ({why})"));
+        let code = number(last, "code").unwrap_or_default();
+        let ago = time(number(last, "ago_ms").unwrap_or_default());
+        words.push(format!("last exit {code}{reason} {ago} ago"));
     }
-    if row.restarts > 0 {
-        words.push(format!("{} restarts", row.restarts));
-    }
+    let restarts = number(job, "restarts").filter(|restarts| *restarts > 0);
+    words.extend(restarts.map(|restarts| format!("{restarts} restarts")));
     words.join(", ")
 }
 
-/// A state in one or two words.
-const fn word(state: RowState) -> &'static str {
-    match state {
-        RowState::Idle => "idle",
-        RowState::WaitingForAfter => "waiting",
-        RowState::Queued => "queued",
-        RowState::Running => "running",
-        RowState::Ready => "ready",
-        RowState::Stopping => "stopping",
-        RowState::BackingOff => "backing off",
-        RowState::GivenUp => "given up",
-        RowState::Stopped => "stopped",
-        RowState::Over => "over",
-    }
+fn is(object: &Value, key: &str) -> bool {
+    object.get(key).and_then(Value::as_bool) == Some(true)
 }
 
 /// To two units, as `2h 11m`.

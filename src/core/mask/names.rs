@@ -5,7 +5,8 @@
 //!   it ends in token, secret, password, passphrase or a kind of key (`apiKey`, `private-key`).
 //! - Behind `=` any value counts. Behind `:` only a quoted one, as JSON has it, or one that follows a
 //!   name in capitals without quotes: program text is full of `token: string`.
-//! - A quoted value ends at its quote or with the line, another one at white space or at a quote.
+//! - A quoted value ends at its quote or with the line, another one at white space or at a quote. Of one in
+//!   three quotes the first line is hidden.
 //!
 //! The name goes out before it is known to be one, so nothing is ever held back.
 
@@ -51,6 +52,8 @@ enum State {
         opening: usize,
         /// Backslashes that have come and not gone out.
         backslashes: usize,
+        /// Whether anything has come: a quote that closes at once may be one of three.
+        any: bool,
     },
 }
 
@@ -155,7 +158,8 @@ impl Names {
                 quote,
                 opening,
                 backslashes,
-            } => self.value(rest, quote, opening, backslashes, out),
+                any,
+            } => self.value(rest, (quote, opening), backslashes, any, out),
         }
     }
 
@@ -182,6 +186,7 @@ impl Names {
                     quote: Some(byte),
                     opening: backslashes,
                     backslashes: 0,
+                    any: false,
                 };
             }
             // No value, or `==`, `=>`, `=~`: a comparison.
@@ -196,6 +201,7 @@ impl Names {
                     quote: None,
                     opening: 0,
                     backslashes: 0,
+                    any: true,
                 };
             }
         }
@@ -205,9 +211,9 @@ impl Names {
     fn value(
         &mut self,
         rest: &[u8],
-        quote: Option<u8>,
-        opening: usize,
+        (quote, opening): (Option<u8>, usize),
         backslashes: usize,
+        any: bool,
         out: &mut Vec<u8>,
     ) -> usize {
         let ends = |byte: &u8| match quote {
@@ -219,6 +225,7 @@ impl Names {
             quote,
             opening,
             backslashes,
+            any: true,
         };
         // Those that stand before more of the value are a part of it.
         let backslashes = if hidden > 0 { 0 } else { backslashes };
@@ -244,12 +251,26 @@ impl Names {
             put_backslashes(backslashes, out);
         }
         self.state = State::Text;
+        // The first two of three quotes: what they enclose comes behind the third.
+        if quote == Some(*end) && !any && hidden == 0 {
+            out.push(*end);
+            self.state = State::Before {
+                quoted_only: true,
+                backslashes: 0,
+            };
+            return 1;
+        }
         hidden
     }
 }
 
 fn put_backslashes(count: usize, out: &mut Vec<u8>) {
     out.resize(out.len() + count, b'\\');
+}
+
+/// Whether a variable of that name holds a secret.
+pub(super) fn is_secret(name: &str) -> bool {
+    judge(name.as_bytes(), b'=').is_some()
 }
 
 /// The same for what stands in one piece.

@@ -167,3 +167,16 @@ proptest! {
         prop_assert_eq!(shown(&secrets, &data, &cuts), data);
     }
 }
+
+#[test]
+fn a_value_in_three_quotes_is_hidden_and_an_empty_one_hides_nothing_behind_it() {
+    let toml = r"GH_TOKEN = '''hunter22''' # x";
+    check(&[], toml, "GH_TOKEN = '***''***''' # x");
+    check(&[], r#"A_KEY="""two""" b"#, r#"A_KEY="***""***""" b"#);
+    check(
+        &[],
+        r#"{"token":"","user":"me"}"#,
+        r#"{"token":"***","user":"me"}"#,
+    );
+    check(&[], "A_KEY='' b='c'", "A_KEY='***' b='c'");
+}

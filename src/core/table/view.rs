@@ -1,14 +1,14 @@
 //! How each job stands, in numbers that mean the same to every reader: the source of `status` and
 //! `health`.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::row::Row;
 use super::{Phase, Table};
 use crate::core::time::Time;
 
 /// Where a job stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RowState {
     /// Nothing of it runs; a tick will start it, or somebody who asks.
@@ -34,7 +34,7 @@ pub enum RowState {
 }
 
 /// How its last run ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LastView {
     /// Its exit code.
     pub code: u8,
@@ -45,7 +45,7 @@ pub struct LastView {
 }
 
 /// A job and how it stands. Its fields only grow.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct RowView {
     /// Its name.
@@ -59,7 +59,6 @@ pub struct RowView {
     /// Its living run.
     pub run_id: Option<String>,
     /// Whether that run was begun by somebody else than this init: by hand, or by an earlier one.
-    #[serde(default)]
     pub outside: bool,
     /// For how long it has stood there, in milliseconds, where that is known.
     pub since_ms: Option<u64>,
@@ -74,7 +73,6 @@ pub struct RowView {
     /// The file does not name it any more; its last run goes on to its end.
     pub removed: bool,
     /// Whether it is no job at all, but a run of a command that the file does not name.
-    #[serde(default)]
     pub of_no_job: bool,
     /// Whether it is the main command, whose end is the container's.
     pub main: bool,

@@ -16,9 +16,10 @@ use nix::sys::socket::{
     setsockopt, socket, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
+use serde_json::Value;
 
 use super::place::{self, Socket, VARIABLE};
-use super::words::{Init, Reply, Request, VERSION};
+use super::words::{Request, VERSION};
 use crate::core::time::Time;
 use crate::lock::fault::Quoted;
 use crate::sys::{clock, poll};
@@ -36,8 +37,6 @@ pub struct Conversation {
     path: PathBuf,
     /// What came after the last reply.
     rest: Vec<u8>,
-    /// Who it is.
-    pub init: Init,
 }
 
 /// Why nobody answers, and what to do.
@@ -103,30 +102,22 @@ impl Conversation {
             stream,
             path,
             rest: Vec::new(),
-            init: Init::default(),
         };
         let hello = Request {
             op: "hello".to_owned(),
             ..Request::default()
         };
-        let reply = this.ask(hello, Some(until))?;
-        match (reply.init, reply.error) {
-            (Some(init), _) => {
-                this.init = init;
-                Ok(this)
-            }
-            (None, why) => Err(this.failed(why.unwrap_or_else(|| NOT_OURS.to_owned()))),
+        let line = this.ask(hello, Some(until))?;
+        let reply: Value = serde_json::from_slice(&line).unwrap_or_default();
+        if reply.get("init").is_some() {
+            return Ok(this);
         }
+        let why = reply.get("error").and_then(Value::as_str);
+        Err(this.failed(why.unwrap_or(NOT_OURS).to_owned()))
     }
 
-    /// Asks, and waits for the answer, `until` at the latest.
-    pub fn ask(&mut self, request: Request, until: Option<Time>) -> Result<Reply, Silence> {
-        let line = self.ask_line(request, until)?;
-        serde_json::from_slice(&line).map_err(|_| self.failed(NOT_OURS.to_owned()))
-    }
-
-    /// The same; the reply as it came, without the end of its line.
-    pub fn ask_line(&mut self, request: Request, until: Option<Time>) -> Result<Vec<u8>, Silence> {
+    /// Asks, and waits for the answer, `until` at the latest: a line, without its end.
+    pub fn ask(&mut self, request: Request, until: Option<Time>) -> Result<Vec<u8>, Silence> {
         let request = Request {
             v: VERSION,
             ..request

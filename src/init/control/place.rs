@@ -43,7 +43,7 @@ pub fn named(flag: Option<&Path>) -> Option<PathBuf> {
         .or_else(|| variable.map(PathBuf::from))
 }
 
-/// The sockets of all inits of our PID namespace, dead ones among them, PID 1's first.
+/// The sockets of all inits of our PID namespace, dead ones among them.
 pub fn all() -> Vec<Socket> {
     let namespace = namespace();
     let mut found = Vec::new();
@@ -62,7 +62,6 @@ pub fn all() -> Vec<Socket> {
             }
         }
     }
-    found.sort_by_key(|socket| socket.pid);
     found
 }
 
@@ -79,10 +78,13 @@ fn folders() -> Vec<PathBuf> {
             name.to_str()
                 .is_some_and(|name| name.starts_with("lockkeeper-"))
         });
-        folders.extend(of_users.map(|entry| entry.path()));
+        for folder in of_users.map(|entry| entry.path()) {
+            // Our own is named already.
+            if !folders.contains(&folder) {
+                folders.push(folder);
+            }
+        }
     }
-    folders.sort();
-    folders.dedup();
     folders
 }
 

@@ -4,7 +4,6 @@
 //! An epoll(7) instance stands for all of them, so that a turn of the loop costs the same with no
 //! connection as with many.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -28,6 +27,7 @@ use crate::exit;
 use crate::lock::claim::{Claim, Trouble};
 use crate::lock::fault::Quoted;
 use crate::lock::latch::Part;
+use crate::sys::poll;
 use crate::trouble;
 
 /// The most connections at a time.
@@ -53,7 +53,7 @@ pub struct Control {
     listener: UnixListener,
     /// It rests: no descriptor was to be had.
     deaf_until: Option<Time>,
-    clients: BTreeMap<u64, Client>,
+    clients: Vec<(u64, Client)>,
     /// The numbers that were given to connections and requests so far.
     count: u64,
     path: PathBuf,
@@ -75,7 +75,7 @@ impl Control {
                 epoll,
                 listener,
                 deaf_until: None,
-                clients: BTreeMap::new(),
+                clients: Vec::new(),
                 count: 0,
                 path: path.to_owned(),
                 latch: Some(latch),
@@ -100,15 +100,16 @@ impl Control {
 
     /// When [`Self::go_on`] has something to do though nothing came; `None`: never.
     pub fn next_deadline(&mut self, now: Time) -> Option<Time> {
-        if self.clients.values_mut().any(Client::is_due) {
+        let mut clients = self.clients.iter_mut();
+        if clients.any(|(_, client)| client.is_due()) {
             return Some(now);
         }
-        let limits = self.clients.values().filter_map(limit);
+        let limits = self.clients.iter().filter_map(|(_, client)| limit(client));
         limits.chain(self.deaf_until).min()
     }
 
     /// Lets in who has come, reads and writes what can be, and ends what took too long. The requests
-    /// that are whole are taken by [`Self::next`] then.
+    /// that are whole are taken by [`Self::requests`] then.
     pub fn go_on(&mut self, now: Time) {
         self.expire(now);
         let mut events = [EpollEvent::empty(); MOST + 1];
@@ -180,7 +181,8 @@ impl Control {
 
     /// Has a connection do something, and sees to what wakes it afterwards.
     fn with(&mut self, key: u64, act: impl FnOnce(&mut Client) -> Fate) {
-        let Some(client) = self.clients.get_mut(&key) else {
+        let mut clients = self.clients.iter_mut();
+        let Some((_, client)) = clients.find(|(of, _)| *of == key) else {
             return;
         };
         let before = client.interest();
@@ -198,7 +200,8 @@ impl Control {
     }
 
     fn drop_client(&mut self, key: u64) {
-        if let Some(client) = self.clients.remove(&key) {
+        if let Some(at) = self.clients.iter().position(|(of, _)| *of == key) {
+            let (_, client) = self.clients.swap_remove(at);
             self.forget(&client);
         }
     }
@@ -235,7 +238,11 @@ impl Control {
             match self.listener.accept() {
                 Ok((stream, _)) => self.greet(stream, now),
                 Err(error) => match error.raw_os_error().map(Errno::from_raw) {
+                    // The kernel looks for a free number first, and for who knocks then.
                     Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::ENOBUFS) => {
+                        if !poll::is_ready(self.listener.as_fd()) {
+                            return;
+                        }
                         // One of our own connections may be what is too much.
                         if !self.make_room() {
                             self.deaf_until = Some(now + RETRY_AFTER);
@@ -267,7 +274,7 @@ impl Control {
         if self.epoll.add(&client, event).is_err() {
             return;
         }
-        self.clients.insert(key, client);
+        self.clients.push((key, client));
         // Who has something to say has mostly said it by now, and is not taken for a silent one.
         self.with(key, |client| client.hear(now));
     }
@@ -293,7 +300,7 @@ impl Control {
     /// Whoever reads slowest goes first, until what is kept for all is little enough.
     fn cut_backlog(&mut self) {
         loop {
-            let kept: usize = self.clients.values().map(Client::unread).sum();
+            let kept: usize = self.clients.iter().map(|(_, client)| client.unread()).sum();
             if kept <= BACKLOG {
                 return;
             }

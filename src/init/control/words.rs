@@ -1,6 +1,7 @@
 //! What is said at the control socket, both ways; the shapes are listed in [`super`].
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::core::table::RowView;
 
@@ -11,22 +12,20 @@ pub const VERSION: u32 = 1;
 pub const LONGEST: usize = 64 * 1024;
 
 /// A line of a client.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Request {
     /// [`VERSION`].
-    #[serde(default)]
     pub v: u32,
     /// What is wanted.
-    #[serde(default)]
     pub op: String,
     /// Of which job.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub job: Option<String>,
     /// Of a stop: whether to answer when the run is over, and not before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub wait: Option<bool>,
     /// Of a reload: whether to say what would change, and change nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub dry_run: Option<bool>,
 }
 
@@ -58,7 +57,7 @@ pub enum Asked {
 }
 
 /// What was done; as a word in [`Reply::result`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Done {
     /// A run was begun.
@@ -77,64 +76,61 @@ pub enum Done {
     Reloaded,
     /// The new file could be in force.
     WouldReload,
-    /// A word of a later version.
-    #[serde(other)]
-    Unknown,
 }
 
 /// An answer, one line.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Reply {
     /// [`VERSION`].
     pub v: u32,
     /// Whether it was done.
     pub ok: bool,
     /// Where not: the exit code of the verb that asked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<u8>,
     /// Where not: why, and what to do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// All errors of a file, with their lines and carets.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub report: Option<String>,
     /// What was done.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<Done>,
     /// The run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub run_id: Option<String>,
     /// How many runs go before one that is queued.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<usize>,
     /// The exit code of a run that is over.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub exit: Option<u8>,
     /// Why it ended, in the journal's word, where it could still say so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// What a reload changes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub diff: Option<Changes>,
     /// What works in the new file, but probably not as meant.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub warnings: Option<Vec<String>>,
     /// Whether all is well.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub healthy: Option<bool>,
     /// What is not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub problems: Option<Vec<String>>,
     /// Who answers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<Init>,
     /// Each job, in the order of the file; then runs that belong to none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub jobs: Option<Vec<RowView>>,
 }
 
 /// The init that answers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Init {
     /// Its process, as its own PID namespace numbers it.
     pub pid: i32,
@@ -147,7 +143,7 @@ pub struct Init {
 }
 
 /// What a reload changes: names of jobs, and of keys under `[init]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Changes {
     /// Jobs that are new.
     pub added: Vec<String>,
@@ -198,31 +194,41 @@ impl Reply {
 
 /// Understands a line, which comes without its end; the text says what is wrong with it.
 pub fn parse(line: &[u8]) -> Result<Asked, String> {
-    // A list of values would do for a struct of serde.
-    let object = line.trim_ascii_start().starts_with(b"{");
-    let request: Option<Request> = object.then(|| serde_json::from_slice(line).ok()).flatten();
+    let request: Option<Value> = serde_json::from_slice(line).ok();
     let request = request
+        .filter(Value::is_object)
         .ok_or("this line is no request: say {\"v\":1,\"op\":\"hello\"}, a JSON object a line")?;
-    if request.v != VERSION {
+    let field = |name: &str| request.get(name).filter(|value| !value.is_null());
+    let v = field("v").map_or_else(|| "none".to_owned(), Value::to_string);
+    if v != VERSION.to_string() {
         return Err(format!(
-            "a request of version {}: this is lockkeeper {}, which knows version {VERSION}",
-            request.v,
+            "a request of version {v}: this is lockkeeper {}, which knows version {VERSION}",
             env!("CARGO_PKG_VERSION")
         ));
     }
-    let op = request.op;
+    let flag = |name: &str| match field(name) {
+        None => Ok(None),
+        Some(value) => {
+            let flag = value.as_bool().map(Some);
+            flag.ok_or_else(|| format!("\"{name}\" is true or false"))
+        }
+    };
+    let op = field("op").and_then(Value::as_str).unwrap_or_default();
+    let job = match field("job") {
+        None => None,
+        Some(job) => Some(job.as_str().ok_or("\"job\" is a text")?.to_owned()),
+    };
     let of_job = |job: Option<String>| job.ok_or_else(|| format!("\"{op}\" needs a \"job\""));
-    let job = request.job;
-    match op.as_str() {
+    match op {
         "hello" => Ok(Asked::Hello),
         "start" => of_job(job).map(Asked::Start),
-        "stop" => of_job(job).map(|job| Asked::Stop {
-            job,
-            wait: request.wait.unwrap_or(true),
+        "stop" => Ok(Asked::Stop {
+            wait: flag("wait")?.unwrap_or(true),
+            job: of_job(job)?,
         }),
         "restart" => of_job(job).map(Asked::Restart),
         "reload" => Ok(Asked::Reload {
-            dry_run: request.dry_run.unwrap_or(false),
+            dry_run: flag("dry_run")?.unwrap_or(false),
         }),
         "health" => Ok(Asked::Health(job)),
         "status" => Ok(Asked::Status),
@@ -285,9 +291,13 @@ mod tests {
             ("[]", "no request"),
             ("null", "no request"),
             (r#"{"v":1,"op":"hello"} {}"#, "no request"),
-            (r#"{"v":-1,"op":"hello"}"#, "no request"),
-            (r#"{"v":1,"op":"start","job":7}"#, "no request"),
-            (r#"{"op":"hello"}"#, "version 0"),
+            (r#"{"v":-1,"op":"hello"}"#, "version -1"),
+            (r#"{"v":1,"op":"start","job":7}"#, "\"job\" is a text"),
+            (
+                r#"{"v":1,"op":"stop","job":"dev","wait":1}"#,
+                "true or false",
+            ),
+            (r#"{"op":"hello"}"#, "version none"),
             (r#"{"v":2,"op":"hello"}"#, "version 2"),
             (r#"{"v":1}"#, "no such"),
             (r#"{"v":1,"op":"shutdown"}"#, "no such"),

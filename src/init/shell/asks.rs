@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use super::Shell;
+use crate::config::load;
 use crate::config::plan::{InitPlan, Plan};
+use crate::config::report::Finding;
 use crate::core::note::Note;
 use crate::core::table::{Answer, Ask, ClientId, Event};
 use crate::core::time::Time;
@@ -194,7 +196,16 @@ impl Shell {
     pub(super) fn was_read(&mut self, wishes: &[Wish], content: Content) {
         let (ask, want): (Vec<Wish>, Vec<Wish>) = wishes.iter().partition(|wish| wish.dry_run);
         let reply = match content {
-            Content::Plan { plan, warnings } => {
+            Content::Valid { name, bytes } => {
+                let loaded = match load::parse_here(&name, &bytes) {
+                    Ok(loaded) => loaded,
+                    Err(problems) => {
+                        let text = problems.to_string();
+                        return self.was_read(wishes, Content::Failed { text });
+                    }
+                };
+                let warnings: Vec<String> = loaded.warnings.iter().map(Finding::one_line).collect();
+                let plan = loaded.plan;
                 let reply = |done| Reply {
                     diff: Some(self.changes(&plan)),
                     warnings: Some(warnings.clone()),
@@ -203,7 +214,7 @@ impl Shell {
                 let (would, did) = (reply(Done::WouldReload), reply(Done::Reloaded));
                 self.reply_all(&ask, &would);
                 if !want.is_empty() {
-                    self.take(*plan, warnings);
+                    self.take(plan, warnings);
                 }
                 did
             }
@@ -298,12 +309,12 @@ fn no_such_job(near: Option<String>) -> Reply {
 
 /// The names of the keys under `[init]` that differ, as the file writes them.
 fn changed_keys(old: &InitPlan, new: &InitPlan) -> Vec<String> {
-    let fields = |plan| match serde_json::to_value(plan) {
-        Ok(serde_json::Value::Object(fields)) => fields,
-        _ => serde_json::Map::new(),
-    };
-    let (old, new) = (fields(old), fields(new));
-    let differs = |(key, value): &(String, serde_json::Value)| old.get(key) != Some(value);
-    let changed = new.into_iter().filter(differs);
-    changed.map(|(key, _)| key).collect()
+    let keys = [
+        ("name", old.name != new.name),
+        ("stop_within", old.stop_within != new.stop_within),
+        ("stay", old.stay != new.stay),
+        ("log", old.log != new.log),
+    ];
+    let differ = keys.iter().filter(|(_, differs)| *differs);
+    differ.map(|(key, _)| (*key).to_owned()).collect()
 }

@@ -122,6 +122,19 @@ fn note_never_blocks_on_a_reader_that_does_not_read_and_counts_exactly_what_is_l
 }
 
 #[test]
+fn a_last_note_that_is_too_long_to_be_said_at_once_is_counted() {
+    for (length, lost) in [(10, 0), (2 * libc::PIPE_BUF, 1)] {
+        let (_reader, writer, _) = full_pipe();
+        let journal = onto(writer, Speaker::InitRun, Verbosity::Normal);
+        let text = "x".repeat(length);
+        journal.note(Note::OutputTrouble { text });
+        wait_until_stuck(&journal);
+        let (around, route) = journal.way();
+        assert_eq!(journal.shared.last_words(around, route), lost, "{length}");
+    }
+}
+
+#[test]
 fn a_full_pipe_that_does_not_block_is_waited_for_and_no_byte_is_lost() {
     let (mut reader, writer, filler) = full_pipe();
     let nonblock = nix::fcntl::OFlag::O_NONBLOCK;

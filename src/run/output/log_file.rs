@@ -6,21 +6,35 @@
 //! followed: the next line begins a new one. Who sets it aside holds flock(2) on it meanwhile, so that two
 //! runs do not do it one after the other.
 //!
+//! What agents print is for their owner, and whoever else may write in the folder can have put something
+//! in the file's place: what is no file of ours alone (a link, a second name, another's file) is refused,
+//! and other users lose the right to read it. A group keeps it: that is given by us or by root alone, as
+//! logrotate's `create 0640 root adm` does.
+//!
 //! Each write asks the file system anew, so one that is full, read-only or gone is used again when it is
 //! well again.
 
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use fs2::FileExt;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open, openat};
+use nix::sys::stat::Mode;
+use nix::unistd::geteuid;
 
 use crate::config::plan::OutputPlan;
 
 /// A line that is still going on at twice the size, and here at the least, is torn by a new file: what
 /// draws its progress with carriage returns has no line's end at all.
 const TEARS: u64 = 1024 * 1024;
+
+/// What users that are neither its owner nor of its group may do with it.
+const OTHERS: u32 = 0o007;
+
+const NO_FILE: &str = "it is no regular file: move it away";
 
 #[derive(Debug)]
 pub(super) struct LogFile {
@@ -119,22 +133,34 @@ impl LogFile {
                 .mode(0o755)
                 .create(folder)?;
         }
-        // What agents print is for their owner. Whoever may write in the folder must not send us
-        // elsewhere by a link, nor have us wait for the reader of a FIFO.
-        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
-        let mut options = OpenOptions::new();
-        options
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .custom_flags(flags);
-        let file = options.open(&self.path)?;
+        let file = self.open_at().map_err(in_words)?;
         let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        if let Some(why) = not_ours(&metadata) {
+            return Err(io::Error::other(why));
+        }
+        let mode = metadata.mode();
+        if mode & OTHERS != 0 {
+            file.set_permissions(Permissions::from_mode(mode & 0o7777 & !OTHERS))?;
         }
         self.file = Some(file);
         Ok(metadata.len())
+    }
+
+    /// Follows no link in the folder's place or the file's, and waits for no reader of a FIFO.
+    fn open_at(&self) -> nix::Result<File> {
+        let folder = self.path.parent().unwrap_or(Path::new("/"));
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let folder = open(folder, flags, Mode::empty())?;
+        let name = self.path.file_name().unwrap_or_default();
+        let flags = OFlag::O_WRONLY
+            | OFlag::O_APPEND
+            | OFlag::O_CREAT
+            | OFlag::O_NOFOLLOW
+            | OFlag::O_NONBLOCK
+            | OFlag::O_NOCTTY
+            | OFlag::O_CLOEXEC;
+        let owner = Mode::S_IRUSR | Mode::S_IWUSR;
+        openat(&folder, name, flags, owner).map(File::from)
     }
 
     /// Gives it the name of an old one, and begins a new one. Where another run is at it, or the names
@@ -169,6 +195,39 @@ impl LogFile {
         name.push(format!(".{number}"));
         name.into()
     }
+}
+
+/// Why a regular file of ours alone is not what stands there.
+fn not_ours(there: &Metadata) -> Option<String> {
+    if !there.is_file() {
+        return Some(NO_FILE.to_owned());
+    }
+    let own = geteuid().as_raw();
+    if there.uid() != own {
+        return Some(format!(
+            "it belongs to user {}, who could read what agents print, and not to us, user {own}: move \
+             it away, and have what makes it (logrotate's `create`) leave its owner as it is",
+            there.uid()
+        ));
+    }
+    (there.nlink() > 1).then(|| {
+        "it has a second name (a hard link), so it may be another file than it seems: remove it"
+            .to_owned()
+    })
+}
+
+/// What the error numbers of opening it mean here.
+fn in_words(errno: Errno) -> io::Error {
+    let words = match errno {
+        Errno::ELOOP => "it is a symbolic link, which could lead anywhere: remove it",
+        Errno::ENOTDIR => {
+            "its folder is none, or a symbolic link, which could lead anywhere: write the folder's own \
+             path in log_dir"
+        }
+        Errno::ENXIO | Errno::EISDIR => NO_FILE,
+        _ => return errno.into(),
+    };
+    io::Error::other(words)
 }
 
 fn is_same(one: &Metadata, other: &Metadata) -> bool {

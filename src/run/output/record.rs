@@ -6,7 +6,8 @@
 //! journald's own `_LINE_BREAK` (systemd.journal-fields(7)).
 //!
 //! Standard output is info (6), standard error warning (4); a line that begins with `<0>` to `<7>` says
-//! its priority itself (sd-daemon(3)).
+//! its priority itself (sd-daemon(3)), up to critical (2): an emergency of its own making would be shown on
+//! the terminals of all users (`ForwardToWall=`, journald.conf(5)).
 
 use std::io;
 use std::os::unix::net::UnixDatagram;
@@ -17,6 +18,8 @@ use crate::run::claims::Owner;
 
 const STDOUT: u8 = b'6';
 const STDERR: u8 = b'4';
+/// The most urgent that a line can make itself.
+const MOST: u8 = b'2';
 
 /// The fields that all records of a stream have.
 pub(super) fn head(owner: Owner<'_>, stream: &str) -> Vec<u8> {
@@ -107,7 +110,9 @@ impl Records {
 
     fn build(&mut self, line: &[u8], line_break: Option<&str>) {
         let (priority, text) = match line {
-            [b'<', level @ b'0'..=b'7', b'>', text @ ..] if !self.goes_on => (*level, text),
+            [b'<', level @ b'0'..=b'7', b'>', text @ ..] if !self.goes_on => {
+                ((*level).max(MOST), text)
+            }
             _ => (self.priority, line),
         };
         let text = match line_break {
@@ -179,6 +184,8 @@ mod tests {
             ("out", "stdout", b"6", "out"),
             ("err", "stderr", b"4", "err"),
             ("<3>bad", "stdout", b"3", "bad"),
+            ("<0>all", "stdout", b"2", "all"),
+            ("<2>worst", "stdout", b"2", "worst"),
             ("<7>\u{e4}", "stderr", b"7", "\u{e4}"),
             ("<8>no", "stdout", b"6", "<8>no"),
             ("<3", "stdout", b"6", "<3"),

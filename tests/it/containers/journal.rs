@@ -102,6 +102,36 @@ fn notes_of_a_container_reach_the_hosts_journal_also_after_its_restart() {
 }
 
 #[test]
+fn what_a_job_of_a_container_says_reaches_the_hosts_journal_and_not_the_containers_log() {
+    need!(
+        "root", "podman", "crun", "buildah", "busybox", "static", "journald"
+    );
+    let (yard, journal) = (Yard::new(), Journald::start());
+    let file = FILE
+        .replace(
+            "class = \"batch\"\n",
+            "class = \"batch\"\n    output = \"journal\"\n",
+        )
+        .replace("wait USR1 ,", "out spoken ,");
+    let run = yard
+        .init(&file)
+        .mount(&journal.folder(), "/run/systemd/journal", "ro");
+    let container = yard.podman.start(&run);
+    assert_eq!(container.wait(), 3);
+    let records = journal.records(&["JOB=dev", "CONTAINER_NAME=agents-1", "JOB_STREAM=stdout"]);
+    let spoken = record(&records, "spoken");
+    for (name, value) in [
+        ("SYSLOG_IDENTIFIER", "dev"),
+        ("JOB_CLASS", "batch"),
+        ("PRIORITY", "6"),
+    ] {
+        assert_eq!(spoken[name], value, "{name} in {spoken:#?}");
+    }
+    assert!(spoken["RUN_ID"].is_string());
+    assert_eq!(container.errors(), "");
+}
+
+#[test]
 fn a_container_goes_its_way_beside_a_journald_that_is_stopped_and_nothing_is_lost() {
     need!(
         "root", "podman", "crun", "buildah", "busybox", "static", "journald"

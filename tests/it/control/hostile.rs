@@ -4,13 +4,14 @@ use std::fs;
 use std::net::Shutdown;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use nix::sys::signal::Signal;
 use nix::sys::socket::{MsgFlags, send};
 
 use super::{Asked, Desk, JOBS, Talk};
 use crate::support::bin;
-use crate::support::child::{output, signal};
+use crate::support::child::{output, read, signal};
 use crate::support::need::need;
 use crate::support::ns::Ns;
 use crate::support::scene::ended;
@@ -58,7 +59,7 @@ fn half_a_line_is_no_order_and_a_line_that_is_too_long_is_refused() {
     half.stream().shutdown(Shutdown::Write).unwrap();
     assert_eq!(half.line(), None);
     assert_eq!(desk.state("dev"), "idle");
-    let before = desk.private_kb();
+    let before = desk.own_kb();
     for _ in 0..20 {
         let mut long = desk.connect();
         let ten_megabytes = vec![b'x'; 10 * 1024 * 1024];
@@ -67,7 +68,7 @@ fn half_a_line_is_no_order_and_a_line_that_is_too_long_is_refused() {
             assert!(line.contains("is no request"), "{line}");
         }
     }
-    let after = desk.private_kb();
+    let after = desk.own_kb();
     assert!(after < before + 1024, "{before} kB, then {after} kB");
     desk.is_well();
 }
@@ -91,7 +92,7 @@ fn several_requests_in_one_piece_are_answered_one_by_one_also_when_no_more_can_c
 fn a_thousand_clients_that_say_nothing_keep_nobody_from_asking() {
     need!("root");
     let desk = Desk::new(JOBS);
-    let before = desk.private_kb();
+    let before = desk.own_kb();
     let mut crowd: Vec<Talk> = Vec::new();
     for _ in 0..1000 {
         crowd.push(desk.connect());
@@ -105,7 +106,7 @@ fn a_thousand_clients_that_say_nothing_keep_nobody_from_asking() {
     let last = crowd.last_mut().unwrap();
     assert_eq!(last.ask(HELLO)["init"]["pid"], 1);
     assert_eq!(crowd[0].line(), None);
-    let after = desk.private_kb();
+    let after = desk.own_kb();
     assert!(after < before + 1024, "{before} kB, then {after} kB");
     drop(crowd);
     desk.is_well();
@@ -115,7 +116,7 @@ fn a_thousand_clients_that_say_nothing_keep_nobody_from_asking() {
 fn clients_that_never_read_are_not_heard_either() {
     need!("root");
     let desk = Desk::new(JOBS);
-    let before = desk.private_kb();
+    let before = desk.own_kb();
     let mut crowd = Vec::new();
     for _ in 0..80 {
         let talk = desk.connect();
@@ -129,7 +130,7 @@ fn clients_that_never_read_are_not_heard_either() {
         crowd.push(talk);
     }
     desk.is_well();
-    let after = desk.private_kb();
+    let after = desk.own_kb();
     // A line and a piece for each of the sixty-four, and their replies.
     assert!(
         after < before + 64 * 70 + 2048 + 1024,
@@ -163,7 +164,7 @@ fn init_stops_in_order_while_clients_hang() {
 fn who_waits_for_an_answer_goes_last_and_who_has_gone_is_not_answered() {
     need!("root");
     let long = "[jobs.long]\nclass = \"interactive\"\nstdin = \"null\"\n\
-                stop = { grace = \"10m\" }\nscript = ignore TERM , mark PAGE 3 , out up , wait USR1 , exit 5\n";
+                stop = { grace = \"10m\" }\nscript = ignore TERM , block USR1 , mark PAGE 3 , wait USR1 , exit 5\n";
     let desk = Desk::new(&format!("{JOBS}{long}"));
     until("it runs", || desk.scene.page.alive().get(&3) == Some(&1));
     let stop = b"{\"v\":1,\"op\":\"stop\",\"job\":\"long\"}\n";
@@ -173,6 +174,8 @@ fn who_waits_for_an_answer_goes_last_and_who_has_gone_is_not_answered() {
     drop(gone);
     let mut waiting = desk.connect();
     waiting.send(stop);
+    desk.is_well();
+    waiting.send(format!("{HELLO}\n").as_bytes());
     let crowd: Vec<Talk> = (0..200).map(|_| desk.connect()).collect();
     desk.is_well();
     for pid in desk.scene.living() {
@@ -180,6 +183,8 @@ fn who_waits_for_an_answer_goes_last_and_who_has_gone_is_not_answered() {
     }
     let answer = waiting.line().expect("its place was not taken");
     assert!(answer.contains("\"exit\":5"), "{answer}");
+    let answer = waiting.line().expect("the second was kept for later");
+    assert!(answer.contains("\"pid\":1"), "{answer}");
     drop(crowd);
 }
 
@@ -188,17 +193,42 @@ fn without_descriptors_for_newcomers_init_goes_on_and_does_not_spin() {
     need!("root");
     let desk = Desk::with(Ns::root().shell("ulimit -n 24"), JOBS);
     let crowd: Vec<Talk> = (0..100).map(|_| desk.connect()).collect();
-    let used = || {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", desk.pid())).unwrap();
-        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
-        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
-    };
     let ticks = desk.lines("ticks");
-    let before = used();
+    let before = desk.used();
     until("ticks come", || desk.lines("ticks") >= ticks + 3);
-    let used = used() - before;
+    let used = desk.used() - before;
     assert!(used < 100, "{used} of some 300 ticks of the clock");
     drop(crowd);
+    desk.is_well();
+}
+
+#[test]
+fn while_no_descriptor_is_to_be_had_who_knocks_waits_and_init_does_not_spin() {
+    need!("root", "prlimit");
+    let desk = Desk::new(JOBS);
+    let pid = desk.pid();
+    let limit = |number: usize| {
+        let mut command = Command::new("prlimit");
+        read(command.args([
+            "--pid",
+            &pid.to_string(),
+            &format!("--nofile={number}:1024"),
+        ]));
+    };
+    until("it runs", || desk.scene.page.alive().get(&2) == Some(&1));
+    // All numbers below are taken, also where no guard is being started or ends.
+    let is_open = |number: usize| fs::symlink_metadata(format!("/proc/{pid}/fd/{number}")).is_ok();
+    let taken = || (0..1000).find(|number| !is_open(*number)).unwrap();
+    limit((0..500).map(|_| taken()).min().unwrap());
+    let failed = || desk.said("no run started");
+    until("no guard is to be had", || failed() > 0);
+    let mut knocks = desk.connect();
+    let (before, used) = (failed(), desk.used());
+    until("time goes by", || failed() >= before + 3);
+    let used = desk.used() - used;
+    assert!(used < 100, "{used} of some 300 ticks of the clock");
+    limit(1024);
+    assert_eq!(knocks.ask(HELLO)["init"]["pid"], 1);
     desk.is_well();
 }
 

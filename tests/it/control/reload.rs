@@ -41,7 +41,7 @@ fn a_reload_says_what_changes_and_applies_it() {
             "job review: {would}added\n\
              job chat: {would}changed; a run that is going keeps its plan\n\
              job dev: {would}removed; a run that is going goes on to its end\n\
-             [init] name\n"
+             [init] name: {would}changed\n"
         )
     };
     assert_eq!(
@@ -152,7 +152,7 @@ fn a_file_on_a_server_that_hangs_delays_nobody() {
             &["init", "-c", &shown.join("a.toml").display().to_string()],
         );
     let desk = Desk { scene, init };
-    until("its socket is there", || desk.socket_name().is_some());
+    until("it listens", || desk.listens());
     let all = children(desk.pid());
     let is_it = |pid: &i32| {
         fs::read_to_string(format!("/proc/{pid}/cmdline"))
@@ -216,10 +216,10 @@ fn reloads_under_load_lose_no_run_double_none_and_leave_no_memory() {
         let valid = file.contains("[init]") && !file.ends_with("[jobs.a]\n");
         assert_eq!(answer["ok"], valid, "{answer}");
         if round + 1 == 100 {
-            after_hundred = desk.private_kb();
+            after_hundred = desk.own_kb();
         }
     }
-    let at_end = desk.private_kb();
+    let at_end = desk.own_kb();
     eprintln!("{rounds} reloads: {after_hundred} kB after a hundred, {at_end} kB at the end");
     assert!(
         at_end <= after_hundred + 64,

@@ -90,9 +90,9 @@ fn health_fails_where_a_job_has_failed_for_good_and_only_there() {
 fn a_job_that_has_to_be_ready_is_not_well_before_it_has_said_so() {
     need!("root");
     let slow = "[jobs.slow]\nclass = \"quick\"\nready_timeout = \"30s\"\n\
-                script = wait USR1 , notify READY=1 , hang\n";
+                script = block USR1 , mark PAGE 9 , wait USR1 , notify READY=1 , hang\n";
     let desk = Desk::new(&format!("{JOBS}{slow}"));
-    until("it runs", || desk.state("slow") == "running");
+    until("it waits", || desk.scene.page.alive().get(&9) == Some(&1));
     assert_eq!(desk.ask(&["health"]).out, "slow: not ready yet\n");
     for pid in desk.scene.living() {
         signal(pid, Signal::SIGUSR1);

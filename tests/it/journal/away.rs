@@ -152,11 +152,15 @@ fn lines_on_standard_error_are_json_where_the_file_or_the_environment_says_so() 
             command = [\"true\"]"
         ))
     };
-    for (log, env, json) in [
-        ("", None, false),
-        ("log = \"json\"", None, true),
-        ("log = \"json\"", Some("text"), false),
-        ("", Some("json"), true),
+    let (init, run) = (&["init"][..], &["run", "-v", "dev"][..]);
+    for (verb, log, env, json) in [
+        (init, "", None, false),
+        (init, "log = \"json\"", None, true),
+        (init, "log = \"json\"", Some("text"), false),
+        (init, "", Some("json"), true),
+        (run, "", None, false),
+        (run, "log = \"json\"", None, true),
+        (run, "log = \"json\"", Some("text"), false),
     ] {
         let mut command = std::process::Command::new("unshare");
         // A /run without a journal.
@@ -166,13 +170,14 @@ fn lines_on_standard_error_are_json_where_the_file_or_the_environment_says_so() 
             .arg(&*dir);
         command
             .arg(bin::lockkeeper())
-            .args(["init", "-c"])
+            .args(verb)
+            .arg("-c")
             .arg(file(log));
         command.envs(env.map(|word| ("LOCKKEEPER_LOG", word)));
         let output = child::output(&mut command);
         assert_eq!(output.status.code(), Some(0));
         let told = text(&output.stderr);
-        assert!(told.lines().count() > 3, "{told}");
+        assert!(told.lines().count() > 1, "{told}");
         for line in told.lines() {
             let object: Result<Value, _> = serde_json::from_str(line);
             assert_eq!(object.is_ok(), json, "{log} {env:?}: {line}");
@@ -246,4 +251,12 @@ fn a_log_thread_that_panics_ends_nobody_else() {
     assert_eq!(puppet.ask("out here"), "here");
     puppet.hang_up();
     assert_eq!(ended(&mut puppet).code(), Some(0));
+}
+
+#[test]
+fn a_monitor_whose_log_thread_panics_goes_on() {
+    let mut puppet = child::start(&mut std::process::Command::new(bin::puppet()));
+    assert_eq!(puppet.ask("panic-monitor"), "goes on");
+    puppet.hang_up();
+    ended(&mut puppet);
 }

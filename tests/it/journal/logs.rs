@@ -11,6 +11,7 @@ use crate::support::child::{self, output, read, text};
 use crate::support::dir::Dir;
 use crate::support::journald::Journald;
 use crate::support::need::need;
+use crate::support::pty::Pty;
 use crate::support::scene::Scene;
 use crate::support::wait::until;
 
@@ -218,4 +219,90 @@ fn logs_waits_for_no_fifo_and_hears_a_signal_while_nobody_reads_it() {
     fs::remove_file(&log).unwrap();
     nix::unistd::mkfifo(&log, nix::sys::stat::Mode::S_IRWXU).unwrap();
     assert_eq!(output(&mut logs()).status.code(), Some(125));
+}
+
+#[test]
+fn logs_of_a_file_begin_with_what_was_set_aside_and_steer_no_terminal() {
+    let dir = Dir::new();
+    let config = dir.join("lockkeeper.toml");
+    let toml = format!(
+        "[jobs.dev]\nclass = \"interactive\"\ncommand = [\"true\"]\n\
+         output = \"file\"\nlog_dir = \"{}\"\nlog_files = 3\n",
+        dir.display()
+    );
+    fs::write(&config, toml).unwrap();
+    for (end, line) in [(".2", "one\n"), (".1", "two\n"), ("", "\x1b[31mthree\r\n")] {
+        fs::write(dir.join(format!("dev.log{end}")), line).unwrap();
+    }
+    let logs = |more: &[&str]| {
+        let mut command = Command::new(bin::lockkeeper());
+        child::bare(&mut command)
+            .args(["logs", "dev", "-c"])
+            .arg(&config)
+            .args(more);
+        command
+    };
+    assert_eq!(
+        output(&mut logs(&[])).stdout,
+        b"one\ntwo\n\x1b[31mthree\r\n"
+    );
+    for more in [&[][..], &["-f"]] {
+        let mut pty = Pty::start(&mut logs(more), Command::spawn);
+        let seen = pty.until("three\\r");
+        assert!(seen.contains("one") && seen.contains("two"), "{seen}");
+        assert!(
+            seen.contains("\\u{1b}[31mthree") && !seen.contains('\x1b'),
+            "{seen}"
+        );
+        if !more.is_empty() {
+            let log = fs::OpenOptions::new()
+                .append(true)
+                .open(dir.join("dev.log"));
+            std::io::Write::write_all(&mut log.unwrap(), b"\x1b]0;x\x07\n").unwrap();
+            let seen = pty.until("u{7}");
+            assert!(!seen.contains('\x1b'), "{seen}");
+        }
+    }
+}
+
+#[test]
+fn logs_of_all_have_what_the_jobs_say_and_steer_no_terminal() {
+    need!("root", "journald");
+    let (journal, scene) = (Journald::start(), Scene::new());
+    let file = scene.config(
+        "[init]
+        name = \"agents-1\"
+        [jobs.dev]
+        class = \"interactive\"
+        output = \"journal\"
+        command = [\"printf\", '\\033[2Jred\\nplain\\n']",
+    );
+    let lockkeeper = |words: &[&str]| {
+        let mut command = journal.command(bin::lockkeeper());
+        child::bare(&mut command).args(words).arg("-c").arg(&file);
+        command
+    };
+    read(&mut lockkeeper(&["run", "dev"]));
+    until("it is there", || {
+        journal.records(&["JOB_STREAM=stdout"]).len() == 2
+    });
+    let mut all = lockkeeper(&["logs"]);
+    let told = read(all.args(["--", "--output=cat"]));
+    assert!(
+        told.contains("plain") && told.contains("job dev: "),
+        "{told}"
+    );
+    let mut none = lockkeeper(&["logs"]);
+    let told = read(none.args(["--", "--output=cat", "--quiet", "JOB=chat"]));
+    assert_eq!(told, "", "what is asked beside it holds for both");
+    let mut command = lockkeeper(&["logs", "dev"]);
+    command
+        .env("SYSTEMD_COLORS", "0")
+        .args(["--", "--no-pager"]);
+    let seen = Pty::start(&mut command, Command::spawn).end().1;
+    assert!(
+        seen.contains("plain") && seen.contains("blob data"),
+        "{seen}"
+    );
+    assert!(!seen.contains("\x1b[2J"), "{seen}");
 }

@@ -2,7 +2,8 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -39,6 +40,7 @@ pub(super) fn check(loaded: &Loaded, report: &mut Report) {
         say(Level::Warning, not_allowed(run));
         say(Level::Error, no_directory(run));
         say(Level::Error, no_command(run));
+        say(Level::Warning, open_log_dir(run));
     }
     if is_clean && !jobs.is_empty() {
         let what = count(jobs.len(), "job");
@@ -111,6 +113,47 @@ fn no_directory(run: &RunPlan) -> Option<String> {
     let why = no_folder(dir)?;
     let dir = quoted(dir);
     Some(format!("its directory {dir} {why}; create it, or mount it"))
+}
+
+/// Whoever may write where its output is kept can put something in the file's place: lines of a run are
+/// refused by that, or go where he can read them.
+fn open_log_dir(run: &RunPlan) -> Option<String> {
+    let dir = Some(run.output.log_dir.as_path()).filter(|_| run.output.file)?;
+    let there = fs::symlink_metadata(dir).ok()?;
+    let (mode, shown) = (there.mode(), quoted(dir));
+    if there.is_symlink() {
+        return Some(format!(
+            "its log_dir {shown} is a symbolic link, which is not followed: write the folder's own path"
+        ));
+    }
+    let own = geteuid().as_raw();
+    let user = run.user.as_deref().and_then(ids);
+    let user = user.filter(|(uid, _)| *uid != own && *uid != 0);
+    let by_user = user.is_some_and(|(uid, gid)| {
+        (there.uid() == uid && mode & 0o200 != 0) || (there.gid() == gid && mode & 0o020 != 0)
+    });
+    let who = if mode & 0o002 != 0 {
+        "any user"
+    } else if by_user {
+        "the job's own user"
+    } else {
+        return None;
+    };
+    Some(format!(
+        "{who} may write in its log_dir {shown}, and put another file in the place of its output: \
+         chown it to user {own}, and chmod 755"
+    ))
+}
+
+/// The user's number, and that of his group.
+fn ids(name: &str) -> Option<(u32, u32)> {
+    let number = || {
+        User::from_uid(name.parse::<u32>().ok()?.into())
+            .ok()
+            .flatten()
+    };
+    let user = User::from_name(name).ok().flatten().or_else(number)?;
+    Some((user.uid.as_raw(), user.gid.as_raw()))
 }
 
 fn no_command(run: &RunPlan) -> Option<String> {

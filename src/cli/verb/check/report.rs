@@ -14,10 +14,12 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::config::plan::SharedMount;
+use crate::core::mask::Secrets;
 use crate::lock::record::Record;
 
 /// The version of the JSON object.
@@ -39,6 +41,9 @@ pub(super) struct Report {
     /// The smallest file that fits, where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sketch: Option<String>,
+    /// What no fact shows.
+    #[serde(skip)]
+    pub(super) secrets: Arc<Secrets>,
 }
 
 /// One fact.
@@ -121,11 +126,18 @@ impl Report {
             checks: Vec::new(),
             locks: Vec::new(),
             sketch: None,
+            secrets: Arc::default(),
         }
     }
 
     /// Adds a fact.
-    pub(super) fn add(&mut self, fact: Fact) {
+    pub(super) fn add(&mut self, mut fact: Fact) {
+        if !self.secrets.is_empty() {
+            fact.text = self.secrets.hide(&fact.text);
+            for text in [&mut fact.subject, &mut fact.help].into_iter().flatten() {
+                *text = self.secrets.hide(text);
+            }
+        }
         match fact.level {
             Level::Ok => {}
             Level::Warning => self.warnings += 1,

@@ -1,4 +1,4 @@
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{chown, symlink};
 
 use super::*;
 use crate::lock::scratch::Scratch;
@@ -118,13 +118,63 @@ fn neither_a_link_nor_a_fifo_in_its_place_is_written_to() {
     let target = folder.join("target");
     fs::create_dir_all(log.path().parent().unwrap()).unwrap();
     symlink(&target, log.path()).unwrap();
-    assert!(log.append("stdout", b"x\n").is_err());
+    refuses(&mut log, "symbolic link");
     assert!(!target.exists());
     fs::remove_file(log.path()).unwrap();
-    nix::unistd::mkfifo(log.path(), nix::sys::stat::Mode::S_IRWXU).unwrap();
-    assert!(log.append("stdout", b"x\n").is_err());
+    nix::unistd::mkfifo(log.path(), Mode::S_IRWXU).unwrap();
+    refuses(&mut log, "no regular file");
     fs::remove_file(log.path()).unwrap();
     // Well again.
     append(&mut log, "stdout", "x\n");
     assert_eq!(text(&log, ""), "x\n");
+}
+
+#[track_caller]
+fn refuses(log: &mut LogFile, why: &str) {
+    let (error, written) = log.append("stdout", b"x\n").unwrap_err();
+    assert!(error.to_string().contains(why), "{error}");
+    assert_eq!(written, 0);
+}
+
+#[test]
+fn a_file_that_has_another_name_or_another_owner_is_not_written_to() {
+    let folder = Scratch::new();
+    let mut log = log(&folder, 1000, 2);
+    let target = folder.join("target");
+    fs::create_dir_all(log.path().parent().unwrap()).unwrap();
+    fs::write(&target, "").unwrap();
+    fs::hard_link(&target, log.path()).unwrap();
+    refuses(&mut log, "a second name");
+    fs::remove_file(&target).unwrap();
+    append(&mut log, "stdout", "x\n");
+    if geteuid().is_root() {
+        fs::remove_file(log.path()).unwrap();
+        fs::write(log.path(), "").unwrap();
+        chown(log.path(), Some(12345), None).unwrap();
+        refuses(&mut log, "belongs to user 12345");
+        assert_eq!(text(&log, ""), "");
+    }
+}
+
+#[test]
+fn a_folder_that_is_a_link_leads_nowhere() {
+    let folder = Scratch::new();
+    let mut log = log(&folder, 1000, 2);
+    let (parent, target) = (log.path().parent().unwrap(), folder.join("target"));
+    fs::create_dir_all(parent.parent().unwrap()).unwrap();
+    fs::create_dir(&target).unwrap();
+    symlink(&target, parent).unwrap();
+    refuses(&mut log, "the folder's own path");
+    assert_eq!(fs::read_dir(target).unwrap().count(), 0);
+}
+
+#[test]
+fn other_users_lose_the_right_to_read_it_and_its_group_keeps_it() {
+    let folder = Scratch::new();
+    let mut log = log(&folder, 1000, 2);
+    fs::create_dir_all(log.path().parent().unwrap()).unwrap();
+    fs::write(log.path(), "").unwrap();
+    fs::set_permissions(log.path(), Permissions::from_mode(0o644)).unwrap();
+    append(&mut log, "stdout", "x\n");
+    assert_eq!(fs::metadata(log.path()).unwrap().mode() & 0o7777, 0o640);
 }

@@ -231,9 +231,13 @@ impl Guard {
         self.status = Some(status);
     }
 
-    /// How the run ended; `None`: somebody of it still lives.
+    /// How the run ended; `None`: somebody of it may still do something.
     pub fn ended(&self) -> Option<End> {
-        let status = self.status.filter(|_| self.silent)?;
+        // Its end is told when its tree is empty and its locks are free. A monitor that hangs in a file
+        // server then holds its end of the wire for as long as that does not answer.
+        let status = self
+            .status
+            .filter(|_| self.silent || self.outcome.is_some())?;
         Some(End {
             // A guard that was killed took nothing but its own status with it.
             code: self.outcome.map_or(status.code(), |outcome| outcome.code),

@@ -302,7 +302,7 @@ impl Shell {
         outer.tell(clock::now(), &standing);
     }
 
-    /// A run is over when its guard and its monitor have gone, in whatever order.
+    /// A run is over when its guard has gone, and its monitor, too, or one of the two has told the end.
     fn count_ended(&mut self) {
         while let Some((index, end)) = self
             .running

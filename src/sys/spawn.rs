@@ -244,10 +244,12 @@ impl Command {
         // Who changes its user is under that user's hands at once, and our memory with it. A terminal
         // that is shared can send QUIT at any moment, and before Linux 5.17 whoever dumps core takes
         // along all that use its memory (`zap_threads` in its source).
-        // And `oom_score_adj` is written for all that use a memory (`__set_oom_adj`).
+        // And `oom_score_adj` is written for all that use a memory (`__set_oom_adj`), and a group whose
+        // memory has run out kills all that use the victim's (`__oom_kill_process`).
         let is_alone = self.user.is_none()
             && self.session != Session::Shared
-            && self.attributes.oom_score_adj.is_none();
+            && self.attributes.oom_score_adj.is_none()
+            && self.group.is_none();
         let memory = if is_alone { memory } else { Memory::Copied };
         let launch = Launch::new(self, report.as_raw_fd());
         let made = match memory {

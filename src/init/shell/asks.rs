@@ -194,6 +194,11 @@ impl Shell {
 
     /// The file was read for all of `wishes`: those who only ask are told first.
     pub(super) fn was_read(&mut self, wishes: &[Wish], content: Content) {
+        if !self.table.is_going() {
+            let refused = Reply::refused(exit::UNAVAILABLE, "init is about to end");
+            self.reply_all(wishes, &refused);
+            return;
+        }
         let (ask, want): (Vec<Wish>, Vec<Wish>) = wishes.iter().partition(|wish| wish.dry_run);
         let reply = match content {
             Content::Valid { name, bytes } => {

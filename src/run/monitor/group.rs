@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use super::Monitor;
 use crate::core::note::Note;
 use crate::run::cgroup::group;
+use crate::trouble;
 
 impl Monitor<'_> {
     /// Makes the group, and says what of it is not to be had; the way into it.
@@ -22,7 +23,17 @@ impl Monitor<'_> {
             let text = format!("not in force: {lacks}");
             self.setup.journal.note(Note::GroupTrouble { text });
         }
-        self.group.as_ref().and_then(|group| group.door().ok())
+        match self.group.as_ref()?.door() {
+            Ok(door) => Some(door),
+            Err(error) => {
+                let text = format!(
+                    "the command is not in its group: opening it: {}",
+                    trouble::text_of(&error)
+                );
+                self.setup.journal.note(Note::GroupTrouble { text });
+                None
+            }
+        }
     }
 
     /// The tree is empty, or there never was one.

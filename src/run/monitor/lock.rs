@@ -37,7 +37,10 @@ impl Monitor<'_> {
                             .lock_failed(&format!("cannot wait for the lock \"{path}\": {why}"));
                     }
                 }
-                self.prepared = Some(self.prepare());
+                // It is, where a directory was waited for; its control group is made once.
+                if self.prepared.is_none() {
+                    self.prepared = Some(self.prepare());
+                }
                 Event::LockBusy
             }
             Err(error) => self.lock_failed(&error.to_string()),

@@ -302,9 +302,12 @@ impl Run {
 
     fn spawn_failed(&mut self, now: Time, reason: Reason, forked: bool, out: &mut Vec<Action>) {
         if forked {
-            // Its process exits by itself; the reaping ends the run.
+            // Its process exits by itself, so that nobody is asked to go; the reaping ends the run.
             self.command = Command::Failed;
             self.reason.get_or_insert(reason);
+            if self.state == State::Running {
+                self.wind_up(now, self.facts.stop.grace);
+            }
         } else {
             self.finish(now, reason, out);
         }

@@ -101,10 +101,8 @@ impl Run {
             State::Running => {
                 let StopPlan { signal, grace, .. } = self.facts.stop;
                 let grace = grace.min(at_most);
-                self.state = State::Stopping;
                 self.reason.get_or_insert(reason);
-                self.timers.clear_but(Timer::Touch);
-                self.timers.arm(Timer::StopGrace, now + grace);
+                self.wind_up(now, grace);
                 let to = self.target();
                 out.push(Action::Note(Note::Stopping {
                     reason,
@@ -117,6 +115,13 @@ impl Run {
             State::Stopping | State::Leftovers | State::Killing | State::Sweeping | State::Over => {
             }
         }
+    }
+
+    /// The command has `grace` to go.
+    pub(super) fn wind_up(&mut self, now: Time, grace: Duration) {
+        self.state = State::Stopping;
+        self.timers.clear_but(Timer::Touch);
+        self.timers.arm(Timer::StopGrace, now + grace);
     }
 
     /// The second rung: every descendant is asked.

@@ -231,6 +231,31 @@ fn a_program_that_cannot_be_run_ends_when_its_process_is_reaped_and_has_no_statu
 }
 
 #[test]
+fn a_command_whose_program_cannot_be_run_is_asked_for_nothing_before_it_is_reaped() {
+    let mut desk = Desk::begun(facts());
+    desk.at(0, &Event::Forked { pid: LEADER });
+    desk.at(1, &NOT_THERE);
+    for event in [term(SIGTERM), Event::GuardLost, trigger(), within(4000)] {
+        assert_eq!(desk.at(2, &event), NOTHING, "{event:?}");
+    }
+    let stopping = |note: &Note| matches!(note, Note::Stopping { .. });
+    assert_eq!(desk.says(stopping), 0);
+    assert_eq!(
+        desk.deadline(),
+        Some(3002),
+        "a process that does not exit is ended in time all the same"
+    );
+    assert_eq!(desk.at(3, &last(Status::Exited(127))), ["finish 127"]);
+}
+
+fn trigger() -> Event {
+    Event::Noticed(Notice {
+        trigger: true,
+        ..Notice::default()
+    })
+}
+
+#[test]
 fn a_stop_before_a_failed_exec_is_the_reason_that_stands() {
     let mut desk = Desk::begun(facts());
     desk.at(0, &Event::Forked { pid: LEADER });

@@ -78,6 +78,8 @@ pub enum Note {
         lock: PathBuf,
         /// Who holds it, where a claim says so.
         holder: Option<String>,
+        /// Whether the caller of the run is told of it, too.
+        aloud: bool,
     },
     /// The lock is ours.
     Obtained {
@@ -85,6 +87,8 @@ pub enum Note {
         lock: PathBuf,
         /// Time in the queue.
         waited: Duration,
+        /// Whether the caller of the run is told of it, as he was told of the wait.
+        aloud: bool,
     },
     /// An ancestor run holds the same lock for us: it is already ours.
     Nested {
@@ -144,6 +148,8 @@ pub enum Note {
         dir: PathBuf,
         /// Who has it.
         holder: String,
+        /// Whether the caller of the run is told of it, too.
+        aloud: bool,
     },
     /// A directory is ours.
     DirObtained {
@@ -153,6 +159,8 @@ pub enum Note {
         waited: Duration,
         /// Whose dead claim was taken over.
         former: Option<String>,
+        /// Whether the caller of the run is told of it, as he was told of the wait.
+        aloud: bool,
     },
     /// A directory was not obtained.
     DirRefused {

@@ -178,6 +178,18 @@ pub const fn kind(note: &Note) -> (MessageId, Level) {
     }
 }
 
+/// How much a note matters to whoever reads standard error: as much as in the journal, but a caller who
+/// waits is told that he does.
+pub const fn heard(note: &Note) -> Level {
+    match note {
+        Note::Waiting { aloud: true, .. }
+        | Note::Obtained { aloud: true, .. }
+        | Note::DirWaiting { aloud: true, .. }
+        | Note::DirObtained { aloud: true, .. } => Level::Warning,
+        note => kind(note).1,
+    }
+}
+
 const fn fate_of(fate: Fate) -> (MessageId, Level) {
     match fate {
         Fate::Removed(_) | Fate::Remains => (LOCK_DIR_REMOVED, Level::Info),

@@ -20,7 +20,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::kind::kind;
+use super::kind::{heard, kind};
 use super::line::{Out, line};
 use super::render::render;
 use super::route::{Context, Route, Speaker, Surroundings, Verbosity, surroundings, takes};
@@ -137,7 +137,7 @@ impl Journal {
     pub fn note(&self, note: Note) {
         let (around, route) = self.way();
         let (_, level) = kind(&note);
-        if !route.takes(level) {
+        if !route.takes(level) && !takes(route.stderr, heard(&note)) {
             return;
         }
         self.shared.lock().put(note);
@@ -249,7 +249,7 @@ impl Shared {
         let begun = state.writing.take().filter(|note| {
             let record = render(note, &context);
             let line = || line(&record, around, context.format);
-            !takes(route.stderr, record.level) || line().len() > libc::PIPE_BUF
+            !takes(route.stderr, record.heard) || line().len() > libc::PIPE_BUF
         });
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
@@ -257,7 +257,7 @@ impl Shared {
         let say = |note: &Note| {
             let record = render(note, &context);
             let line = || line(&record, around, context.format);
-            takes(here.stderr, record.level) && self.out.put_at_once(&line())
+            takes(here.stderr, record.heard) && self.out.put_at_once(&line())
         };
         for note in begun.into_iter().chain(waiting) {
             if !say(&note) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 pub use super::fields::Fields;
-use super::kind::{Level, MessageId, kind};
+use super::kind::{Level, MessageId, heard, kind};
 use super::route::Context;
 use super::words::{
     Bytes, Short, cause, held_by, listed, plural, signal_name, step_verb, step_word,
@@ -27,6 +27,8 @@ pub struct Record<'a> {
     pub id: MessageId,
     /// How much it matters.
     pub level: Level,
+    /// How much to whoever reads standard error.
+    pub heard: Level,
     /// One line for people, lower case, no final dot; the job is not in it.
     pub text: String,
     /// The fields for programs.
@@ -69,6 +71,7 @@ pub fn render<'a>(note: &'a Note, context: &'a Context) -> Record<'a> {
     Record {
         id,
         level,
+        heard: heard(note),
         text,
         fields,
     }
@@ -85,12 +88,12 @@ pub fn render<'a>(note: &'a Note, context: &'a Context) -> Record<'a> {
 )]
 fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
     match note {
-        Note::Waiting { lock, holder } => {
+        Note::Waiting { lock, holder, .. } => {
             to.lock = Some(lock.to_string_lossy());
             to.holder = holder.as_deref().map(Cow::Borrowed);
             format!("waiting for lock {lock:?}{}", held_by(holder.as_deref()))
         }
-        Note::Obtained { lock, waited } => {
+        Note::Obtained { lock, waited, .. } => {
             to.lock = Some(lock.to_string_lossy());
             to.waited_ms = Some(ms(*waited));
             format!("lock {lock:?} obtained after {}", Short(*waited))
@@ -153,7 +156,7 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
             )
         }
         Note::LockFailed { text } => text.clone(),
-        Note::DirWaiting { dir, holder } => {
+        Note::DirWaiting { dir, holder, .. } => {
             to.directory = Some(dir.to_string_lossy());
             to.holder = Some(Cow::Borrowed(holder));
             format!("waiting for directory {dir:?}, held by {holder}")
@@ -162,6 +165,7 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
             dir,
             waited,
             former,
+            ..
         } => {
             to.directory = Some(dir.to_string_lossy());
             to.waited_ms = Some(ms(*waited));

@@ -80,7 +80,7 @@ impl<'a> Sink<'a> {
     pub(super) fn put(&mut self, note: &Note) {
         let context = Arc::clone(&self.context);
         let record = render(note, &context);
-        let here = takes(self.route.stderr, record.level);
+        let here = takes(self.route.stderr, record.heard);
         let said = here && self.out.put_at_once(&self.line(&record));
         if takes(self.route.journal, record.level) {
             match self.send(&record) {
@@ -131,14 +131,14 @@ impl<'a> Sink<'a> {
             );
             let note = Note::NoJournal { text };
             let record = render(&note, &self.context);
-            if takes(self.without.stderr, record.level) {
+            if takes(self.without.stderr, record.heard) {
                 self.out.put(&self.line(&record));
             }
         }
         if here {
             return;
         }
-        if takes(self.without.stderr, record.level) {
+        if takes(self.without.stderr, record.heard) {
             self.out.put(&self.line(record));
         } else {
             self.lost = self.lost.saturating_add(1);

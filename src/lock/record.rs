@@ -128,7 +128,8 @@ impl Record {
             && self.pid_ns == origin.pid_ns
     }
 
-    fn holds(&self) -> bool {
+    /// Whether it says that its lock is its own.
+    pub fn holds(&self) -> bool {
         self.kind != Kind::Interactive && matches!(self.state, State::Holding | State::Running)
     }
 }

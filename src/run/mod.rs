@@ -32,3 +32,4 @@ pub mod report;
 pub mod secrets;
 pub mod start;
 pub mod waiter;
+pub mod waiting_line;

@@ -18,6 +18,7 @@
 //! | `notices` | what the command says of itself, and what init is told of it |
 //! | `orders` | signals, the orders of guard or init, job control |
 //! | `output` | what the command's output tells, and its end |
+//! | `waits` | what the caller is told while the run waits |
 //! | `split` | a second holder of the lock, where its file system does not keep two apart |
 
 use std::collections::VecDeque;
@@ -66,6 +67,7 @@ mod orders;
 mod output;
 mod split;
 mod sweep;
+mod waits;
 
 /// How long the last notes may take to reach the journal.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -99,6 +101,8 @@ pub struct Setup<'a> {
     pub session: Session,
     /// Whether we stop together with the command.
     pub job_control: bool,
+    /// What the caller is told of a wait.
+    pub telling: Telling,
     /// Whether HUP asks for the stop.
     pub hup_stops: bool,
     /// Whether we are PID 1, and what is in our PID namespace ends with this run.
@@ -113,6 +117,17 @@ pub struct Setup<'a> {
     pub journal: Journal,
     /// What the guard found before the fork.
     pub first_notes: Vec<Note>,
+}
+
+/// What the caller of a run is told while it waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Telling {
+    /// A line on its terminal, which is gone afterwards.
+    Line,
+    /// A note when the wait begins, and one when it ends.
+    Notes,
+    /// Nothing.
+    Nobody,
 }
 
 /// How the life of a run ended, for the process that it happened in.
@@ -156,6 +171,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         waiter: None,
         locked: false,
         claiming: dirs::Claiming::default(),
+        waits: waits::Waits::default(),
         prepared: None,
         watch: None,
         lock_dirs: sweep::listed(plan),
@@ -209,6 +225,7 @@ struct Monitor<'a> {
     /// The lock is ours.
     locked: bool,
     claiming: dirs::Claiming,
+    waits: waits::Waits,
     /// The command, made ready while we wait for the lock.
     prepared: Option<Result<Prepared, spawn::Failure>>,
     watch: Option<Watch>,
@@ -383,6 +400,7 @@ impl Monitor<'_> {
 
     /// The tree is empty, or nothing was started: frees everything, the lock before the directories.
     fn finish(&mut self, outcome: Outcome) {
+        self.wait_ends();
         if let Some(output) = &self.output {
             output.finish();
         }

@@ -11,7 +11,7 @@ use super::claims::{self, Claims, Owner};
 use super::dirs::Dirs;
 use super::guard::{self, Watched};
 use super::message::{Progress, send};
-use super::monitor::{self, End, Setup};
+use super::monitor::{self, End, Setup, Telling};
 use super::{nested, report, secrets};
 use crate::config::plan::{Kind, LockPlan, RunPlan};
 use crate::core::mask::Secrets;
@@ -137,6 +137,7 @@ fn live_guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                 init: caller.init.as_ref(),
                 session,
                 job_control,
+                telling: telling(caller),
                 hup_stops: caller.init.is_none(),
                 namespace: false,
                 started_in: caller.started_in.clone(),
@@ -164,14 +165,7 @@ fn live_guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                 if let Some(dirs) = opened {
                     let _ = dirs.release_in_time();
                 }
-                // The latches were the fork's, and are closed by now: what is left of our claims is dead.
-                claims::clear(owner, caller.runtime.as_deref());
-                if !plan.process.cgroup.is_empty() {
-                    group::remove(&caller.run_id);
-                }
-                let journal = caller.journal();
-                journal.note(Note::GuardCleaned { reaped });
-                journal.finish(FLUSH);
+                clean(owner, caller, reaped);
                 return Ok(ended(plan, caller, lost()));
             }
             Err(error) => {
@@ -219,6 +213,7 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         init: None,
         session: session(plan, caller),
         job_control: job_control(caller),
+        telling: telling(caller),
         hup_stops: !namespace,
         namespace,
         started_in: caller.started_in.clone(),
@@ -354,6 +349,32 @@ fn session(plan: &RunPlan, caller: &Caller) -> Session {
 /// Only a shell that gave us a terminal can continue what stops.
 fn job_control(caller: &Caller) -> bool {
     caller.init.is_none() && process::own_pid() != 1 && tty::has_controlling_terminal()
+}
+
+/// Whoever calls a run sees why nothing happens; behind init nobody sits there.
+fn telling(caller: &Caller) -> Telling {
+    if caller.init.is_some() || caller.verbosity == Verbosity::Quiet {
+        return Telling::Nobody;
+    }
+    let is_smart = || std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+    let is_text = caller.context.format == Format::Text;
+    if is_text && tty::is_terminal(std::io::stderr().as_fd()) && is_smart() {
+        Telling::Line
+    } else {
+        Telling::Notes
+    }
+}
+
+/// Removes what a monitor that died has left beside its locks.
+fn clean(owner: Owner<'_>, caller: &Caller, reaped: u32) {
+    // The latches were the fork's, and are closed by now: what is left of our claims is dead.
+    claims::clear(owner, caller.runtime.as_deref());
+    if !owner.plan.process.cgroup.is_empty() {
+        group::remove(&caller.run_id);
+    }
+    let journal = caller.journal();
+    journal.note(Note::GuardCleaned { reaped });
+    journal.finish(FLUSH);
 }
 
 /// What is known of a run whose monitor died.

@@ -1,7 +1,7 @@
 //! Questions about terminals.
 
 use std::fs::File;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use super::proc;
 use super::process::own_pid;
@@ -10,6 +10,26 @@ use super::signals::take_pending;
 /// Whether `fd` is a terminal.
 pub fn is_terminal(fd: BorrowedFd<'_>) -> bool {
     nix::unistd::isatty(fd).unwrap_or(false)
+}
+
+/// How wide the terminal `fd` is, in columns; 80 where it does not know.
+pub fn columns(fd: BorrowedFd<'_>) -> usize {
+    let mut size = std::mem::MaybeUninit::<libc::winsize>::zeroed();
+    // SAFETY: `size` is valid for writing (ioctl_tty(2)), and all zeros is a valid value of it.
+    let size = unsafe {
+        libc::ioctl(fd.as_raw_fd(), libc::TIOCGWINSZ, size.as_mut_ptr());
+        size.assume_init()
+    };
+    match size.ws_col {
+        0 => 80,
+        columns => columns.into(),
+    }
+}
+
+/// Whether we may write to the terminal `fd` as we like: our group is in its foreground, or it is not
+/// the one that our session has, and nobody controls jobs there (tcgetpgrp(3)).
+pub fn is_ours(fd: BorrowedFd<'_>) -> bool {
+    nix::unistd::tcgetpgrp(fd).map_or(true, |group| group == nix::unistd::getpgrp())
 }
 
 /// Whether this process has a controlling terminal: only then can /dev/tty be opened (tty(4)).

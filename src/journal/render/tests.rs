@@ -154,6 +154,7 @@ fn no_note_shows_a_secret() {
         Note::Obtained {
             lock: at(),
             waited: secs(1),
+            aloud: false,
         },
         Note::ClaimFailed {
             path: at(),
@@ -162,6 +163,7 @@ fn no_note_shows_a_secret() {
         Note::DirWaiting {
             dir: at(),
             holder: "agent --token hunter22".into(),
+            aloud: false,
         },
     ] {
         let record = render(&note, &context);

@@ -26,6 +26,7 @@ use crate::run::claims;
 use crate::run::dirs::{Dirs, PATIENCE, record_of};
 use crate::run::errand::Errand;
 use crate::run::waiter::Waiter;
+use crate::run::waiting_line::Awaited;
 use crate::sys::clock;
 use crate::trouble::text_of;
 
@@ -71,10 +72,12 @@ impl Monitor<'_> {
                     self.claiming.taken += 1;
                     let former = former.map(|former| Named(&former).to_string());
                     let waited = clock::now().since(self.setup.queued_at);
+                    let aloud = self.wait_ends();
                     self.setup.journal.note(Note::DirObtained {
                         dir,
                         waited,
                         former,
+                        aloud,
                     });
                     continue;
                 }
@@ -119,10 +122,14 @@ impl Monitor<'_> {
     /// Waits for the end of what is in the way, in a thread.
     pub(super) fn await_dir(&mut self) -> Option<Event> {
         let (conflict, until) = self.claiming.obstacle.take()?;
-        self.setup.journal.note(Note::DirWaiting {
-            dir: conflict.dir.clone(),
-            holder: conflict.holder(),
+        let (dir, holder) = (conflict.dir.clone(), conflict.holder());
+        let aloud = self.wait_begins(Awaited::Dir {
+            path: dir.clone(),
+            holder: holder.clone(),
         });
+        self.setup
+            .journal
+            .note(Note::DirWaiting { dir, holder, aloud });
         let dirs = Arc::clone(&self.setup.dirs);
         let index = self.claiming.taken;
         let wait = move || match dirs.locks().get(index) {

@@ -9,6 +9,7 @@ use crate::core::event::Event;
 use crate::core::note::Note;
 use crate::lock::shared::{Attempt, Watch};
 use crate::run::waiter::Waiter;
+use crate::run::waiting_line::Awaited;
 use crate::sys::clock;
 use crate::trouble;
 
@@ -22,9 +23,14 @@ impl Monitor<'_> {
             Ok(Attempt::Busy) => {
                 let (holder, trouble) = self.setup.claims.waiting(self.owner());
                 let path = lock.path().to_owned();
+                let aloud = self.wait_begins(Awaited::Lock {
+                    path: path.clone(),
+                    run_id: self.setup.run_id.to_owned(),
+                });
                 self.setup.journal.note(Note::Waiting {
                     lock: path.clone(),
                     holder,
+                    aloud,
                 });
                 self.note_all(trouble);
                 let wait = move || lock.lock_blocking().map_err(|error| error.to_string());
@@ -71,9 +77,11 @@ impl Monitor<'_> {
         }
         self.locked = true;
         let waited = clock::now().since(self.setup.queued_at);
+        let aloud = self.wait_ends();
         self.setup.journal.note(Note::Obtained {
             lock: lock.path().to_owned(),
             waited,
+            aloud,
         });
         Event::LockGot
     }
@@ -122,6 +130,7 @@ impl Monitor<'_> {
     }
 
     pub(super) fn start_over(&mut self) {
+        self.wait_ends();
         // Else it was the latch of a directory.
         let queued = self.claiming.is_done(&self.setup.dirs);
         if let Some(lock) = self.setup.lock.as_ref().filter(|_| queued) {

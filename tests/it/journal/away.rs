@@ -96,10 +96,10 @@ fn rests(thread: &Path) -> Option<u64> {
 fn what_nobody_saw_is_counted_and_the_journal_is_told_when_it_is_back() {
     need!("root", "journald");
     let (mut journal, scene) = (Journald::start(), Scene::new());
-    // `run` is a caller's: standard error has warnings alone, the journal all.
+    // Standard error has errors alone, the journal all.
     let mut command = journal.outliving(bin::lockkeeper());
     command
-        .args(["run", "--lock"])
+        .args(["run", "-q", "--lock"])
         .arg(scene.lock())
         .arg("--")
         .arg(scene.puppet());

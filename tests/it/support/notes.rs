@@ -54,6 +54,7 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
             Note::Waiting {
                 lock: lock(),
                 holder: None,
+                aloud: false,
             },
             r#"waiting for lock "/x""#,
         ),
@@ -61,6 +62,7 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
             Note::Waiting {
                 lock: lock(),
                 holder: Some("chat in agents-2".into()),
+                aloud: false,
             },
             r#"waiting for lock "/x", held by chat in agents-2"#,
         ),
@@ -68,6 +70,7 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
             Note::Obtained {
                 lock: lock(),
                 waited: Duration::from_millis(2345),
+                aloud: false,
             },
             r#"lock "/x" obtained after 2.3s"#,
         ),
@@ -97,6 +100,7 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
             Note::DirWaiting {
                 dir: "/w".into(),
                 holder: "job \"dev\"".into(),
+                aloud: false,
             },
             r#"waiting for directory "/w", held by job "dev""#,
         ),
@@ -105,6 +109,7 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
                 dir: "/w".into(),
                 waited: secs(2),
                 former: None,
+                aloud: false,
             },
             r#"directory "/w" locked after 2s"#,
         ),
@@ -113,6 +118,7 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
                 dir: "/w".into(),
                 waited: secs(2),
                 former: Some("process 7".into()),
+                aloud: false,
             },
             r#"directory "/w" locked after 2s, in place of one that has died: process 7"#,
         ),

@@ -31,6 +31,8 @@ pub enum Scope {
     Cgroup,
     /// The table behind `pty`.
     Pty,
+    /// The table behind `on_event`.
+    OnEvent,
 }
 
 impl Scope {
@@ -47,6 +49,7 @@ impl Scope {
             Self::Rlimits => "rlimits = { … }",
             Self::Cgroup => "cgroup = { … }",
             Self::Pty => "pty = { … }",
+            Self::OnEvent => "on_event = { … }",
         }
     }
 }
@@ -120,6 +123,8 @@ pub enum Shape {
     PathOrPaths,
     /// A list of the names of variables.
     Names,
+    /// A list of the kinds of notes.
+    Kinds,
     /// A command and its arguments.
     Command,
     /// Variables and their values.
@@ -212,6 +217,8 @@ pub const KEYS: &[Key] = keys! {
 
     "signals" in Init: Shape::Signals, "none",
         "what init takes a signal for that it gets: another one, or \"drop\" for none", also "signal_map" "rewrite" "forward_signals" "ignore_signals";
+    "on_event" in Init: Shape::Table(Scope::OnEvent), "none",
+        "a command that gets each event as one line of JSON on its standard input", also "event_hook" "hook" "notify_command" "on_failure";
 
     // [locks.NAME]
     "path" in Lock: Shape::Path, "required",
@@ -407,6 +414,14 @@ pub const KEYS: &[Key] = keys! {
         "its width", also "columns" "width";
     "echo" in Pty: Shape::Flag, "false",
         "whether it is set to show what is typed";
+
+    // on_event = { … }
+    "command" in OnEvent: Shape::Command, "required",
+        "the command and its arguments, as a list; one process at a time, with init's own environment", also "cmd" "exec" "run";
+    "kinds" in OnEvent: Shape::Kinds, "all warnings and errors",
+        "of which kinds it is told, by their names in packaging/journal.md: [\"ended\", \"wait_expired\"]", also "events" "kind" "types";
+    "timeout" in OnEvent: at_least(SECOND), "10s",
+        "how long it may take for one event, before it is killed", also "limit";
 
     // Later versions.
     "slots" in Lock: Shape::NotBuilt, "", "several holders of one lock";

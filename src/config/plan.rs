@@ -21,6 +21,8 @@ pub use process::{KEPT, ProcessPlan, Rlimit, UNLIMITED};
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(15);
 /// How long descendants that outlive their command get after their TERM.
 pub const DEFAULT_LEFTOVER_GRACE: Duration = Duration::from_secs(1);
+/// How long the command of `on_event` may take.
+pub const DEFAULT_EVENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a command may take to go after its final line.
 pub const DEFAULT_FINAL_GRACE: Duration = Duration::from_secs(30);
 /// How long a batch run waits in the queue of its lock.
@@ -72,6 +74,19 @@ pub struct InitPlan {
     pub log: Format,
     /// What init takes a signal for that it gets.
     pub signals: SignalMap,
+    /// The command that is told of events.
+    pub on_event: Option<EventPlan>,
+}
+
+/// A command that is told what happens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventPlan {
+    /// The command and its arguments; never empty.
+    pub command: Vec<OsString>,
+    /// Of what it is told, by the names of the manual; empty: of all warnings and errors.
+    pub kinds: Vec<String>,
+    /// How long it may take for one event.
+    pub timeout: Duration,
 }
 
 /// What a note looks like on standard error.

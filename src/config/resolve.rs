@@ -12,10 +12,10 @@ use std::path::Path;
 use super::findings::Findings;
 use super::nearest::nearest;
 use super::plan::{
-    ClassPlan, DEFAULT_FINAL_GRACE, DEFAULT_REFRESH, DEFAULT_STALE_AFTER, DEFAULT_STOP_WITHIN,
-    DEFAULT_WAIT, Every, FinalLine, Format, Identity, InitPlan, JobPlan, Kind, LOCK_NAME, LockPlan,
-    OnConflict, RestartPlan, SharedMount, SignalMap, Start, Stdin, SweepPlan, Then, Wait, Want,
-    When,
+    ClassPlan, DEFAULT_EVENT_TIMEOUT, DEFAULT_FINAL_GRACE, DEFAULT_REFRESH, DEFAULT_STALE_AFTER,
+    DEFAULT_STOP_WITHIN, DEFAULT_WAIT, EventPlan, Every, FinalLine, Format, Identity, InitPlan,
+    JobPlan, Kind, LOCK_NAME, LockPlan, OnConflict, RestartPlan, SharedMount, SignalMap, Start,
+    Stdin, SweepPlan, Then, Wait, Want, When,
 };
 use super::process;
 use super::report::shown;
@@ -76,7 +76,7 @@ pub(crate) fn resolve<'f>(
         .collect();
     listen_to_awaited(&mut jobs);
     Resolved {
-        init: init(file.init.as_ref(), host_name),
+        init: init(file.init.as_ref(), host_name, findings),
         classes,
         jobs,
     }
@@ -101,7 +101,7 @@ pub(crate) fn built_in_class(name: &str) -> ClassPlan {
     ClassPlan::new(name, kind)
 }
 
-fn init(sheet: Option<&Sheet>, host_name: &str) -> InitPlan {
+fn init(sheet: Option<&Sheet>, host_name: &str, findings: &mut Findings) -> InitPlan {
     let text = sheet.and_then(|sheet| sheet.text("name"));
     let mut signals = SignalMap::default();
     if let Some(sheet) = sheet {
@@ -118,7 +118,25 @@ fn init(sheet: Option<&Sheet>, host_name: &str) -> InitPlan {
             .and_then(Format::of)
             .unwrap_or_default(),
         signals,
+        on_event: sheet.and_then(|sheet| on_event(sheet, findings)),
     }
+}
+
+fn on_event(sheet: &Sheet, findings: &mut Findings) -> Option<EventPlan> {
+    let inner = sheet.sheet("on_event")?;
+    let Some(command) = inner.command("command") else {
+        if !inner.has("command") {
+            let message = format!("{} has no `command`", inner.title);
+            let help = "write on_event = { command = [\"…\"] }";
+            findings.missing(&inner.span, message, help);
+        }
+        return None;
+    };
+    Some(EventPlan {
+        command: command.to_vec(),
+        kinds: inner.names("kinds").map(<[_]>::to_vec).unwrap_or_default(),
+        timeout: inner.time("timeout").unwrap_or(DEFAULT_EVENT_TIMEOUT),
+    })
 }
 
 fn check_lock(lock: &Sheet, findings: &mut Findings) {

@@ -443,6 +443,9 @@ fn suggestion(name: &str, scope: Scope) -> String {
     if let Some(key) = built().find(|key| key.also.contains(&lower.as_str())) {
         return format!("did you mean `{}` ({})?", key.name, key.doc);
     }
+    if scope == Scope::Init && name == "kinds" {
+        return "write it inside `on_event`: on_event = { kinds = … }".to_owned();
+    }
     if matches!(scope, Scope::Class | Scope::Job) {
         for (table, inner) in [
             ("stop", Scope::Stop),

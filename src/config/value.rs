@@ -20,6 +20,7 @@ use super::text::{
     absolute, example, example_size, identity, limit, mask, path, percent, quoted, replacement,
     rewritten, signal, size, time, unfit_name, word,
 };
+use crate::journal::kind;
 
 /// A value that fits its key.
 #[derive(Clone, Debug)]
@@ -89,6 +90,7 @@ impl Reader<'_> {
                 self.paths(key, items)
             }
             (Shape::Names, DeValue::Array(items)) => self.names(key, items),
+            (Shape::Kinds, DeValue::Array(items)) => self.kinds(items),
             (Shape::Count { least, most }, DeValue::Integer(number)) => {
                 self.count(key, number.as_str(), least..=most, &span)
             }
@@ -290,6 +292,35 @@ impl Reader<'_> {
             }
         }
         (names.len() == items.len()).then_some(Value::Names(names))
+    }
+
+    /// The kinds of notes: all of them, or none where one is wrong.
+    fn kinds(&mut self, items: &[Spanned<DeValue<'_>>]) -> Option<Value> {
+        let mut kinds = Vec::with_capacity(items.len());
+        for item in items {
+            let word = item.get_ref().as_str().unwrap_or_default();
+            if let Some(name) = kind::named(word) {
+                kinds.push(name);
+                continue;
+            }
+            let message = if item.get_ref().as_str().is_some() {
+                format!("there is no kind of note named \"{}\"", shown(word))
+            } else {
+                format!(
+                    "`kinds` must be a list of texts, and this is {}",
+                    found(item.get_ref())
+                )
+            };
+            let all: Vec<String> = kind::names().collect();
+            let help = match nearest(&word.to_lowercase(), all.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => {
+                    "packaging/journal.md has all kinds; \"ended\" is the end of a run".to_owned()
+                }
+            };
+            self.findings.error(&item.span(), message, help);
+        }
+        (kinds.len() == items.len()).then_some(Value::Names(kinds))
     }
 
     /// The jobs that are waited for; those that are right where one is wrong, to be looked at as well.
@@ -556,6 +587,7 @@ fn wanted(shape: Shape) -> String {
         Shape::Percent => "a percentage in quotes, such as \"50%\"".to_owned(),
         Shape::PathOrPaths => "an absolute path in quotes, or a list of them".to_owned(),
         Shape::Names => "a list of the names of variables".to_owned(),
+        Shape::Kinds => "a list of the kinds of notes".to_owned(),
         Shape::Command => "a list of texts".to_owned(),
         Shape::Paths => "a list of absolute paths".to_owned(),
         Shape::Env => "a table of variables".to_owned(),
@@ -635,7 +667,7 @@ fn mend(key: &Key, value: &DeValue<'_>) -> String {
         (Shape::Signal, _) => format!("write {name} = \"TERM\""),
         (Shape::Command, DeValue::String(text)) => format!("write command = {}", as_list(text)),
         (Shape::Command, _) => "write command = [\"claude\", \"-p\", \"…\"]".to_owned(),
-        (Shape::Paths | Shape::Names, DeValue::String(text)) => {
+        (Shape::Paths | Shape::Names | Shape::Kinds, DeValue::String(text)) => {
             format!("write {name} = [\"{}\"]", shown(text))
         }
         (Shape::After, _) => "write after = [\"JOB\", \"OTHER:succeeded\"]".to_owned(),
@@ -647,11 +679,15 @@ fn mend(key: &Key, value: &DeValue<'_>) -> String {
             format!("write {name} = \"on-failure\", or {name} = {{ delay = \"1s\", limit = 5 }}")
         }
         (Shape::Names, _) => format!("write {name} = [\"NAME\"]"),
+        (Shape::Kinds, _) => format!("write {name} = [\"ended\", \"wait_expired\"]"),
         (Shape::Paths, _) => format!("write {name} = [\"/…\"]"),
         (Shape::Env, _) => format!("write {name} = {{ NAME = \"value\" }}"),
         (Shape::Signals, _) => format!("write {name} = {{ TERM = \"INT\", HUP = \"drop\" }}"),
         (Shape::Table(Scope::Final), _) => {
             "write final = { line = '\"type\":\"result\"', grace = \"30s\" }".to_owned()
+        }
+        (Shape::Table(Scope::OnEvent), _) => {
+            "write on_event = { command = [\"…\"], kinds = [\"ended\"] }".to_owned()
         }
         (Shape::Table(Scope::Rlimits), _) => "write rlimits = { nofile = 1024 }".to_owned(),
         (Shape::Table(Scope::Cgroup), _) => "write cgroup = { memory_max = \"2G\" }".to_owned(),

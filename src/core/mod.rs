@@ -8,6 +8,7 @@
 pub mod bytes;
 pub mod event;
 pub mod final_line;
+pub mod hook;
 pub mod mask;
 pub mod note;
 pub mod notice;

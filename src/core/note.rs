@@ -459,4 +459,11 @@ pub enum Note {
         /// What, and what to do.
         text: String,
     },
+    /// The command of `on_event` does not do what it is there for.
+    EventFailed {
+        /// The program.
+        program: String,
+        /// How it fails.
+        how: String,
+    },
 }

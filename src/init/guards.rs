@@ -45,6 +45,8 @@ struct Charge {
     format: Format,
     /// How long the run may go on when init has died.
     stop_within: Duration,
+    /// Which notes init's command is told of.
+    events: Option<Vec<String>>,
     /// The descriptor for the report.
     report: Option<RawFd>,
 }
@@ -68,6 +70,8 @@ pub struct Guards {
     pub stop_within: Duration,
     /// Whether it is init who tells whoever started us how it stands, and no job.
     pub answers: bool,
+    /// Which notes are events; `None`: none are.
+    pub events: Option<Vec<String>>,
 }
 
 /// A living guard, as init knows it.
@@ -120,6 +124,7 @@ impl Guards {
             format,
             stop_within,
             answers,
+            events: None,
         })
     }
 
@@ -144,6 +149,7 @@ impl Guards {
             verbosity: self.verbosity,
             format: self.format,
             stop_within: self.stop_within,
+            events: self.events.clone(),
             report: report_fd,
         };
         let charge = written(&charge)
@@ -209,7 +215,9 @@ impl Guard {
         while !self.silent {
             match receive(&self.wire) {
                 Incoming::Message(Progress::Ended(outcome)) => self.outcome = Some(outcome),
-                Incoming::Message(word @ (Progress::Ready | Progress::Status(_))) => {
+                Incoming::Message(
+                    word @ (Progress::Ready | Progress::Status(_) | Progress::Event(_)),
+                ) => {
                     self.said.push(word);
                 }
                 Incoming::Message(Progress::Spawned | Progress::Stopped | Progress::StartOver) => {}
@@ -303,6 +311,7 @@ pub fn be_one(words: &[std::ffi::OsString]) -> Result<u8, Refused> {
         terminal: charge.terminal,
         started_in: charge.started_in,
         runtime: charge.runtime,
+        events: charge.events,
         by: By::Init,
     };
     guarded(&plan, &caller)

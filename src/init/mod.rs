@@ -7,6 +7,7 @@
 //! | [`control`] | the socket at which people ask this init |
 //! | [`reload`] | reading the file anew |
 //! | [`found`] | runs that live on from an earlier init |
+//! | [`hook`] | the command that is told of events |
 //! | [`outer`] | what whoever started init is told of it |
 //! | [`crash`] | what happens when init itself panics or faults |
 //! | [`farewell`] | the end: nobody of the container outlives init |
@@ -20,6 +21,7 @@ pub mod crash;
 pub mod farewell;
 pub mod found;
 pub mod guards;
+pub mod hook;
 pub mod outer;
 pub mod reload;
 pub mod shell;

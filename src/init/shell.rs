@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::control::server::Control;
 use super::found::Found;
 use super::guards::{Guard, Guards};
+use super::hook::Hook;
 use super::outer::{Outer, Standing};
 use super::reload::Reader;
 use super::{crash, farewell};
@@ -23,6 +24,7 @@ use crate::sys::wait::{self, Reaped};
 use crate::sys::{clock, poll, process, tty};
 
 mod asks;
+mod events;
 mod outside;
 
 use asks::HUP;
@@ -64,6 +66,13 @@ pub fn run(setup: Setup) -> io::Result<u8> {
     if wants_terminal(&setup.plan) && pid1 {
         tty::give_up_terminal();
     }
+    let events = setup.plan.init.on_event.as_ref();
+    let events = events.map(|plan| plan.kinds.clone());
+    let guards = Guards {
+        events: events.clone(),
+        ..setup.guards
+    };
+    setup.journal.want(events);
     for note in setup.first_notes {
         setup.journal.note(note);
     }
@@ -71,8 +80,9 @@ pub fn run(setup: Setup) -> io::Result<u8> {
         jobs: setup.plan.jobs.len(),
         pid1,
     });
+    let hook = setup.plan.init.on_event.clone().map(Hook::new);
     let seed = u64::from_str_radix(&process::random_hex::<8>(), 16).unwrap_or(1);
-    let runtime = setup.guards.runtime.as_deref();
+    let runtime = guards.runtime.as_deref();
     let (found, living) = Found::look(runtime, &setup.plan.init.name);
     let control = match asks::listen(setup.socket, runtime) {
         Ok(control) => Some(control),
@@ -90,7 +100,7 @@ pub fn run(setup: Setup) -> io::Result<u8> {
         },
     );
     let mut shell = Shell {
-        guards: setup.guards,
+        guards,
         journal: setup.journal,
         signals,
         table,
@@ -101,6 +111,8 @@ pub fn run(setup: Setup) -> io::Result<u8> {
         reader: setup.file.map(Reader::new),
         report: setup.report,
         outer: setup.outer,
+        hook,
+        heard: Vec::new(),
         main_ready: false,
         exit: None,
     };
@@ -109,9 +121,11 @@ pub fn run(setup: Setup) -> io::Result<u8> {
     }
     shell.step(Event::Begin);
     shell.tell_outer();
+    shell.tell_events();
     while shell.exit.is_none() {
         shell.turn();
         shell.tell_outer();
+        shell.tell_events();
     }
     if let Some(control) = shell.control.take() {
         control.close();
@@ -145,6 +159,10 @@ struct Shell {
     /// Until the main command's guard has it: we write to nothing that could make us wait.
     report: Option<OwnedFd>,
     outer: Option<Outer>,
+    /// The command that is told of events.
+    hook: Option<Hook>,
+    /// Events of runs that it is to be told of.
+    heard: Vec<String>,
     /// The main command has said that it is ready.
     main_ready: bool,
     exit: Option<u8>,
@@ -255,7 +273,8 @@ impl Shell {
             if let Some(guard) = guard {
                 guard.reaped(status);
                 guard.read();
-            } else if let Some(reader) = &mut self.reader
+            } else if !self.hook_reaped(pid, status)
+                && let Some(reader) = &mut self.reader
                 && let Some((wishes, content)) = reader.reaped(pid, status)
             {
                 self.was_read(&wishes, content);
@@ -275,6 +294,7 @@ impl Shell {
                         events.push(Event::RunReady { job, run });
                     }
                     Progress::Status(text) => events.push(Event::RunStatus { job, run, text }),
+                    Progress::Event(text) => self.heard.push(text),
                     Progress::Spawned
                     | Progress::Stopped
                     | Progress::StartOver

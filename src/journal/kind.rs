@@ -106,6 +106,25 @@ message_ids! {
     NO_JOURNAL = "ff4a4e46767fe3a984534f5824441f9b",
     NOTES_LOST = "82cf975c5d78ea27bb001067d1b90c2d",
     CONFIG_WARNING = "199725ce104394defb85b0dc95e25d9a",
+    EVENT_FAILED = "f637c82ea2be4b56824ea696a6de7600",
+}
+
+/// The names of all kinds, as the manual and the file write them.
+pub fn names() -> impl Iterator<Item = String> {
+    MESSAGE_IDS
+        .iter()
+        .map(|(name, _)| name.to_ascii_lowercase())
+}
+
+/// The kind of that name, in whatever case it is written.
+pub fn named(word: &str) -> Option<String> {
+    names().find(|name| name.eq_ignore_ascii_case(word))
+}
+
+/// The name of a kind.
+pub fn name(id: MessageId) -> String {
+    let known = MESSAGE_IDS.iter().find(|(_, known)| *known == id);
+    known.map_or_else(String::new, |(name, _)| name.to_ascii_lowercase())
 }
 
 /// The message id and the level of a note.
@@ -175,6 +194,7 @@ pub const fn kind(note: &Note) -> (MessageId, Level) {
         Note::NoJournal { .. } => (NO_JOURNAL, Level::Info),
         Note::NotesLost { .. } => (NOTES_LOST, Level::Warning),
         Note::ConfigWarning { .. } => (CONFIG_WARNING, Level::Warning),
+        Note::EventFailed { .. } => (EVENT_FAILED, Level::Warning),
     }
 }
 

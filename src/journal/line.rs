@@ -11,9 +11,13 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::write;
 
+use super::kind;
 use super::render::Record;
 use super::route::{self, Format, Surroundings};
 use crate::sys::clock;
+
+/// The longest event, in bytes: with the quotes that it gets on the way, one message to init.
+const EVENT: usize = 6 * 1024;
 
 /// The descriptor that lines go to. Whoever writes to it may be blocked for ever.
 #[derive(Debug)]
@@ -95,6 +99,30 @@ fn words(line: &mut String, record: &Record<'_>) {
             line.push(c);
         }
     }
+}
+
+/// An event for the command of `on_event`: the record as JSON, with the name of its kind. At most
+/// [`EVENT`] bytes: of one that is longer the fields that may be long are left out, and its words cut.
+pub(super) fn event(record: &mut Record<'_>) -> String {
+    let write = |record: &Record<'_>| {
+        let mut line = String::with_capacity(512);
+        object(&mut line, record);
+        line.pop();
+        member(&mut line, "KIND", &kind::name(record.id));
+        line.push('}');
+        line
+    };
+    let line = write(record);
+    if line.len() <= EVENT {
+        return line;
+    }
+    let fields = &mut record.fields;
+    (fields.lock, fields.holder, fields.directory) = (None, None, None);
+    (fields.claim, fields.command, fields.pids) = (None, None, None);
+    let words = |c: char| if c.is_control() { '?' } else { c };
+    record.text = record.text.chars().take(EVENT / 16).map(words).collect();
+    record.text.push('…');
+    write(record)
 }
 
 /// As journald would have it, so that what reads `journalctl --output=json` reads this: names in

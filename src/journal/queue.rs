@@ -14,14 +14,14 @@
 //! it is made, more memory than the rest of a waiting run; this one grows with what waits in it,
 //! and keeps it where no thread can be started (out of processes) until one can, or until the end.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::kind::{heard, kind};
-use super::line::{Out, line};
+use super::kind::{Level, heard, kind, name};
+use super::line::{Out, event, line};
 use super::render::render;
 use super::route::{Context, Route, Speaker, Surroundings, Verbosity, surroundings, takes};
 use super::sink::Sink;
@@ -43,6 +43,10 @@ pub struct Journal {
     shared: Arc<Shared>,
     way: OnceCell<(Surroundings, Route)>,
     running: Cell<bool>,
+    /// Which kinds of notes are events, by name, where any are; none: all warnings and errors.
+    wanted: RefCell<Option<Vec<String>>>,
+    /// Events that nobody has fetched yet.
+    events: RefCell<Vec<String>>,
 }
 
 #[derive(Debug)]
@@ -121,6 +125,35 @@ impl Journal {
             shared: Arc::new(shared),
             way: OnceCell::new(),
             running: Cell::new(false),
+            wanted: RefCell::default(),
+            events: RefCell::default(),
+        }
+    }
+
+    /// From here on notes of these kinds are kept as events until they are fetched; none in the list: all
+    /// warnings and errors.
+    pub fn want(&self, kinds: Option<Vec<String>>) {
+        self.wanted.replace(kinds);
+    }
+
+    /// The events since this was last asked, each as JSON.
+    pub fn events(&self) -> Vec<String> {
+        self.events.take()
+    }
+
+    /// The command that is told of events is not told of itself.
+    fn keep_event(&self, note: &Note) {
+        let wanted = self.wanted.borrow();
+        let Some(kinds) = &*wanted else { return };
+        let (id, level) = kind(note);
+        let is_wanted = match kinds.as_slice() {
+            [] => level <= Level::Warning,
+            kinds => kinds.contains(&name(id)),
+        };
+        if is_wanted && !matches!(note, Note::EventFailed { .. }) {
+            let context = self.shared.context();
+            let mut record = render(note, &context);
+            self.events.borrow_mut().push(event(&mut record));
         }
     }
 
@@ -135,6 +168,7 @@ impl Journal {
     /// Says `note` to whoever is to hear it. Never waits for a reader; when [`CAPACITY`] notes
     /// wait already, this one is lost and counted.
     pub fn note(&self, note: Note) {
+        self.keep_event(&note);
         let (around, route) = self.way();
         let (_, level) = kind(&note);
         if !route.takes(level) && !takes(route.stderr, heard(&note)) {

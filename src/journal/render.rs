@@ -506,6 +506,10 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
             format!("lost {notes}: nobody took them in time")
         }
         Note::ConfigWarning { text } => format!("configuration: {text}"),
+        Note::EventFailed { program, how } => {
+            to.command = Some(Cow::Borrowed(program));
+            format!("the command of on_event, {program:?}, {how}; further failures are not told")
+        }
     }
 }
 

@@ -166,7 +166,7 @@ impl Guard<'_> {
                 }
                 Incoming::Message(Progress::StartOver) => self.last = Some(Watched::StartOver),
                 Incoming::Message(Progress::Stopped) => self.stopping = true,
-                Incoming::Message(Progress::Ready | Progress::Status(_)) => {}
+                Incoming::Message(Progress::Ready | Progress::Status(_) | Progress::Event(_)) => {}
                 Incoming::Nothing => return,
                 // It exits, or was killed: the kernel says so next.
                 Incoming::Gone => {

@@ -31,6 +31,8 @@ pub enum Progress {
     Ready,
     /// What the command does, in its own words: one line, empty for nothing. Straight to init.
     Status(String),
+    /// What was noted and init's command is to be told, as JSON. Straight to init.
+    Event(String),
     /// The run is over and its locks are free.
     Ended(Outcome),
 }
@@ -40,6 +42,13 @@ pub enum Progress {
 pub fn send(wire: &Wire, message: &impl Serialize) {
     if let Ok(text) = serde_json::to_vec(message) {
         let _ = wire.send(&text);
+    }
+}
+
+/// Sends an event, unless the other side has much to read already: it is lost then.
+pub fn send_event(wire: &Wire, event: String) {
+    if let Ok(text) = serde_json::to_vec(&Progress::Event(event)) {
+        let _ = wire.send_if_read(&text);
     }
 }
 

@@ -189,8 +189,10 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
     let first_notes = std::mem::take(&mut monitor.setup.first_notes);
     monitor.note_all(first_notes);
     monitor.step(Event::Begin { queued_at });
+    monitor.tell_events();
     while monitor.end.is_none() {
         monitor.turn();
+        monitor.tell_events();
     }
     monitor.setup.journal.finish(FLUSH);
     let end = monitor.end.unwrap_or(End::StartOver);

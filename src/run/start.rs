@@ -10,7 +10,7 @@ use super::cgroup::group;
 use super::claims::{self, Claims, Owner};
 use super::dirs::Dirs;
 use super::guard::{self, Watched};
-use super::message::{Progress, send};
+use super::message::{Progress, send, send_event};
 use super::monitor::{self, End, Setup, Telling};
 use super::{nested, report, secrets};
 use crate::config::plan::{Kind, LockPlan, RunPlan};
@@ -55,6 +55,8 @@ pub struct Caller {
     pub started_in: Option<PathBuf>,
     /// The folder of this container's runs; `None`: there is none, or none is needed.
     pub runtime: Option<PathBuf>,
+    /// Which notes are events for init; `None`: none are.
+    pub events: Option<Vec<String>>,
     /// Who that is.
     pub by: By,
 }
@@ -267,6 +269,7 @@ impl Caller {
             terminal: true,
             started_in: None,
             runtime: None,
+            events: None,
             by: By::Command,
         }
     }
@@ -276,7 +279,9 @@ impl Caller {
     }
 
     fn journal(&self) -> Journal {
-        Journal::new(self.context.clone(), self.verbosity)
+        let journal = Journal::new(self.context.clone(), self.verbosity);
+        journal.want(self.events.clone());
+        journal
     }
 }
 
@@ -374,6 +379,12 @@ fn clean(owner: Owner<'_>, caller: &Caller, reaped: u32) {
     }
     let journal = caller.journal();
     journal.note(Note::GuardCleaned { reaped });
+    if let Some(init) = &caller.init {
+        journal
+            .events()
+            .into_iter()
+            .for_each(|event| send_event(init, event));
+    }
     journal.finish(FLUSH);
 }
 

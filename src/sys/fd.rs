@@ -6,8 +6,11 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
 
-/// The longest message between two of our processes; an outcome with all its numbers is far below.
-const LONGEST: usize = 4096;
+/// The longest message between two of our processes: an event in quotes.
+const LONGEST: usize = 16 * 1024;
+/// With so much unread on the other side, what can be lost is not sent, so that there is room for what
+/// cannot: a quarter of what the kernel keeps at least (`net.core.wmem_default`).
+const CROWDED: libc::c_int = 48 * 1024;
 
 /// What a read from a [`Wire`] gave.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,6 +50,18 @@ impl Wire {
     pub fn send(&self, message: &[u8]) -> Result<(), Errno> {
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
         send(self.0.as_raw_fd(), message, flags).map(drop)
+    }
+
+    /// As [`Self::send`], for a message that may get lost: not where much is unread already.
+    pub fn send_if_read(&self, message: &[u8]) -> Result<(), Errno> {
+        let mut unread: libc::c_int = 0;
+        // SAFETY: `unread` is valid for writing (unix(7), SIOCOUTQ; it has the number of TIOCOUTQ).
+        let asked = unsafe { libc::ioctl(self.0.as_raw_fd(), libc::TIOCOUTQ, &raw mut unread) };
+        Errno::result(asked)?;
+        if unread > CROWDED {
+            return Err(Errno::EAGAIN);
+        }
+        self.send(message)
     }
 
     /// Receives one message, without waiting.

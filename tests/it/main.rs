@@ -23,6 +23,7 @@ mod contest;
 mod control;
 mod directory;
 mod early;
+mod events;
 mod features;
 mod foreign;
 mod hygiene;

@@ -88,6 +88,7 @@ fn value(shape: Shape) -> String {
         Shape::Percent => "percentage, as `\"50%\"`".into(),
         Shape::PathOrPaths => "absolute path, or a list of them".into(),
         Shape::Names => "list of names of variables".into(),
+        Shape::Kinds => "list of kinds of notes".into(),
         Shape::Command => "list of texts".into(),
         Shape::Env => "table of texts, or of `{ file = PATH }`".into(),
         Shape::After => "list of `\"JOB\"`, `\"JOB:succeeded\"`, `\"JOB:ready\"`".into(),

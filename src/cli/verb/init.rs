@@ -89,6 +89,7 @@ pub fn init(args: InitArgs) -> Result<u8, Refused> {
                 stay: false,
                 log: Format::Text,
                 signals: SignalMap::default(),
+                on_event: None,
             };
             let jobs = vec![main_job(main)];
             table(Plan { init, jobs }, told)

@@ -92,6 +92,7 @@ fn plan(jobs: Vec<JobPlan>) -> Plan {
         stay: false,
         log: Format::Text,
         signals: SignalMap::default(),
+        on_event: None,
     };
     Plan { init, jobs }
 }

@@ -14,6 +14,7 @@ use crate::exit;
 use crate::init::control::server::{Control, NOBODY};
 use crate::init::control::words::{Asked, Changes, Done, Init, Reply};
 use crate::init::control::{health, place};
+use crate::init::hook::Hook;
 use crate::init::outer::Outer;
 use crate::init::reload::{Content, Reader, Wish};
 use crate::journal::route;
@@ -42,7 +43,14 @@ impl Shell {
         let of_control = control.and_then(|control| control.next_deadline(now));
         let of_reader = self.reader.as_ref().and_then(Reader::next_deadline);
         let outer = self.outer.as_ref().and_then(Outer::next_deadline);
-        let all = [self.table.next_deadline(), of_control, of_reader, outer];
+        let hook = self.hook.as_ref().and_then(Hook::next_deadline);
+        let all = [
+            self.table.next_deadline(),
+            of_control,
+            of_reader,
+            outer,
+            hook,
+        ];
         all.into_iter().flatten().min()
     }
 
@@ -294,6 +302,7 @@ impl Shell {
             context.format = format;
             context.secrets = secrets;
         });
+        self.take_hook(init.on_event);
         for text in warnings {
             self.journal.note(Note::ConfigWarning { text });
         }
@@ -320,6 +329,7 @@ fn changed_keys(old: &InitPlan, new: &InitPlan) -> Vec<String> {
         ("stay", old.stay != new.stay),
         ("log", old.log != new.log),
         ("signals", old.signals != new.signals),
+        ("on_event", old.on_event != new.on_event),
     ];
     let differ = keys.iter().filter(|(_, differs)| *differs);
     differ.map(|(key, _)| (*key).to_owned()).collect()

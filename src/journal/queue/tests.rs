@@ -6,6 +6,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 
 use super::super::route::{Format, Speaker, Stderr};
 use super::*;
+use crate::core::mask::Secrets;
 use crate::sys::clock;
 
 const LONG: Duration = Duration::from_secs(20);
@@ -188,4 +189,58 @@ fn an_unwritable_standard_error_takes_nothing_down() {
     );
     journal.note(Note::Killing);
     assert_eq!(journal.flush(LONG), 0);
+}
+
+#[test]
+fn events_are_kept_until_they_are_fetched_and_those_of_the_wanted_kinds_alone() {
+    let (journal, _reader) = journal(Speaker::InitRun, Verbosity::Quiet);
+    let started = || Note::Started { pid: 7 };
+    let warning = || Note::ConfigWarning {
+        text: "a secret: hunter22".to_owned(),
+    };
+    let failed = || Note::EventFailed {
+        program: "tell".to_owned(),
+        how: "fails".to_owned(),
+    };
+    let kinds = |journal: &Journal| -> Vec<String> {
+        let events = journal.events();
+        let parsed = events.iter().map(|event| {
+            let event: serde_json::Value = serde_json::from_str(event).unwrap();
+            event["KIND"].as_str().unwrap().to_owned()
+        });
+        parsed.collect()
+    };
+    journal.note(warning());
+    assert_eq!(kinds(&journal), [""; 0], "nobody wants any");
+    journal.want(Some(Vec::new()));
+    for note in [started(), warning(), failed()] {
+        journal.note(note);
+    }
+    assert_eq!(kinds(&journal), ["config_warning"]);
+    assert_eq!(kinds(&journal), [""; 0]);
+    journal.want(Some(vec!["started".to_owned(), "event_failed".to_owned()]));
+    for note in [started(), warning(), failed()] {
+        journal.note(note);
+    }
+    assert_eq!(kinds(&journal), ["started"]);
+    journal.know(|context| context.secrets = Arc::new(Secrets::new([b"hunter22".to_vec()])));
+    journal.want(Some(Vec::new()));
+    journal.note(warning());
+    assert!(journal.events()[0].contains("a secret: ***"));
+}
+
+#[test]
+fn an_event_that_is_too_long_is_cut_and_still_json() {
+    let (journal, _reader) = journal(Speaker::InitRun, Verbosity::Quiet);
+    journal.want(Some(vec!["waiting".to_owned()]));
+    journal.note(Note::Waiting {
+        lock: "/\"".repeat(20_000).into(),
+        holder: Some("x".repeat(100_000)),
+        aloud: false,
+    });
+    let event = journal.events().remove(0);
+    assert!(event.len() < 7000, "{}", event.len());
+    let event: serde_json::Value = serde_json::from_str(&event).unwrap();
+    assert_eq!(event["JOB"], "dev");
+    assert!(event["MESSAGE"].as_str().unwrap().ends_with('…'));
 }

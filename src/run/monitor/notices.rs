@@ -7,7 +7,7 @@ use super::Monitor;
 use crate::core::event::Event;
 use crate::core::note::Note;
 use crate::core::notice::status_line;
-use crate::run::message::{Progress, send};
+use crate::run::message::{Progress, send, send_event};
 use crate::run::notify::{Heard, NotifySocket};
 use crate::sys::datagram::Sender;
 
@@ -31,6 +31,15 @@ impl Monitor<'_> {
                 Heard::Stranger(Sender { pid, uid }) => {
                     self.setup.journal.note(Note::NoticeRefused { pid, uid });
                 }
+            }
+        }
+    }
+
+    /// What was noted and is an event.
+    pub(super) fn tell_events(&self) {
+        for event in self.setup.journal.events() {
+            if let Some(init) = self.setup.init {
+                send_event(init, event);
             }
         }
     }

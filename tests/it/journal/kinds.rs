@@ -24,7 +24,8 @@ use crate::support::notes::table;
 const CATALOG: &str = "packaging/lockkeeper.catalog";
 
 /// Notes that only init writes: the process itself has no job.
-const OF_INIT: [&str; 10] = [
+const OF_INIT: [&str; 11] = [
+    "EVENT_FAILED",
     "INIT_STARTED",
     "INIT_ENDED",
     "TICK_SKIPPED",
@@ -156,9 +157,9 @@ fn every_kind_has_an_entry_in_the_catalog_every_entry_a_kind_and_every_placehold
 fn the_manual_has_every_kind_with_its_level_and_its_fields() {
     let (kinds, catalog) = (kinds(), catalog());
     let mut text = String::from(
-        "\n| message id | what it says | priority | fields |\n| --- | --- | --- | --- |\n",
+        "\n| kind | message id | what it says | priority | fields |\n| --- | --- | --- | --- | --- |\n",
     );
-    for (_, id) in MESSAGE_IDS {
+    for (name, id) in MESSAGE_IDS {
         let (kind, entry) = (&kinds[id.0], &catalog[id.0]);
         let levels: Vec<String> = kind
             .levels
@@ -175,7 +176,8 @@ fn the_manual_has_every_kind_with_its_level_and_its_fields() {
         let subject = entry.subject.replace("@JOB@", "NAME");
         writeln!(
             text,
-            "| `{}` | {subject} | {} | {} |",
+            "| `{}` | `{}` | {subject} | {} | {} |",
+            name.to_lowercase(),
             id.0,
             levels.join(", "),
             own.join(" ")

@@ -685,5 +685,12 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
         ),
         (Note::LockFailed { text: text() }, "why"),
         (Note::ConfigWarning { text: text() }, "configuration: why"),
+        (
+            Note::EventFailed {
+                program: "tell".into(),
+                how: "ended with exit code 3".into(),
+            },
+            r#"the command of on_event, "tell", ended with exit code 3; further failures are not told"#,
+        ),
     ]
 }

@@ -14,6 +14,7 @@ use crate::exit;
 use crate::init::control::server::{Control, NOBODY};
 use crate::init::control::words::{Asked, Changes, Done, Init, Reply};
 use crate::init::control::{health, place};
+use crate::init::crash;
 use crate::init::outer::Outer;
 use crate::init::reload::{Content, Reader, Wish};
 use crate::journal::route;
@@ -281,6 +282,7 @@ impl Shell {
         let format = route::format(init.log);
         self.guards.container = Some(init.name.clone());
         self.guards.stop_within = init.stop_within;
+        crash::prepare(init.stop_within);
         self.guards.format = format;
         // A run that is going may still have secrets that the new plan does not name.
         let running = self

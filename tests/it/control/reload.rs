@@ -109,6 +109,31 @@ fn hup_does_the_same() {
 }
 
 #[test]
+fn a_crash_after_a_reload_gives_the_runs_the_time_that_the_new_file_says() {
+    need!("root");
+    let file = |within: &str, script: &str| {
+        format!(
+            "[init]\nstay = true\nstop_within = \"{within}\"\n[classes.quick]\nkind = \"interactive\"\n\
+             stdin = \"null\"\n[jobs.a]\nclass = \"quick\"\nstart = \"manual\"\nscript = {script}\n"
+        )
+    };
+    let mut desk = Desk::new(&file("1s", "hang"));
+    // Longer than the first file gives.
+    write(
+        &desk,
+        &file("20s", "mark PAGE 1 , cleanup 1500 DIR/cleaned"),
+    );
+    assert_eq!(desk.ask(&["reload"]).code, 0);
+    assert_eq!(desk.ask(&["start", "a"]).code, 0);
+    until("it runs", || desk.scene.page.alive().get(&1) == Some(&1));
+    signal(desk.pid(), Signal::SIGSEGV);
+    assert_eq!(ended(&mut desk.init.process).code(), Some(125));
+    let cleaned = fs::read_to_string(desk.scene.path("cleaned"));
+    assert_eq!(cleaned.ok().as_deref(), Some("cleaned up\n"));
+    desk.scene.assert_empty();
+}
+
+#[test]
 fn a_secret_that_a_reload_names_is_masked_from_then_on() {
     need!("root");
     let desk = Desk::new(JOBS);

@@ -187,6 +187,7 @@ impl Shell {
         let wanted = |wish: &Wish| {
             wish.client == NOBODY || control.is_some_and(|control| control.awaits(wish.client))
         };
+        self.reloads += u64::from(!wish.dry_run);
         let now = clock::now();
         if let Some((wishes, content)) = reader.read(&self.guards.program, wish, wanted, now) {
             self.was_read(&wishes, content);

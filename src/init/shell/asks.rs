@@ -199,6 +199,9 @@ impl Shell {
         if !self.table.is_going() {
             let refused = Reply::refused(exit::UNAVAILABLE, "init is about to end");
             self.reply_all(wishes, &refused);
+            // Nothing is read for those who have come meanwhile.
+            let others = self.reader.as_mut().map(Reader::give_up);
+            self.reply_all(&others.unwrap_or_default(), &refused);
             return;
         }
         let (ask, want): (Vec<Wish>, Vec<Wish>) = wishes.iter().partition(|wish| wish.dry_run);

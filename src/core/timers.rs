@@ -101,9 +101,9 @@ impl Timers {
         self.armed.clear();
     }
 
-    /// Disarms every timer but `kept`.
-    pub fn clear_but(&mut self, kept: Timer) {
-        self.armed.retain(|(timer, _)| *timer == kept);
+    /// Disarms every timer but those `kept`.
+    pub fn clear_but(&mut self, kept: &[Timer]) {
+        self.armed.retain(|(timer, _)| kept.contains(timer));
     }
 
     /// What `timer` is armed for.
@@ -262,7 +262,7 @@ mod tests {
                         map.clear();
                     }
                     Do::ClearBut(timer) => {
-                        timers.clear_but(ALL[timer]);
+                        timers.clear_but(&[ALL[timer]]);
                         map.retain(|other, _| *other == timer);
                     }
                 }

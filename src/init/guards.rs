@@ -316,3 +316,69 @@ pub fn be_one(words: &[std::ffi::OsString]) -> Result<u8, Refused> {
     };
     guarded(&plan, &caller)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::message::send;
+
+    fn guard() -> (Guard, Wire) {
+        let (wire, its_end) = Wire::pair().unwrap();
+        let guard = Guard {
+            job: JobIndex(0),
+            run: RunId(7),
+            pid: 4711,
+            wire,
+            silent: false,
+            said: Vec::new(),
+            status: None,
+            outcome: None,
+        };
+        (guard, its_end)
+    }
+
+    fn told() -> Outcome {
+        Outcome {
+            code: 3,
+            reason: Reason::Timeout,
+            status: Some(Status::Exited(0)),
+            waited: Duration::ZERO,
+            held: Duration::ZERO,
+            ran: Duration::from_secs(5),
+        }
+    }
+
+    const LIKE_TOLD: Option<End> = Some(End {
+        code: 3,
+        reason: Some(Reason::Timeout),
+        ran: Some(Duration::from_secs(5)),
+    });
+
+    #[test]
+    fn a_run_whose_end_was_told_is_over_with_its_guard_though_a_thread_hangs_and_keeps_the_wire() {
+        let (mut guard, monitors) = guard();
+        send(&monitors, &Progress::Ended(told()));
+        guard.read();
+        assert_eq!(guard.ended(), None, "its guard is there");
+        guard.reaped(Status::Exited(3));
+        assert_eq!(guard.ended(), LIKE_TOLD);
+        assert!(guard.wire().is_some(), "somebody holds the other end");
+    }
+
+    #[test]
+    fn a_run_whose_guard_was_killed_is_over_when_its_monitor_has_told_so_or_has_gone() {
+        let (mut guard, monitors) = guard();
+        guard.reaped(Status::Killed(9));
+        guard.read();
+        assert_eq!(guard.ended(), None, "its monitor is there");
+        send(&monitors, &Progress::Ended(told()));
+        guard.read();
+        assert_eq!(guard.ended(), LIKE_TOLD);
+        let (mut guard, monitors) = self::guard();
+        guard.reaped(Status::Killed(9));
+        drop(monitors);
+        guard.read();
+        let end = guard.ended().map(|end| (end.code, end.reason));
+        assert_eq!(end, Some((137, None)));
+    }
+}

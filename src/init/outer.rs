@@ -3,8 +3,11 @@
 //!
 //! It says `READY=1` once, when the jobs that start by themselves have begun, or, where the main job says
 //! itself when it is ready, then; in `STATUS=` how many runs are going; `STOPPING=1` once, when the stop
-//! begins; and `WATCHDOG=1`, twice in the time that is asked for, but only if it is asked for: there is no
+//! begins; `RELOADING=1` when the file is to be read again, and `READY=1` when that is over, whatever came
+//! of it; and `WATCHDOG=1`, twice in the time that is asked for, but only if it is asked for: there is no
 //! other reason to wake. Jobs do not inherit the variables: what they said there would be taken for ours.
+//!
+//! Who is not up yet says nothing of a reload: the `READY=1` behind it would be taken for the first one.
 //!
 //! State: what was told. What had no room is told again a little later, so that `READY=1` is not lost; who
 //! does not listen at all misses everything. Nothing here waits.
@@ -31,6 +34,10 @@ pub struct Standing {
     pub is_up: bool,
     /// It stops.
     pub is_ending: bool,
+    /// How often somebody has wanted the file read again.
+    pub reloads: u64,
+    /// It is being read.
+    pub is_reloading: bool,
     /// How many runs are going.
     pub runs: usize,
     /// How many jobs there are.
@@ -91,21 +98,46 @@ impl Outer {
         if self.told.as_ref() == Some(standing) || self.retry_at.is_some_and(|at| at > now) {
             return;
         }
-        let text = news(self.told.as_ref(), standing);
-        let sent = self.socket.send_to_addr(text.as_bytes(), &self.to);
-        if sent.is_err_and(|error| error.kind() == ErrorKind::WouldBlock) {
-            self.retry_at = Some(now + RETRY_AFTER);
-        } else {
-            self.retry_at = None;
+        self.retry_at = None;
+        if let Some(told) = &self.told
+            && told.is_up
+            && !standing.is_ending
+            && told.reloads < standing.reloads
+        {
+            // A datagram of its own: its end may be told in the same instant. The time must not lie before
+            // the signal by which somebody has asked for it (sd_notify(3)).
+            let micros = now.0 / 1000;
+            let text =
+                format!("RELOADING=1\nMONOTONIC_USEC={micros}\nSTATUS=reading the file again");
+            if !self.send(now, &text) {
+                return;
+            }
+            if let Some(told) = &mut self.told {
+                (told.reloads, told.is_reloading) = (standing.reloads, true);
+            }
+        }
+        if self.told.as_ref() != Some(standing)
+            && self.send(now, &news(self.told.as_ref(), standing))
+        {
             self.told = Some(standing.clone());
         }
+    }
+
+    /// Whether it is done with: there was room, or nobody who could have any.
+    fn send(&mut self, now: Time, text: &str) -> bool {
+        let sent = self.socket.send_to_addr(text.as_bytes(), &self.to);
+        let is_full = sent.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+        self.retry_at = is_full.then(|| now + RETRY_AFTER);
+        !is_full
     }
 }
 
 /// What to say to one who knows `told`.
 fn news(told: Option<&Standing>, standing: &Standing) -> String {
     let mut text = String::new();
-    if standing.is_up && !told.is_some_and(|told| told.is_up) {
+    let is_read =
+        |told: &Standing| told.is_reloading && !standing.is_reloading && !standing.is_ending;
+    if standing.is_up && told.is_none_or(|told| !told.is_up || is_read(told)) {
         text.push_str("READY=1\n");
     }
     if standing.is_ending && !told.is_some_and(|told| told.is_ending) {
@@ -113,10 +145,11 @@ fn news(told: Option<&Standing>, standing: &Standing) -> String {
     }
     let Standing { runs, jobs, .. } = standing;
     let s = if *jobs == 1 { "" } else { "s" };
-    let state = match (standing.is_ending, standing.is_up) {
-        (true, _) => "stopping, ",
-        (false, false) => "starting, ",
-        (false, true) => "",
+    let state = match (standing.is_ending, standing.is_up, standing.is_reloading) {
+        (true, _, _) => "stopping, ",
+        (false, false, _) => "starting, ",
+        (false, true, true) => "reading the file again, ",
+        (false, true, false) => "",
     };
     let _ = write!(text, "STATUS={state}{runs} of {jobs} job{s} running");
     text
@@ -141,6 +174,11 @@ mod tests {
             runs: 0,
             ..up.clone()
         };
+        let reloading = Standing {
+            reloads: 1,
+            is_reloading: true,
+            ..idle.clone()
+        };
         let ending = Standing {
             is_ending: true,
             jobs: 2,
@@ -151,6 +189,21 @@ mod tests {
             (Some(&starting), &up, "READY=1\nSTATUS=1 of 1 job running"),
             (None, &up, "READY=1\nSTATUS=1 of 1 job running"),
             (Some(&up), &idle, "STATUS=0 of 1 job running"),
+            (
+                Some(&reloading),
+                &idle,
+                "READY=1\nSTATUS=0 of 1 job running",
+            ),
+            (
+                Some(&idle),
+                &reloading,
+                "STATUS=reading the file again, 0 of 1 job running",
+            ),
+            (
+                Some(&reloading),
+                &ending,
+                "STOPPING=1\nSTATUS=stopping, 1 of 2 jobs running",
+            ),
             (
                 Some(&idle),
                 &ending,

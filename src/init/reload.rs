@@ -144,6 +144,18 @@ impl Reader {
         waits.then(|| self.begin(program, now)).flatten()
     }
 
+    /// Those for whom nothing was begun yet: nothing will be.
+    pub fn give_up(&mut self) -> Vec<Wish> {
+        std::mem::take(&mut self.wishes)
+    }
+
+    /// Whether somebody waits for the file to be read who does not only want to know.
+    pub fn is_at_work(&self) -> bool {
+        let child = self.child.as_ref();
+        let all = child.into_iter().flat_map(|child| &child.wishes);
+        all.chain(&self.wishes).any(|wish| !wish.dry_run)
+    }
+
     /// When [`Self::expire`] has something to do; `None`: never.
     pub fn next_deadline(&self) -> Option<Time> {
         let child = self.child.as_ref().filter(|child| !child.killed)?;

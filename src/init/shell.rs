@@ -109,6 +109,7 @@ pub fn run(setup: Setup) -> io::Result<u8> {
         outside: Vec::new(),
         control,
         reader: setup.file.map(Reader::new),
+        reloads: 0,
         report: setup.report,
         outer: setup.outer,
         hook,
@@ -156,6 +157,8 @@ struct Shell {
     outside: Vec<(String, Option<JobIndex>)>,
     control: Option<Control>,
     reader: Option<Reader>,
+    /// How often somebody has wanted the file read again, to have it in force.
+    reloads: u64,
     /// Until the main command's guard has it: we write to nothing that could make us wait.
     report: Option<OwnedFd>,
     outer: Option<Outer>,
@@ -316,6 +319,8 @@ impl Shell {
         let standing = Standing {
             is_up: self.main_ready || !waits,
             is_ending: self.table.is_ending(),
+            reloads: self.reloads,
+            is_reloading: self.reader.as_ref().is_some_and(Reader::is_at_work),
             runs: self.running.len(),
             jobs: self.table.plans().count(),
         };

@@ -214,8 +214,9 @@ impl Output {
                 stream: name,
             })
         };
-        // Byte for byte where nothing was asked for.
-        let masks = kept || !plan.output.redact.is_empty();
+        // Byte for byte where nothing was asked for, and nothing is to be hidden: what lies in files was read
+        // before the command is started.
+        let masks = kept || !plan.output.redact.is_empty() || !secrets.is_empty();
         let mask = || masks.then(|| Mask::new(secrets));
         let scanner = plan.limits.final_line.as_ref().map(Scanner::new);
         let stdout = place(io::stdout().as_fd(), "stdout")?;

@@ -2,11 +2,14 @@
 //! memory or processes: that limits are *written* is tested in `src/run/cgroup`, that the kernel keeps
 //! them is not our business.
 
-use std::fs;
+#![expect(clippy::indexing_slicing, reason = "a test may panic: it fails then")]
+
+use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
+use fs2::FileExt as _;
 use lockkeeper::run::cgroup::group;
 use nix::errno::Errno;
 use nix::sys::signal::Signal::{SIGKILL, SIGTERM};
@@ -42,11 +45,17 @@ impl Tree {
 
     /// A run of a job with a group, in there.
     fn job(&self, script: &str) -> Command {
+        self.with("cgroup = { pids_max = 50 }", script)
+    }
+
+    /// A run of a job with these keys, in which DIR stands for the folder of the tree.
+    fn with(&self, keys: &str, script: &str) -> Command {
         let config = self.dir.join("lockkeeper.toml");
         let text = format!(
             "[jobs.dev]\nclass = \"batch\"\ncommand = [\"sh\", \"-c\", {script:?}]\n\
-             stop = {{ grace = \"0s\", leftover_grace = \"0s\" }}\ncgroup = {{ pids_max = 50 }}\n"
+             stop = {{ grace = \"0s\", leftover_grace = \"0s\" }}\n{keys}\n"
         );
+        let text = text.replace("DIR", &self.dir.display().to_string());
         fs::write(&config, text).unwrap();
         let mut command = self.inside.enter(bin::lockkeeper());
         child::bare(&mut command).args(["run", "-c"]).arg(config);
@@ -139,7 +148,7 @@ fn a_group_in_which_somebody_stays_is_named_and_left() {
     need!("root");
     let tree = Tree::real();
     let mut command = tree.job("echo begun; exec sleep 100");
-    let mut run = child::start(command.stderr(fs::File::create(tree.dir.join("err")).unwrap()));
+    let mut run = child::start(command.stderr(File::create(tree.dir.join("err")).unwrap()));
     assert_eq!(run.line().as_deref(), Some("begun"));
     let (_, _, leader) = processes(&run);
     let group = tree.group_of(leader);
@@ -151,6 +160,110 @@ fn a_group_in_which_somebody_stays_is_named_and_left() {
     assert!(told.contains("is left ("), "{told}");
     drop(stranger);
     until("it can go", || fs::remove_dir(&group).is_ok());
+}
+
+#[test]
+fn a_run_that_waits_for_a_directory_and_then_for_the_lock_makes_its_group_once() {
+    need!("root");
+    let tree = Tree::real();
+    fs::create_dir(tree.dir.join("work")).unwrap();
+    let lock = File::create(tree.dir.join("lock")).unwrap();
+    lock.lock_exclusive().unwrap();
+    let mut holder = tree.inside.enter(bin::lockkeeper());
+    child::bare(&mut holder)
+        .args(["run", "--dir-lock"])
+        .arg(tree.dir.join("work"))
+        .args(["--", "sh", "-c", "echo begun; exec sleep 100"]);
+    let mut holder = child::start(&mut holder);
+    assert_eq!(holder.line().as_deref(), Some("begun"));
+    let keys = "cgroup = { pids_max = 50 }\ndir = \"DIR/work\"\ndir_lock = true\n\
+                [classes.batch]\nlock = \"it\"\n\
+                [locks.it]\npath = \"DIR/lock\"\nshared_mount = \"off\"";
+    let err = tree.dir.join("err");
+    let mut command = tree.with(keys, "cat /proc/self/cgroup | grep ^0::");
+    command.arg("-v").stderr(File::create(&err).unwrap());
+    let mut run = child::start(&mut command);
+    let told = || fs::read_to_string(&err).unwrap();
+    until("it waits for the directory", || {
+        told().contains("waiting for directory")
+    });
+    signal(child_of(holder.pid()), SIGTERM);
+    until("it waits for the lock", || {
+        told().contains("waiting for lock")
+    });
+    drop(lock);
+    let group = run.line().expect("its group");
+    assert!(group.starts_with("0::/lockkeeper-"), "{group}: {}", told());
+    assert_eq!(ended(&mut run).code(), Some(0), "{}", told());
+    assert!(!told().contains("exists"), "{}", told());
+    let folder = group.trim_start_matches("0::/");
+    let folder = tree.inside.path("/sys/fs/cgroup").join(folder);
+    assert!(!folder.exists(), "{}", folder.display());
+}
+
+/// What strace's log says behind the numbers of the processes, with these numbers.
+fn calls(log: &Path) -> Vec<(String, String)> {
+    let text = fs::read_to_string(log).unwrap();
+    let lines = text.lines().filter_map(|line| line.split_once(' '));
+    lines
+        .map(|(pid, call)| (pid.to_owned(), call.trim_start().to_owned()))
+        .collect()
+}
+
+/// The same run, watched by strace with these options.
+fn traced(tree: &Tree, options: &[&str], keys: &str) -> (Output, Vec<(String, String)>) {
+    let job = tree.with(keys, "exit 0");
+    let log = tree.dir.join("strace");
+    // In the namespace, so that it counts what is traced from the program's own first call on.
+    let mut command = tree.inside.enter("strace");
+    child::bare(&mut command)
+        .args(["-f", "-qq", "-o"])
+        .arg(&log);
+    let program = job.get_args().skip_while(|word| *word != bin::lockkeeper());
+    command.args(options).args(program);
+    (output(&mut command), calls(&log))
+}
+
+#[test]
+fn a_command_with_a_group_has_a_memory_of_its_own_before_its_program_runs() {
+    need!("root", "strace");
+    let tree = Tree::real();
+    let options = ["-e", "trace=clone,clone3,fork,vfork,execve"];
+    for (keys, shared) in [("", true), ("cgroup = { pids_max = 50 }", false)] {
+        let (told, calls) = traced(&tree, &options, keys);
+        assert_eq!(told.status.code(), Some(0), "{}", text(&told.stderr));
+        let runs_it = |call: &str| call.starts_with("execve(") && call.contains("\"exit 0\"");
+        let command = calls.iter().find(|(_, call)| runs_it(call));
+        let (command, _) = command.expect("the command ran");
+        let made = |call: &&(String, String)| call.1.ends_with(&format!(" = {command}"));
+        let (_, made) = calls.iter().find(made).expect("it was made");
+        assert_eq!(made.contains("CLONE_VM"), shared, "{keys}: {made}");
+    }
+}
+
+#[test]
+fn a_group_that_cannot_be_entered_is_told_of_and_the_run_goes_on() {
+    need!("root", "strace");
+    let tree = Tree::real();
+    let keys = "cgroup = { pids_max = 50 }";
+    let (_, calls) = traced(&tree, &["-e", "trace=openat"], keys);
+    // The door is opened for writing; which open of its monitor that is, the kernel is to refuse next time.
+    let is_door = |call: &str| call.contains("cgroup.procs\"") && call.contains("O_WRONLY");
+    let door = calls.iter().position(|(_, call)| is_door(call));
+    let door = door.expect("it was opened");
+    let (monitor, _) = &calls[door];
+    let of_monitor = |call: &&(String, String)| call.0 == *monitor && call.1.starts_with("openat(");
+    let number = calls[..=door].iter().filter(of_monitor).count();
+    let refuse = format!("inject=openat:error=EMFILE:when={number}");
+    let (told, calls) = traced(&tree, &["-e", "trace=openat", "-e", &refuse], keys);
+    let refused = |(_, call): &(String, String)| is_door(call) && call.contains("INJECTED");
+    assert!(calls.iter().any(refused), "{calls:#?}");
+    let err = text(&told.stderr);
+    assert_eq!(told.status.code(), Some(0), "{err}");
+    assert!(
+        err.contains("the command is not in its group: opening it: "),
+        "{err}"
+    );
 }
 
 #[test]

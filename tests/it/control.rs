@@ -36,16 +36,18 @@ impl Desk {
     }
 
     fn with(ns: Ns, toml: &str) -> Self {
+        Self::of(bin::lockkeeper(), ns, toml)
+    }
+
+    /// With that build of the program for init.
+    fn of(program: &Path, ns: Ns, toml: &str) -> Self {
         let scene = Scene::new();
         let file = scene.config(toml);
         let errors = scene.path("errors");
         let ns = ns
             .shell("mount -t tmpfs none /run")
             .shell(&format!("exec 2>>'{}'", errors.display()));
-        let init = ns.start(
-            bin::lockkeeper(),
-            &["init", "-vv", "-c", &file.display().to_string()],
-        );
+        let init = ns.start(program, &["init", "-vv", "-c", &file.display().to_string()]);
         let desk = Self { scene, init };
         until("it listens", || {
             desk.listens() || desk.errors().contains("nobody can ask")

@@ -362,6 +362,26 @@ fn secrets_from_files_are_masked_whatever_they_are_called_and_stand_in_no_record
 }
 
 #[test]
+fn secrets_from_files_are_masked_in_all_output_that_passes_through_us() {
+    let desk = Desk::new();
+    desk.write("env", "API_TOKEN=sk-by-its-name\nPLAIN=shown-as-it-is\n");
+    desk.write("key", "sk-by-its-place\n");
+    let files = "env_file = \"DIR/env\"\nenv = { OTHER = { file = \"DIR/key\" } }\n";
+    let script = "echo $PLAIN $API_TOKEN $OTHER";
+    for key in [
+        "idle_timeout = \"1h\"",
+        "final = { line = \"never said\", grace = \"1h\" }",
+        "pty = true",
+    ] {
+        let said = said(&mut desk.job(&format!("{files}{key}"), script));
+        assert_eq!(said, "shown-as-it-is *** ***", "{key}");
+    }
+    // Where it does not, it is the command's own affair.
+    let said = said(&mut desk.job(files, script));
+    assert_eq!(said, "shown-as-it-is sk-by-its-name sk-by-its-place");
+}
+
+#[test]
 fn less_memory_than_asked_for_refuses_the_start() {
     let desk = Desk::new();
     let (code, told) = refused(&mut desk.job("require_free_memory = \"900T\"", "echo begun"));

@@ -25,6 +25,8 @@ const SECOND_STOP: Duration = Duration::from_secs(1);
 pub(super) const RESCAN: Duration = Duration::from_millis(100);
 /// When survivors of KILL are named, and how often KILL is sent anew.
 pub(super) const KILL_RETRY: Duration = Duration::from_secs(2);
+/// What goes on while the run is being ended: the lock is still held, and others still read the status.
+const KEPT: [Timer; 2] = [Timer::Touch, Timer::Status];
 
 impl Run {
     pub(super) fn stop_asked(&mut self, now: Time, reason: Reason, out: &mut Vec<Action>) {
@@ -120,7 +122,7 @@ impl Run {
     /// The command has `grace` to go.
     pub(super) fn wind_up(&mut self, now: Time, grace: Duration) {
         self.state = State::Stopping;
-        self.timers.clear_but(Timer::Touch);
+        self.timers.clear_but(&KEPT);
         self.timers.arm(Timer::StopGrace, now + grace);
     }
 
@@ -128,7 +130,7 @@ impl Run {
     pub(super) fn leftovers(&mut self, now: Time, command_alive: bool, out: &mut Vec<Action>) {
         let grace = self.leftover_cap.unwrap_or(self.facts.stop.leftover_grace);
         self.state = State::Leftovers;
-        self.timers.clear_but(Timer::Touch);
+        self.timers.clear_but(&KEPT);
         self.timers.arm(Timer::Rescan, now + RESCAN);
         self.timers.arm(Timer::LeftoverGrace, now + grace);
         out.push(Action::Note(Note::Leftovers {
@@ -144,7 +146,7 @@ impl Run {
             return;
         }
         self.state = State::Killing;
-        self.timers.clear_but(Timer::Touch);
+        self.timers.clear_but(&KEPT);
         self.timers.arm(Timer::KillRetry, now + KILL_RETRY);
         out.push(Action::Note(Note::Killing));
         out.push(Action::KillChildren);
@@ -170,7 +172,7 @@ impl Run {
         }
         self.empty_at = Some(now);
         if self.facts.sweep.is_some() {
-            self.sweep(out);
+            self.sweep(now, out);
         } else {
             self.finish(now, Reason::Failed, out);
         }

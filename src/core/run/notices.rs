@@ -11,7 +11,8 @@
 //!   never beyond what init has for the stop, and never by more than [`MOST`] at once, so that a command
 //!   that hangs after it is ended nevertheless;
 //! - woken late, as after a pause of the container, nobody was there to hear it: both count anew;
-//! - of a status, others are told at most once a second, and the last one in the end.
+//! - of a status, others are told at most once a second, and the last one in the end, also while the run
+//!   is being stopped, and before lock directories are watched.
 
 use std::time::Duration;
 

@@ -19,8 +19,11 @@ use crate::core::timers::Timer;
 const LATE: Duration = Duration::from_millis(500);
 
 impl Run {
-    pub(super) fn sweep(&mut self, out: &mut Vec<Action>) {
+    pub(super) fn sweep(&mut self, now: Time, out: &mut Vec<Action>) {
         self.state = State::Sweeping;
+        if self.timers.due(Timer::Status).is_some() {
+            self.tell_status(now, out);
+        }
         self.timers.clear();
         out.push(Action::Sweep);
     }

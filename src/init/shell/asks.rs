@@ -14,6 +14,7 @@ use crate::exit;
 use crate::init::control::server::{Control, NOBODY};
 use crate::init::control::words::{Asked, Changes, Done, Init, Reply};
 use crate::init::control::{health, place};
+use crate::init::crash;
 use crate::init::hook::Hook;
 use crate::init::outer::Outer;
 use crate::init::reload::{Content, Reader, Wish};
@@ -194,6 +195,7 @@ impl Shell {
         let wanted = |wish: &Wish| {
             wish.client == NOBODY || control.is_some_and(|control| control.awaits(wish.client))
         };
+        self.reloads += u64::from(!wish.dry_run);
         let now = clock::now();
         if let Some((wishes, content)) = reader.read(&self.guards.program, wish, wanted, now) {
             self.was_read(&wishes, content);
@@ -205,6 +207,9 @@ impl Shell {
         if !self.table.is_going() {
             let refused = Reply::refused(exit::UNAVAILABLE, "init is about to end");
             self.reply_all(wishes, &refused);
+            // Nothing is read for those who have come meanwhile.
+            let others = self.reader.as_mut().map(Reader::give_up);
+            self.reply_all(&others.unwrap_or_default(), &refused);
             return;
         }
         let (ask, want): (Vec<Wish>, Vec<Wish>) = wishes.iter().partition(|wish| wish.dry_run);
@@ -289,6 +294,7 @@ impl Shell {
         let format = route::format(init.log);
         self.guards.container = Some(init.name.clone());
         self.guards.stop_within = init.stop_within;
+        crash::prepare(init.stop_within);
         self.guards.format = format;
         // A run that is going may still have secrets that the new plan does not name.
         let running = self

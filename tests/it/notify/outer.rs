@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 
-use nix::sys::signal::Signal::SIGTERM;
+use nix::sys::signal::Signal::{SIGHUP, SIGTERM};
 
 use super::*;
 use crate::support::ns::own_run;
@@ -135,6 +135,42 @@ fn where_the_main_job_says_when_it_is_ready_init_is_not_up_before() {
     outer.await_line("READY=1");
     signal(run.pid(), SIGTERM);
     ended(&mut run);
+}
+
+#[test]
+fn init_says_when_it_reads_its_file_again_and_when_that_is_over_whatever_came_of_it() {
+    need!("root");
+    let scene = Scene::new();
+    let mut outer = Outer::new(&scene);
+    let toml = "[jobs.a]\nclass = \"batch\"\nscript = hang\n";
+    let mut run = child::start(&mut init(&scene, &outer, toml));
+    outer.await_line("READY=1");
+    outer.await_line("STATUS=1 of 1 job running");
+    for (n, more) in ["", "nonsense = 7\n"].iter().enumerate() {
+        scene.config(&format!("{toml}{more}"));
+        outer.heard.clear();
+        let now = || lockkeeper::sys::clock::now().0 / 1000;
+        let asked = now();
+        signal(run.pid(), SIGHUP);
+        outer.await_line("READY=1");
+        let (heard, n) = (&outer.heard, n + 1);
+        let when = heard
+            .get(1)
+            .and_then(|line| line.strip_prefix("MONOTONIC_USEC="));
+        let when: u64 = when.and_then(|when| when.parse().ok()).expect("a time");
+        assert!((asked..=now()).contains(&when), "{n}: {heard:?}");
+        let others: Vec<&str> = heard
+            .iter()
+            .map(String::as_str)
+            .filter(|line| !line.starts_with("MONO"))
+            .collect();
+        let first = ["RELOADING=1", "STATUS=reading the file again"];
+        assert_eq!(others.get(..2), Some(&first[..]), "{n}");
+        assert_eq!(outer.count("READY=1"), 1);
+    }
+    signal(run.pid(), SIGTERM);
+    outer.await_line("STOPPING=1");
+    assert_eq!(ended(&mut run).code(), Some(0), "{}", notes(&scene));
 }
 
 #[test]

@@ -20,6 +20,7 @@ pub(crate) mod peer;
 pub(crate) mod podman;
 pub(crate) mod prompt;
 pub(crate) mod pty;
+pub(crate) mod rest;
 pub(crate) mod scene;
 pub(crate) mod stat;
 pub(crate) mod wait;

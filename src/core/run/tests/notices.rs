@@ -224,6 +224,34 @@ fn a_status_is_told_at_most_once_a_second_and_the_last_one_in_the_end() {
 }
 
 #[test]
+fn the_last_status_before_a_stop_is_told_on_each_rung_of_the_ladder_and_before_the_sweep() {
+    let said = || {
+        let mut desk = Desk::running(facts());
+        desk.at(100, &says("STATUS=a"));
+        assert_eq!(desk.at(200, &says("STATUS=b")), NOTHING);
+        desk
+    };
+    let told = (1100, vec!["status b".to_owned()]);
+    let mut stopping = said();
+    stopping.at(300, &term(SIGTERM));
+    assert_eq!(stopping.tick(), told);
+    // Its last words, while it goes.
+    assert_eq!(stopping.at(3000, &says("STATUS=c")), ["status c"]);
+    let mut left = said();
+    left.at(300, &gone(Status::Exited(0)));
+    assert_eq!(left.at(1100, &Event::Tick), ["status b", "term"]);
+    let mut killed = said();
+    killed.at(300, &within(0));
+    assert_eq!(killed.tick(), told);
+    let mut swept = said();
+    swept.run.facts.sweep = Some(ms(6000));
+    assert_eq!(
+        swept.at(300, &last(Status::Exited(0))),
+        ["status b", "sweep"]
+    );
+}
+
+#[test]
 fn what_is_said_before_there_is_a_command_or_after_its_end_means_nothing() {
     let all = says("READY=1\nSTATUS=x\nWATCHDOG=trigger\nEXTEND_TIMEOUT_USEC=9\nWATCHDOG_USEC=9");
     let mut desk = Desk::begun(locked(Wait::AtMost(ms(500))));

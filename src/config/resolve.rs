@@ -11,6 +11,7 @@ use std::path::Path;
 
 use super::findings::Findings;
 use super::nearest::nearest;
+use super::pause;
 use super::plan::{
     ClassPlan, DEFAULT_FINAL_GRACE, DEFAULT_REFRESH, DEFAULT_STALE_AFTER, DEFAULT_STOP_WITHIN,
     DEFAULT_WAIT, Every, FinalLine, Format, Identity, InitPlan, JobPlan, Kind, LOCK_NAME, LockPlan,
@@ -144,7 +145,10 @@ fn class<'f>(sheet: &'f Sheet, file: &'f File, findings: &mut Findings) -> Class
     check_command_is_asked(sheet, &plan, findings);
     check_pty(sheet, &plan, findings);
     match kind {
-        Kind::Interactive => refuse_lock_keys(sheet, findings),
+        Kind::Interactive => {
+            refuse_lock_keys(sheet, findings);
+            pause::apply(sheet, &mut plan.kind, findings);
+        }
         Kind::Batch { .. } => {
             let mut lock = lock_of(sheet, plan.identity.as_ref(), file, findings);
             match &mut lock {
@@ -156,6 +160,10 @@ fn class<'f>(sheet: &'f Sheet, file: &'f File, findings: &mut Findings) -> Class
             plan.kind = Kind::batch(lock);
             let wait = sheet.limit("wait");
             conflicts(sheet, &mut plan.kind, wait);
+            // Without the lock that is named and not there, nothing is known of a pause.
+            if !sheet.has("lock") || plan.kind.lock().is_some() {
+                pause::apply(sheet, &mut plan.kind, findings);
+            }
         }
     }
     Class {
@@ -621,6 +629,10 @@ fn job<'f>(sheet: &'f Sheet, classes: &[Class<'f>], findings: &mut Findings) -> 
     }
     if plan.kind == Kind::Interactive {
         refuse_to_wait(sheet, findings);
+    }
+    let class_lock = class.sheet.is_some_and(|class| class.has("lock"));
+    if !class_lock || plan.kind.lock().is_some() {
+        pause::apply(sheet, &mut plan.kind, findings);
     }
     let of_class = class.sheet.and_then(|class| class.limit("wait"));
     conflicts(sheet, &mut plan.kind, sheet.limit("wait").or(of_class));

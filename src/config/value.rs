@@ -653,6 +653,9 @@ fn mend(key: &Key, value: &DeValue<'_>) -> String {
         (Shape::Table(Scope::Final), _) => {
             "write final = { line = '\"type\":\"result\"', grace = \"30s\" }".to_owned()
         }
+        (Shape::Table(Scope::Pause), _) => {
+            "write pause = { line = \"usage limit reached\", for = \"1h\" }".to_owned()
+        }
         (Shape::Table(Scope::Rlimits), _) => "write rlimits = { nofile = 1024 }".to_owned(),
         (Shape::Table(Scope::Cgroup), _) => "write cgroup = { memory_max = \"2G\" }".to_owned(),
         (Shape::Table(_), _) => "write stop = { signal = \"TERM\", grace = \"15s\" }".to_owned(),

@@ -13,14 +13,19 @@
 //!
 //! The worst that follows from an error is one more run that finds the usage limit reached, and says so.
 
-use std::time::Duration;
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::final_line::Search;
+use super::mask::{Mask, Secrets};
 use super::time::Time;
 use crate::config::plan::{LONGEST_PAUSE, PausePlan};
 
 /// How much of a line is kept to be shown.
 const HEAD: usize = 4096;
+/// How much of it is shown, in characters.
+pub const SHOWN: usize = 200;
 /// How far the clocks of machines that share a folder may differ.
 const SKEW: u64 = 60_000;
 /// One run sets no second pause within this time, however often its command says the line.
@@ -78,6 +83,45 @@ impl Scanner {
         } else {
             self.head.clear();
             None
+        }
+    }
+}
+
+/// What of a line may be shown to all: its beginning, without secrets and without what a terminal would
+/// obey; where that does not say why, the text that was looked for.
+pub fn shown(said: &Said, line: &str, secrets: &Arc<Secrets>) -> String {
+    let (mut mask, mut text) = (Mask::new(secrets), Vec::new());
+    mask.feed(&said.head, &mut text);
+    // What is held back may be one half of a secret.
+    if !said.cut {
+        mask.end(&mut text);
+    }
+    let head = short(&String::from_utf8_lossy(&text));
+    if head.contains(line) {
+        head
+    } else {
+        short(&secrets.hide(line))
+    }
+}
+
+fn short(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    text.trim().chars().take(SHOWN).map(plain).collect()
+}
+
+/// A point in time that is given in milliseconds since 1970, to the second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At(pub u64);
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
+        let at = UNIX_EPOCH.checked_add(Duration::from_millis(self.0));
+        let at = at.map(humantime::format_rfc3339_seconds);
+        // A year of five digits cannot be written.
+        match at.map(|at| write!(text, "{at}")) {
+            Some(Ok(())) => f.write_str(&text),
+            _ => write!(f, "{} s after 1970", self.0 / 1000),
         }
     }
 }

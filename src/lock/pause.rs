@@ -24,6 +24,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat, renameat};
@@ -34,7 +35,7 @@ use serde_json::{Value, json};
 use super::claim::{FLAGS, remove};
 use super::folders::{SHARED, claims_folder, open_existing, open_folder};
 use super::record::{Origin, Plain};
-use crate::core::pause::{Stands, Times, judge};
+use crate::core::pause::{At, SHOWN, Stands, Times, judge};
 use crate::sys::{clock, dents, process};
 
 /// The folder's name in `<lock>.d`.
@@ -111,6 +112,26 @@ impl fmt::Display for Setter<'_> {
             write!(f, " (run {})", Plain(run_id))?;
         }
         Ok(())
+    }
+}
+
+impl Pause {
+    /// How long it stands from now on.
+    pub fn left(&self) -> Duration {
+        Duration::from_millis(self.until.saturating_sub(clock::unix_ms()))
+    }
+}
+
+/// Until when, by whom, why.
+impl fmt::Display for Pause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let left = humantime::format_duration(Duration::from_secs(self.left().as_secs()));
+        let (until, setter) = (At(self.until), Setter(self));
+        write!(
+            f,
+            "until {until} ({left}), by word of {setter}: {:?}",
+            self.said
+        )
     }
 }
 
@@ -253,7 +274,7 @@ fn read(
         class: word("class"),
         run_id: word("run_id"),
         container: word("container"),
-        said: word("said").unwrap_or_default(),
+        said: word("said").map_or_else(String::new, |said| said.chars().take(SHOWN).collect()),
     };
     Ok(Some((pause, judge(clock::unix_ms(), times))))
 }
@@ -271,21 +292,31 @@ pub fn set(lock: &Path, pause: &Pause) -> Result<String, Errno> {
     let dir = make(lock)?;
     let id = process::random_hex::<8>();
     let (temporary, name) = (format!(".{id}.tmp"), format!("{id}.pause"));
+    // Short enough to be believed.
+    let plain = |word: Option<&str>| word.map(|word| Plain(word).to_string());
     let text = json!({
         "v": VERSION,
         "until_unix_ms": pause.until,
         "set_unix_ms": pause.set,
         "set_boot_ms": boot_ms(),
         "boot_id": Origin::read().boot_id,
-        "by": pause.by,
-        "class": pause.class,
-        "run_id": pause.run_id,
-        "container": pause.container,
+        "by": Plain(&pause.by).to_string(),
+        "class": plain(pause.class.as_deref()),
+        "run_id": plain(pause.run_id.as_deref()),
+        "container": plain(pause.container.as_deref()),
         "uid": geteuid().as_raw(),
         "said": pause.said,
     });
-    let written = write(&dir, &temporary, text.to_string().as_bytes())
-        .and_then(|()| renameat(&dir, temporary.as_str(), &dir, name.as_str()));
+    let text = text.to_string();
+    let try_once = || {
+        write(&dir, &temporary, text.as_bytes())?;
+        renameat(&dir, temporary.as_str(), &dir, name.as_str())
+    };
+    let written = match try_once() {
+        // Somebody has ended all pauses in between: ours comes after that.
+        Err(Errno::ENOENT) => try_once(),
+        answer => answer,
+    };
     if let Err(errno) = written {
         let _ = remove(&dir, &temporary);
         return Err(errno);

@@ -35,6 +35,7 @@ mod nested;
 mod notify;
 mod output;
 mod parts;
+mod pause;
 mod pty;
 mod readme;
 mod regression;

@@ -27,9 +27,10 @@ fn works(name: &str) -> String {
         class = \"batch\"
         every = \"1s\"
         script = append DIR/{name} x
+        [classes.interactive]
+        identity = \"DIR\"
         [jobs.chat]
         class = \"interactive\"
-        identity = \"DIR\"
         stdin = \"null\"
         every = \"1s\"
         script = append DIR/chat-{name} x"

@@ -8,7 +8,7 @@ mod unwind;
 use std::env;
 use std::process::ExitCode;
 
-use lockkeeper::cli::verb::{ask, check, init, lock, logs, run, start};
+use lockkeeper::cli::verb::{ask, check, init, lock, logs, pause, run, start};
 use lockkeeper::cli::{Command, UsageError, help, parse, print};
 use lockkeeper::exit;
 use lockkeeper::init::{guards, reload};
@@ -26,6 +26,7 @@ fn main() -> ExitCode {
             Ok(Command::Run(args)) => run::run(args),
             Ok(Command::Check(args)) => check::check(&args),
             Ok(Command::Lock(args)) => lock::lock(&args),
+            Ok(Command::Pause(args)) => pause::pause(&args),
             Ok(Command::Logs(args)) => logs::logs(args),
             Ok(Command::Ask(args)) => ask::ask(&args),
             Ok(Command::Help(verb)) => return printed(&help::help(verb)),

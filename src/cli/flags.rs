@@ -33,6 +33,10 @@ pub enum Verb {
     LockHold,
     /// Give back what was held by hand.
     LockRelease,
+    /// Pauses: shown, or set.
+    Pause,
+    /// End pauses.
+    PauseEnd,
     /// Read the journal.
     Logs,
     /// Draw the journal.
@@ -120,6 +124,12 @@ pub const VERBS: &[VerbInfo] = &[
         doc: "list, show, clean, hold and release directory locks",
     },
     VerbInfo {
+        verb: Verb::Pause,
+        name: "pause",
+        synopsis: &[PAUSES, PAUSE, PAUSE_END],
+        doc: "keep batch jobs from starting for a while, in all containers",
+    },
+    VerbInfo {
         verb: Verb::Logs,
         name: "logs",
         synopsis: &["logs [JOB] [-c FILE] [-f] [--since WHEN] [-- OPTION...]"],
@@ -133,6 +143,18 @@ const SHOW: &str = "lock show PATH [--json]";
 const CLEAN: &str = "lock clean [ROOT...] [--dry-run] [--json]";
 const HOLD: &str = "lock hold DIR --reason TEXT [--by NAME]";
 const RELEASE: &str = "lock release DIR [--force]";
+
+const PAUSES: &str = "pause [LOCK...] [-c FILE] [--json]";
+const PAUSE: &str = "pause [LOCK...] [-c FILE] --for TIME [--reason TEXT] [--by NAME]";
+const PAUSE_END: &str = "pause end [LOCK...] [-c FILE] [--json]";
+
+/// What follows the verb `pause`, as both words are typed.
+pub const PAUSE_VERBS: &[VerbInfo] = &[VerbInfo {
+    verb: Verb::PauseEnd,
+    name: "pause end",
+    synopsis: &[PAUSE_END],
+    doc: "end all pauses, whoever set them",
+}];
 
 /// What follows the verb `lock`, each as both words are typed.
 pub const LOCK_VERBS: &[VerbInfo] = &[
@@ -180,7 +202,7 @@ const fn unbuilt(verb: Verb, name: &'static str, doc: &'static str) -> VerbInfo 
 impl Verb {
     /// The verb's row.
     pub fn info(self) -> Option<&'static VerbInfo> {
-        let mut all = VERBS.iter().chain(LOCK_VERBS);
+        let mut all = VERBS.iter().chain(LOCK_VERBS).chain(PAUSE_VERBS);
         all.find(|info| info.verb == self)
     }
 
@@ -232,6 +254,8 @@ pub enum Id {
     By,
     /// `--reason`.
     Reason,
+    /// `--for`.
+    For,
     /// `--force`.
     Force,
     /// `--follow`.
@@ -289,7 +313,14 @@ pub const FLAGS: &[Flag] = &[
             "config",
             "FILE",
             "else $LOCKKEEPER_CONFIG, else /etc/lockkeeper.toml",
-            &[Verb::Init, Verb::Run, Verb::Check, Verb::Logs],
+            &[
+                Verb::Init,
+                Verb::Run,
+                Verb::Check,
+                Verb::Logs,
+                Verb::Pause,
+                Verb::PauseEnd,
+            ],
         )
     },
     of_command(
@@ -359,6 +390,8 @@ pub const FLAGS: &[Flag] = &[
             Verb::LockList,
             Verb::LockShow,
             Verb::LockClean,
+            Verb::Pause,
+            Verb::PauseEnd,
         ],
     ),
     with_value(
@@ -393,15 +426,22 @@ pub const FLAGS: &[Flag] = &[
         Id::By,
         "by",
         "NAME",
-        "who holds it (the user's name)",
-        &[Verb::LockHold],
+        "who holds or pauses it (the user's name)",
+        &[Verb::LockHold, Verb::Pause],
     ),
     with_value(
         Id::Reason,
         "reason",
         "TEXT",
-        "why, for those who find it held",
-        &[Verb::LockHold],
+        "why, for those who find it held or paused",
+        &[Verb::LockHold, Verb::Pause],
+    ),
+    with_value(
+        Id::For,
+        "for",
+        "TIME",
+        "set a pause of this length, at most 24h",
+        &[Verb::Pause],
     ),
     plain(
         Id::Force,

@@ -107,10 +107,11 @@ fn row(text: &mut String, width: usize, name: &str, doc: &str) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::flags::PAUSE_VERBS;
     use super::*;
 
     fn every_help() -> Vec<String> {
-        let verbs = VERBS.iter().chain(LOCK_VERBS);
+        let verbs = VERBS.iter().chain(LOCK_VERBS).chain(PAUSE_VERBS);
         let verbs = verbs.map(|info| help(Some(info.verb)));
         verbs.chain([help(None)]).collect()
     }

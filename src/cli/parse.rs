@@ -17,7 +17,7 @@ use lexopt::Parser;
 
 use super::flags::{Id, Verb};
 use super::typed::{Read, Typed, not_built, quoted, text_of, time, usage};
-use crate::config::plan::Wait;
+use crate::config::plan::{LONGEST_PAUSE, Wait};
 use crate::exit;
 use crate::journal::Verbosity;
 
@@ -32,6 +32,8 @@ pub enum Command {
     Check(CheckArgs),
     /// `lockkeeper lock …`.
     Lock(LockArgs),
+    /// `lockkeeper pause …`.
+    Pause(PauseArgs),
     /// `lockkeeper logs …`.
     Logs(LogsArgs),
     /// `lockkeeper status | start | stop | restart | reload | health …`.
@@ -137,6 +139,29 @@ pub struct LockArgs {
     pub report: Option<RawFd>,
 }
 
+/// `lockkeeper pause [end] …`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PauseArgs {
+    /// Which of the two.
+    pub verb: Verb,
+    /// The locks; none: those of the file.
+    pub locks: Vec<PathBuf>,
+    /// `-c`.
+    pub config: Option<PathBuf>,
+    /// `--for`, of at most a day; never with `pause end`. `None`: nothing is set.
+    pub length: Option<Duration>,
+    /// `--by`; only with `--for`.
+    pub by: Option<String>,
+    /// `--reason`; only with `--for`.
+    pub reason: Option<String>,
+    /// `--json`.
+    pub json: bool,
+    /// `-v`, `-q`.
+    pub verbosity: Verbosity,
+    /// `--report`: the number of a descriptor, open or not.
+    pub report: Option<RawFd>,
+}
+
 /// `lockkeeper logs [JOB] [-c FILE] [-f] [--since WHEN] [-- OPTION…]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogsArgs {
@@ -200,6 +225,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
         Verb::Init => init(&mut typed).map(Command::Init),
         Verb::Run => run(&mut typed).map(Command::Run),
         Verb::Check => check(&mut typed).map(Command::Check),
+        verb @ (Verb::Pause | Verb::PauseEnd) => pause(&mut typed, verb).map(Command::Pause),
         Verb::Logs => logs(&mut typed).map(Command::Logs),
         Verb::Lock => Err(usage(
             "\"lock\" needs one of list, show, clean, hold and release: see \"lockkeeper lock --help\"",
@@ -352,6 +378,38 @@ fn lock(typed: &mut Typed, verb: Verb) -> Result<LockArgs, UsageError> {
         ));
     }
     Ok(args)
+}
+
+fn pause(typed: &mut Typed, verb: Verb) -> Result<PauseArgs, UsageError> {
+    typed.no_foreign_flag(verb)?;
+    let more = typed.command.take().unwrap_or_default();
+    let locks: Vec<PathBuf> = typed.words.drain(..).chain(more).map(Into::into).collect();
+    if locks.iter().any(|path| path.as_os_str().is_empty()) {
+        return Err(usage(format!("a path behind \"{}\" is empty", verb.name())));
+    }
+    let args = PauseArgs {
+        verb,
+        locks,
+        config: typed.path(Id::Config)?,
+        length: typed.time(Id::For)?,
+        by: typed.text(Id::By)?,
+        reason: typed.text(Id::Reason)?,
+        json: typed.value(Id::Json).is_some(),
+        verbosity: typed.verbosity()?,
+        report: typed.descriptor()?,
+    };
+    match args.length {
+        None if args.by.is_some() || args.reason.is_some() => {
+            Err(usage("\"pause\" sets one only with a time: add --for 1h"))
+        }
+        Some(Duration::ZERO) => Err(usage(
+            "\"--for\" is zero: to end a pause, lockkeeper pause end",
+        )),
+        Some(length) if length > LONGEST_PAUSE => Err(usage(
+            "\"--for\" is longer than 24h: no pause lasts longer, set it again then",
+        )),
+        _ => Ok(args),
+    }
 }
 
 fn run(typed: &mut Typed) -> Result<RunArgs, UsageError> {

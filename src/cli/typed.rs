@@ -84,6 +84,14 @@ impl Typed {
             self.verb = Some(lock_verb_of(&word)?);
             return Ok(false);
         }
+        if verb == Verb::Pause && self.words.is_empty() && word == "end" {
+            self.verb = Some(Verb::PauseEnd);
+            return Ok(false);
+        }
+        if matches!(verb, Verb::Pause | Verb::PauseEnd) {
+            self.words.push(word);
+            return Ok(false);
+        }
         if LOCK_VERBS.iter().any(|info| info.verb == verb) {
             self.words.push(word);
             return Ok(false);

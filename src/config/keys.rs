@@ -21,6 +21,8 @@ pub enum Scope {
     Job,
     /// The table behind `final`.
     Final,
+    /// The table behind `pause`.
+    Pause,
     /// The table behind `stop`.
     Stop,
     /// The table behind `restart`.
@@ -44,6 +46,7 @@ impl Scope {
             Self::Class => "[classes.NAME]",
             Self::Job => "[jobs.NAME]",
             Self::Final => "final = { … }",
+            Self::Pause => "pause = { … }",
             Self::Stop => "stop = { … }",
             Self::Restart => "restart = { … }",
             Self::Rlimits => "rlimits = { … }",
@@ -258,6 +261,8 @@ pub const KEYS: &[Key] = keys! {
         "whether the command gets a NOTIFY_SOCKET where no other key asks for one: for its `STATUS=`, and `READY=1`", also "sd_notify" "notify_socket";
     "final" in Class Job: Shape::Table(Scope::Final), "none",
         "the line after which the command should go by itself, and is ended if it does not", also "result" "final_line";
+    "pause" in Class Job: Shape::Table(Scope::Pause), "none",
+        "the line that says that the account's usage limit is reached: no batch run that uses the login starts for a while, in any container", also "usage_limit" "rate_limit" "cooldown";
     "stop" in Class Job: Shape::Table(Scope::Stop), "{ signal = \"TERM\", grace = \"15s\", leftover_grace = \"1s\" }",
         "how a command is stopped", also "kill";
     "signals" in Class Job: Shape::Signals, "none",
@@ -343,6 +348,12 @@ pub const KEYS: &[Key] = keys! {
         "how long the command has after that line", also "timeout" "wait";
     "failed" in Final: Shape::Literal, "none",
         "if the same line contains this text the exit code is 1, else 0", also "error" "failure";
+
+    // pause = { … }
+    "line" in Pause: Shape::Literal, "required",
+        "text that a line on standard output or standard error contains", also "text" "contains" "pattern" "match";
+    "for" in Pause: at_least(SECOND), "1h",
+        "how long from then on; at most 24h", also "time" "duration" "length" "wait";
 
     // stop = { … }
     "signal" in Stop: Shape::Signal, "TERM",
@@ -477,6 +488,7 @@ mod tests {
             (Scope::Class, "refresh", plan::DEFAULT_REFRESH),
             (Scope::Class, "stale_after", plan::DEFAULT_STALE_AFTER),
             (Scope::Final, "grace", plan::DEFAULT_FINAL_GRACE),
+            (Scope::Pause, "for", plan::DEFAULT_PAUSE),
             (Scope::Stop, "grace", plan::DEFAULT_GRACE),
             (Scope::Stop, "leftover_grace", plan::DEFAULT_LEFTOVER_GRACE),
             (Scope::Job, "jitter", Duration::ZERO),

@@ -21,6 +21,7 @@ mod findings;
 pub mod load;
 pub mod names;
 mod nearest;
+mod pause;
 mod process;
 mod repair;
 mod resolve;

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use super::findings::Findings;
 use super::nearest::nearest;
+use super::pause;
 use super::plan::{
     ClassPlan, DEFAULT_EVENT_TIMEOUT, DEFAULT_FINAL_GRACE, DEFAULT_REFRESH, DEFAULT_STALE_AFTER,
     DEFAULT_STOP_WITHIN, DEFAULT_WAIT, EventPlan, Every, FinalLine, Format, Identity, InitPlan,
@@ -162,7 +163,10 @@ fn class<'f>(sheet: &'f Sheet, file: &'f File, findings: &mut Findings) -> Class
     check_command_is_asked(sheet, &plan, findings);
     check_pty(sheet, &plan, findings);
     match kind {
-        Kind::Interactive => refuse_lock_keys(sheet, findings),
+        Kind::Interactive => {
+            refuse_lock_keys(sheet, findings);
+            pause::apply(sheet, &mut plan.kind, findings);
+        }
         Kind::Batch { .. } => {
             let mut lock = lock_of(sheet, plan.identity.as_ref(), file, findings);
             match &mut lock {
@@ -174,6 +178,10 @@ fn class<'f>(sheet: &'f Sheet, file: &'f File, findings: &mut Findings) -> Class
             plan.kind = Kind::batch(lock);
             let wait = sheet.limit("wait");
             conflicts(sheet, &mut plan.kind, wait);
+            // Without the lock that is named and not there, nothing is known of a pause.
+            if !sheet.has("lock") || plan.kind.lock().is_some() {
+                pause::apply(sheet, &mut plan.kind, findings);
+            }
         }
     }
     Class {
@@ -271,6 +279,7 @@ fn lock_of(
             shared_mount: shared_mount(sheet),
             wait: wait(sheet).unwrap_or(Wait::AtMost(DEFAULT_WAIT)),
             sweep: None,
+            pause: None,
         });
     };
     if let Some(span) = sheet.key_span("shared_mount") {
@@ -290,6 +299,7 @@ fn lock_of(
             .or_else(|| wait(lock))
             .unwrap_or(Wait::AtMost(DEFAULT_WAIT)),
         sweep: None,
+        pause: None,
     })
 }
 
@@ -637,6 +647,10 @@ fn job<'f>(sheet: &'f Sheet, classes: &[Class<'f>], findings: &mut Findings) -> 
     }
     if plan.kind == Kind::Interactive {
         refuse_to_wait(sheet, findings);
+    }
+    let class_lock = class.sheet.is_some_and(|class| class.has("lock"));
+    if !class_lock || plan.kind.lock().is_some() {
+        pause::apply(sheet, &mut plan.kind, findings);
     }
     let of_class = class.sheet.and_then(|class| class.limit("wait"));
     conflicts(sheet, &mut plan.kind, sheet.limit("wait").or(of_class));

@@ -450,6 +450,7 @@ fn suggestion(name: &str, scope: Scope) -> String {
         for (table, inner) in [
             ("stop", Scope::Stop),
             ("final", Scope::Final),
+            ("pause", Scope::Pause),
             ("restart", Scope::Restart),
             ("rlimits", Scope::Rlimits),
             ("cgroup", Scope::Cgroup),

@@ -689,6 +689,9 @@ fn mend(key: &Key, value: &DeValue<'_>) -> String {
         (Shape::Table(Scope::OnEvent), _) => {
             "write on_event = { command = [\"…\"], kinds = [\"ended\"] }".to_owned()
         }
+        (Shape::Table(Scope::Pause), _) => {
+            "write pause = { line = \"usage limit reached\", for = \"1h\" }".to_owned()
+        }
         (Shape::Table(Scope::Rlimits), _) => "write rlimits = { nofile = 1024 }".to_owned(),
         (Shape::Table(Scope::Cgroup), _) => "write cgroup = { memory_max = \"2G\" }".to_owned(),
         (Shape::Table(_), _) => "write stop = { signal = \"TERM\", grace = \"15s\" }".to_owned(),

@@ -16,7 +16,7 @@ use crate::config::plan::{Limits, OnConflict, RunPlan, SignalMap, StopPlan, Wait
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Facts {
-    /// Whether anything must hold before it starts: else nobody is asked.
+    /// Whether anything must hold before it starts, if only that there is no pause: else nobody is asked.
     pub conditions: bool,
     /// Whether it queues for a shared lock, and how long.
     pub wait: Option<Wait>,
@@ -48,7 +48,9 @@ impl Facts {
     /// control.
     pub fn new(plan: &RunPlan) -> Self {
         Self {
-            conditions: plan.conditions.any() || plan.process.reads_files(),
+            conditions: plan.conditions.any()
+                || plan.process.reads_files()
+                || !plan.pause_locks().is_empty(),
             wait: plan.kind.lock().map(|lock| lock.wait),
             dirs: plan.dirs.any().then(|| plan.kind.on_conflict()),
             limits: plan.limits.clone(),

@@ -201,6 +201,44 @@ pub enum Note {
     },
     /// A condition of the command's start does not hold, and the run is over.
     StartRefused(Refusal),
+    /// No batch run that uses the login starts for a while, in any container.
+    PauseSet {
+        /// The lock that the pause lies beside.
+        lock: PathBuf,
+        /// When it ends, in milliseconds since 1970.
+        until: u64,
+        /// How long that is.
+        length: Duration,
+        /// The person who set it; `None`: this run's command said so.
+        by: Option<String>,
+        /// What he, or the command, said.
+        said: String,
+    },
+    /// A pause should have been set, and others do not know of it.
+    PauseFailed {
+        /// The lock that it should lie beside.
+        lock: PathBuf,
+        /// What failed, and what to do.
+        text: String,
+    },
+    /// Something lies among the pauses that is none, and stops nobody.
+    PauseIgnored {
+        /// The lock that it lies beside.
+        lock: PathBuf,
+        /// What lies there.
+        path: PathBuf,
+        /// Why it is none.
+        why: String,
+    },
+    /// Somebody has ended the pauses of a login.
+    PauseEnded {
+        /// The lock that they lay beside.
+        lock: PathBuf,
+        /// Who.
+        by: String,
+        /// How many there were.
+        count: usize,
+    },
     /// Something about the control group of the run is not as it was asked for.
     GroupTrouble {
         /// What, and why.

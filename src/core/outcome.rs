@@ -59,6 +59,8 @@ pub enum Reason {
     DirNotLocked,
     /// A condition of its start did not hold.
     StartRefused,
+    /// There is a pause for all who use its login.
+    Paused,
     /// The command could not be started, with the errno.
     SpawnFailed {
         /// At which step.
@@ -87,6 +89,7 @@ impl Reason {
             Self::WaitExpired => "wait_expired",
             Self::DirNotLocked => "dir_not_locked",
             Self::StartRefused => "start_refused",
+            Self::Paused => "paused",
             Self::SpawnFailed { .. } => "spawn_failed",
             Self::Failed => "failed",
         }
@@ -148,7 +151,7 @@ pub const fn code(reason: Reason, status: Option<Status>) -> u8 {
         }
         (Reason::Final { failed: false }, _) => exit::OK,
         (Reason::Final { failed: true }, _) => exit::FINAL_FAILED,
-        (Reason::WaitExpired | Reason::DirNotLocked | Reason::StartRefused, _) => {
+        (Reason::WaitExpired | Reason::DirNotLocked | Reason::StartRefused | Reason::Paused, _) => {
             exit::NOT_OBTAINED
         }
         (Reason::SpawnFailed { step, errno }, _) => spawn_code(step, errno),
@@ -210,6 +213,7 @@ mod tests {
             (Reason::WaitExpired, [75, 75, 75]),
             (Reason::DirNotLocked, [75, 75, 75]),
             (Reason::StartRefused, [75, 75, 75]),
+            (Reason::Paused, [75, 75, 75]),
             (spawn_failed(SpawnStep::Exec, 2), [127, 127, 127]),
             (spawn_failed(SpawnStep::Exec, 13), [126, 126, 126]),
             (spawn_failed(SpawnStep::Exec, 8), [126, 126, 126]),

@@ -1,7 +1,8 @@
 //! Why a command is not started now, although nobody is in its way: a condition of its plan does not
-//! hold. The next start of the job asks again.
+//! hold, or there is a pause for all who use its login. The next start of the job asks again.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +56,19 @@ pub enum Refusal {
         /// The path.
         path: PathBuf,
     },
+    /// No batch run that uses the login starts until then.
+    Paused {
+        /// The lock that the pause lies beside.
+        lock: PathBuf,
+        /// When it ends, in milliseconds since 1970.
+        until: u64,
+        /// How long that still is.
+        left: Duration,
+        /// Who set it, in words.
+        by: String,
+        /// What he said.
+        said: String,
+    },
     /// Nobody could be asked.
     NotAsked {
         /// The error number.
@@ -73,6 +87,7 @@ impl Refusal {
             | Self::NoFolder { .. }
             | Self::Silent { .. }
             | Self::NotAsked { .. } => Reason::StartRefused,
+            Self::Paused { .. } => Reason::Paused,
         }
     }
 
@@ -85,6 +100,7 @@ impl Refusal {
             Self::File { .. } => Some("env"),
             Self::Memory { .. } => Some("require_free_memory"),
             Self::NoFolder { .. } => Some("create_dirs"),
+            Self::Paused { .. } => Some("pause"),
             Self::Silent { .. } | Self::NotAsked { .. } => None,
         }
     }

@@ -46,6 +46,8 @@ macro_rules! each_field {
             grace_ms: u64,
             /// `DELAY_MS`: the time to a restart.
             delay_ms: u64,
+            /// `PAUSED_MS`: how long a pause lasts from now on.
+            paused_ms: u64,
             /// `LATE_MS`: how much too late we woke.
             late_ms: u64,
             /// `REASON`: why a run ended or is being stopped, or what became of a lock directory, in

@@ -6,6 +6,7 @@
 
 use crate::core::note::{Fate, Note};
 use crate::core::outcome::Reason;
+use crate::core::refusal::Refusal;
 
 /// How much a note matters. The order is that of syslog(3): what matters most comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,6 +59,11 @@ message_ids! {
     PLACEMENT = "07b5cb5d6510b9d5fb5704b55bcf8975",
     CLAIM_FAILED = "107d0ca050ac5267d677dee0199e9088",
     START_REFUSED = "adbfb966dd18c5f619cb433a94724adf",
+    PAUSED = "16d85e2c3bce2a0e75a366a5189ba69c",
+    PAUSE_SET = "ecfaa34fcfdab0cf1dec326bd3d14e8b",
+    PAUSE_FAILED = "f6fb73c00a3f65d66131518b38e67a07",
+    PAUSE_IGNORED = "3979f2246554eaf684eb88aec02d03cb",
+    PAUSE_ENDED = "c86934350b91152531387ebafa751c8e",
     GROUP_TROUBLE = "dd4f3ef48b136b960a593e529db23786",
     OUT_OF_MEMORY = "2c13e1b8023c549970797f2f3dd1cc05",
     STARTED = "0c6be0784f4971a958d989a9f6af3098",
@@ -148,7 +154,12 @@ pub const fn kind(note: &Note) -> (MessageId, Level) {
         Note::Placement { warning: true, .. } => (PLACEMENT, Level::Warning),
         Note::Placement { .. } => (PLACEMENT, Level::Debug),
         Note::ClaimFailed { .. } => (CLAIM_FAILED, Level::Warning),
+        Note::StartRefused(Refusal::Paused { .. }) => (PAUSED, Level::Warning),
         Note::StartRefused(_) => (START_REFUSED, Level::Warning),
+        Note::PauseSet { .. } => (PAUSE_SET, Level::Warning),
+        Note::PauseFailed { .. } => (PAUSE_FAILED, Level::Error),
+        Note::PauseIgnored { .. } => (PAUSE_IGNORED, Level::Warning),
+        Note::PauseEnded { .. } => (PAUSE_ENDED, Level::Info),
         Note::GroupTrouble { .. } => (GROUP_TROUBLE, Level::Warning),
         Note::OutOfMemory { .. } => (OUT_OF_MEMORY, Level::Warning),
         Note::Started { .. } => (STARTED, Level::Info),
@@ -240,6 +251,7 @@ const fn ended(reason: Reason) -> Level {
         | Reason::WaitExpired
         | Reason::DirNotLocked
         | Reason::StartRefused
+        | Reason::Paused
         | Reason::SpawnFailed { .. } => Level::Info,
     }
 }

@@ -12,7 +12,7 @@ pub use super::fields::Fields;
 use super::kind::{Level, MessageId, heard, kind};
 use super::route::Context;
 use super::words::{
-    Bytes, Short, cause, held_by, listed, plural, signal_name, step_verb, step_word,
+    Bytes, Short, cause, held_by, listed, plural, signal_name, step_verb, step_word, until,
 };
 use crate::config::plan::Want;
 use crate::core::note::{Dead, Fate, Note};
@@ -206,8 +206,53 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
             if let Refusal::NoPath { errno, .. } | Refusal::NotAsked { errno } = refusal {
                 to.errno = Some(*errno);
             }
+            if let Refusal::Paused { lock, left, by, .. } = refusal {
+                to.lock = Some(lock.to_string_lossy());
+                to.holder = Some(Cow::Borrowed(by));
+                to.paused_ms = Some(ms(*left));
+            }
             let why = because(refusal);
             format!("not started now: {why}; the next start of the job asks again")
+        }
+        Note::PauseSet {
+            lock,
+            until: end,
+            length,
+            by,
+            said,
+        } => {
+            to.lock = Some(lock.to_string_lossy());
+            to.holder = by.as_deref().map(Cow::Borrowed);
+            to.paused_ms = Some(ms(*length));
+            let (end, by) = (until(*end, *length), by.as_deref().unwrap_or("the command"));
+            format!(
+                "pause until {end}: no batch run on lock {lock:?} starts, in any container; {by} said: \
+                 {said:?}; to end it: lockkeeper pause end {lock:?}"
+            )
+        }
+        Note::PauseFailed { lock, text } => {
+            to.lock = Some(lock.to_string_lossy());
+            format!(
+                "no pause beside lock {lock:?}, others do not know that there should be one: {text}"
+            )
+        }
+        Note::PauseIgnored { lock, path, why } => {
+            to.lock = Some(lock.to_string_lossy());
+            to.claim = Some(path.to_string_lossy());
+            format!(
+                "what lies at {path:?} is no pause and stops nobody: {why}; to remove it: lockkeeper pause end {lock:?}"
+            )
+        }
+        Note::PauseEnded {
+            lock,
+            by,
+            count: ended,
+        } => {
+            to.lock = Some(lock.to_string_lossy());
+            to.holder = Some(Cow::Borrowed(by));
+            to.count = Some(count(*ended));
+            let pauses = plural(*ended, "pause");
+            format!("{by} has ended {pauses} beside lock {lock:?}")
         }
         Note::GroupTrouble { text } => format!("control group: {text}"),
         Note::OutOfMemory { count } => {
@@ -556,6 +601,19 @@ pub fn because(refusal: &Refusal) -> String {
         Refusal::NoFolder { path, why } => {
             format!("the folder {path:?}, which create_dirs names, is not to be had: {why}")
         }
+        Refusal::Paused {
+            lock,
+            until: end,
+            left,
+            by,
+            said,
+        } => {
+            let end = until(*end, *left);
+            format!(
+                "no batch run on lock {lock:?} starts until {end}, by word of {by}: {said:?}; to end \
+                 that pause: lockkeeper pause end {lock:?}"
+            )
+        }
         Refusal::Silent { path } => format!(
             "the file system of {path:?} does not answer; find out what has become of its mount"
         ),
@@ -688,6 +746,7 @@ fn ended(outcome: &Outcome, to: &mut Fields<'_>) -> String {
         Reason::WaitExpired
         | Reason::DirNotLocked
         | Reason::StartRefused
+        | Reason::Paused
         | Reason::SpawnFailed { .. } => {
             format!("not run, {} (exit {code})", cause(reason))
         }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::core::outcome::{Reason, SpawnStep};
+use crate::core::pause::At;
 
 /// The reason in words that fit behind "ended by".
 pub(super) fn cause(reason: Reason) -> Cow<'static, str> {
@@ -22,6 +23,7 @@ pub(super) fn cause(reason: Reason) -> Cow<'static, str> {
         Reason::WaitExpired => "the lock was not obtained in time".into(),
         Reason::DirNotLocked => "a directory was not to be had".into(),
         Reason::StartRefused => "a condition of its start did not hold".into(),
+        Reason::Paused => "there is a pause for its login".into(),
         Reason::SpawnFailed { .. } => "the command could not be started".into(),
         Reason::Failed => "a failure of lockkeeper".into(),
     }
@@ -90,6 +92,11 @@ pub(super) fn listed(jobs: &[String], what: &str) -> Option<String> {
     };
     let number = plural(jobs.len(), "job");
     (!jobs.is_empty()).then(|| format!("{number} {what} ({}{more})", named.join(", ")))
+}
+
+/// When something ends, and how long that still is: `2026-11-21T07:00:00Z (58m 3s)`.
+pub(super) fn until(unix_ms: u64, left: Duration) -> String {
+    format!("{} ({})", At(unix_ms), Short(left))
 }
 
 /// A number of bytes in as few characters as a reader needs: `512M`, `1.5G`.

@@ -19,6 +19,7 @@
 //! | `orders` | signals, the orders of guard or init, job control |
 //! | `output` | what the command's output tells, and its end |
 //! | `waits` | what the caller is told while the run waits |
+//! | `pause` | the pause that the command's output asks for |
 //! | `split` | a second holder of the lock, where its file system does not keep two apart |
 
 use std::collections::VecDeque;
@@ -39,6 +40,7 @@ use super::look::Look;
 use super::message::{Progress, send};
 use super::notify::NotifySocket;
 use super::output::Output;
+use super::pause::Own;
 use super::waiter::Waiter;
 use crate::config::plan::RunPlan;
 use crate::core::event::{Action, Event, Facts};
@@ -46,6 +48,7 @@ use crate::core::final_line::AgentResult;
 use crate::core::mask::Secrets;
 use crate::core::note::Note;
 use crate::core::outcome::{Outcome, Reason};
+use crate::core::pause::Course;
 use crate::core::run::Run;
 use crate::core::time::Time;
 use crate::journal::Journal;
@@ -65,12 +68,15 @@ mod lock;
 mod notices;
 mod orders;
 mod output;
+mod pause;
 mod split;
 mod sweep;
 mod waits;
 
 /// How long the last notes may take to reach the journal.
 const FLUSH: Duration = Duration::from_secs(1);
+/// How long what a command has said last may keep the lock from the next: there may be a pause in it.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What a monitor is given.
 #[derive(Debug)]
@@ -184,6 +190,8 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         result: AgentResult::default(),
         asked: tree::Asked::default(),
         proc_fault_said: false,
+        course: Course::default(),
+        pause: None,
         end: None,
     };
     let first_notes = std::mem::take(&mut monitor.setup.first_notes);
@@ -246,6 +254,10 @@ struct Monitor<'a> {
     result: AgentResult,
     asked: tree::Asked,
     proc_fault_said: bool,
+    /// When the command's output asks for a pause.
+    course: Course,
+    /// The pause that the run has set.
+    pause: Option<Own>,
     end: Option<End>,
 }
 
@@ -421,6 +433,10 @@ impl Monitor<'_> {
         } else if outcome.status.is_some() {
             self.check_file();
         }
+        if self.may_pause() {
+            // The next in the queue asks when he has the lock.
+            self.drain_output(Some(LAST_WORDS));
+        }
         if let Some(lock) = self.setup.lock.take()
             && self.locked
         {
@@ -436,7 +452,7 @@ impl Monitor<'_> {
         self.release_dirs();
         self.setup.claims.release();
         // Nobody waits for us any more, and the last line may be the one with the result.
-        self.drain_output();
+        self.drain_output(None);
         let result = std::mem::take(&mut self.result);
         self.setup.journal.note(Note::Ended(outcome, result));
         self.end = Some(End::Ended(outcome));

@@ -1,5 +1,5 @@
-//! The command's output, where it passes through us: because a watchdog has to see it, because it
-//! goes to the journal or to a file, or because something in it must be masked.
+//! The command's output, where it passes through us: because a watchdog has to see it, or whoever sets a
+//! pause, because it goes to the journal or to a file, or because something in it must be masked.
 //!
 //! A thread for each stream reads the command's pipe and writes on, and may block in either. The main
 //! loop never waits for a stream: it is told of a final line, or of what a thread has to say, through a
@@ -35,6 +35,7 @@ use crate::config::plan::RunPlan;
 use crate::core::final_line::{Found, Scanner};
 use crate::core::mask::{Mask, Secrets};
 use crate::core::note::Note;
+use crate::core::pause::{self, Said};
 use crate::core::time::Time;
 use crate::sys::pty::Pty;
 use crate::sys::{clock, poll, thread};
@@ -78,6 +79,8 @@ struct Shared {
 struct Told {
     /// The last final line that the main loop has not asked for.
     found: Option<Found>,
+    /// The last line that asks for a pause, likewise.
+    said: Option<Said>,
     notes: Vec<Note>,
     /// What was said to take nothing.
     unwilling: Vec<Target>,
@@ -171,11 +174,18 @@ pub struct Output {
     kept: bool,
 }
 
+/// The line that asks for a pause, which may stand on either stream.
+fn pauses(plan: &RunPlan) -> Option<pause::Scanner> {
+    let line = plan.kind.lock()?.pause.as_ref();
+    line.map(pause::Scanner::new)
+}
+
 /// Whether a run of `plan` has its output pass through us, and of its two streams only the first.
-const fn passes(plan: &RunPlan) -> (bool, bool) {
+fn passes(plan: &RunPlan) -> (bool, bool) {
     let both = plan.output.is_kept()
         || !plan.output.redact.is_empty()
-        || plan.limits.idle_timeout.is_some();
+        || plan.limits.idle_timeout.is_some()
+        || pauses(plan).is_some();
     (both || plan.limits.final_line.is_some(), !both)
 }
 
@@ -218,29 +228,28 @@ impl Output {
         // before the command is started.
         let masks = kept || !plan.output.redact.is_empty() || !secrets.is_empty();
         let mask = || masks.then(|| Mask::new(secrets));
-        let scanner = plan.limits.final_line.as_ref().map(Scanner::new);
+        let scanner = || Scanners {
+            last: plan.limits.final_line.as_ref().map(Scanner::new),
+            pause: pauses(plan),
+        };
         let stdout = place(io::stdout().as_fd(), "stdout")?;
         if let Some(pty) = pty {
             let terminal = pty.terminal()?;
-            output.stream(Source::Pty(pty), stdout, scanner, mask())?;
+            output.stream(Source::Pty(pty), stdout, scanner(), mask())?;
             return Ok(Some((output, Ends::Terminal(terminal))));
         }
-        let stdout = output.piped(stdout, scanner, mask())?;
+        let stdout = output.piped(stdout, scanner(), mask())?;
         let stderr = if only_stdout {
             None
         } else {
             let stderr = place(io::stderr().as_fd(), "stderr")?;
-            Some(output.piped(stderr, None, mask())?)
+            let last = None;
+            Some(output.piped(stderr, Scanners { last, ..scanner() }, mask())?)
         };
         Ok(Some((output, Ends::Pipes { stdout, stderr })))
     }
 
-    fn piped(
-        &self,
-        place: Place,
-        scanner: Option<Scanner>,
-        mask: Option<Mask>,
-    ) -> io::Result<OwnedFd> {
+    fn piped(&self, place: Place, scanners: Scanners, mask: Option<Mask>) -> io::Result<OwnedFd> {
         let (from, end) = pipe2(OFlag::O_CLOEXEC)?;
         // The flag is our end's alone: a pipe has two open file descriptions (pipe(7)).
         fcntl(&from, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
@@ -248,7 +257,7 @@ impl Output {
             // A user without privileges may have used up what pipes he may have.
             let _ = fcntl(&from, FcntlArg::F_SETPIPE_SZ(PIPE));
         }
-        self.stream(Source::Pipe(File::from(from)), place, scanner, mask)?;
+        self.stream(Source::Pipe(File::from(from)), place, scanners, mask)?;
         Ok(end)
     }
 
@@ -256,7 +265,7 @@ impl Output {
         &self,
         from: Source,
         place: Place,
-        scanner: Option<Scanner>,
+        scanners: Scanners,
         mask: Option<Mask>,
     ) -> io::Result<()> {
         let shared = Arc::clone(&self.shared);
@@ -265,7 +274,7 @@ impl Output {
         let stream = Stream {
             from,
             sink: Sink::new(place, Arc::clone(&shared)),
-            scanner,
+            scanners,
             mask,
             shown: Vec::new(),
             shared,
@@ -273,11 +282,12 @@ impl Output {
         thread::start(name, STACK, move || stream.run())
     }
 
-    /// A final line, and notes, that came since this was last asked.
-    pub fn told(&self) -> (Option<Found>, Vec<Note>) {
+    /// A final line, one that asks for a pause, and notes, that came since this was last asked.
+    pub fn told(&self) -> (Option<Found>, Option<Said>, Vec<Note>) {
         let _ = self.shared.news.read();
         let mut told = self.shared.told();
-        (told.found.take(), std::mem::take(&mut told.notes))
+        let notes = std::mem::take(&mut told.notes);
+        (told.found.take(), told.said.take(), notes)
     }
 
     /// When something was last heard; now, while a reader behind us holds up the command.
@@ -344,11 +354,19 @@ impl AsFd for Source {
     }
 }
 
+/// What a stream is looked through for.
+struct Scanners {
+    /// The final line.
+    last: Option<Scanner>,
+    /// The line that asks for a pause.
+    pause: Option<pause::Scanner>,
+}
+
 /// One thread's part.
 struct Stream {
     from: Source,
     sink: Sink,
-    scanner: Option<Scanner>,
+    scanners: Scanners,
     mask: Option<Mask>,
     /// What may be shown of a piece.
     shown: Vec<u8>,
@@ -358,9 +376,10 @@ struct Stream {
 impl Stream {
     fn run(mut self) {
         self.copy();
-        if let Some(found) = self.scanner.as_mut().and_then(Scanner::end_of_line) {
-            self.tell(found);
-        }
+        let Scanners { last, pause } = &mut self.scanners;
+        let found = last.as_mut().and_then(Scanner::end_of_line);
+        let said = pause.as_mut().and_then(pause::Scanner::end_of_line);
+        self.tell(found, said);
         if let Some(mask) = &mut self.mask {
             self.shown.clear();
             mask.end(&mut self.shown);
@@ -415,10 +434,10 @@ impl Stream {
 
     /// Looks at a piece and writes it on; whether anybody took it.
     fn take(&mut self, piece: &[u8]) -> bool {
-        let scanner = self.scanner.as_mut();
-        if let Some(found) = scanner.and_then(|scanner| scanner.feed(piece)) {
-            self.tell(found);
-        }
+        let Scanners { last, pause } = &mut self.scanners;
+        let found = last.as_mut().and_then(|scanner| scanner.feed(piece));
+        let said = pause.as_mut().and_then(|scanner| scanner.feed(piece));
+        self.tell(found, said);
         self.shared.writing.fetch_add(1, Ordering::Release);
         let taken = match &mut self.mask {
             None => self.sink.put(piece),
@@ -429,8 +448,13 @@ impl Stream {
         taken.is_ok()
     }
 
-    fn tell(&self, found: Found) {
-        self.shared.told().found = Some(found);
+    fn tell(&self, found: Option<Found>, said: Option<Said>) {
+        if found.is_none() && said.is_none() {
+            return;
+        }
+        let mut told = self.shared.told();
+        told.found = found.or(told.found.take());
+        told.said = said.or(told.said.take());
         let _ = self.shared.news.write(1);
     }
 }

@@ -4,6 +4,7 @@
 //! | file | shows |
 //! | --- | --- |
 //! | `turns` | batch containers take turns in order, interactive ones pass, a killed one hands over |
+//! | `pause` | one agent's line stops the others' next starts; what is no pause stops nobody |
 //! | `placement` | a lock that each container has for itself is refused, and the way out is named |
 //! | `stop` | `podman stop` ends in time, whoever is deaf |
 //! | `bare` | little is needed: no root, nothing to write to, no /run, another namespace's /proc |
@@ -17,6 +18,7 @@ mod control;
 mod examples;
 mod exec;
 mod journal;
+mod pause;
 mod placement;
 mod stop;
 mod turns;

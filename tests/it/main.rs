@@ -36,6 +36,7 @@ mod nested;
 mod notify;
 mod output;
 mod parts;
+mod pause;
 mod pty;
 mod readme;
 mod regression;

@@ -111,6 +111,7 @@ fn the_readme_has_every_key_that_can_be_written_and_no_other() {
         (Scope::Class, ", and what a job can say:"),
         (Scope::Job, ", besides what a class can say of them:"),
         (Scope::Final, ""),
+        (Scope::Pause, ""),
         (Scope::Stop, ""),
         (Scope::Pty, ""),
         (Scope::Restart, ""),

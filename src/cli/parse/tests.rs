@@ -229,7 +229,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("help", r#"unknown verb "help": did you mean "--help"?"#),
     (
         "timeline",
-        r#""timeline" is not built yet; this version has init, run, check, status, start, stop, restart, reload, health, lock, logs"#,
+        r#""timeline" is not built yet; this version has init, run, check, status, start, stop, restart, reload, health, lock, pause, logs"#,
     ),
     ("start", r#""start" needs a job: lockkeeper start JOB"#),
     (
@@ -446,6 +446,66 @@ fn logs_takes_a_job_and_leaves_what_stands_behind_the_dashes_to_journalctl() {
         (
             "logs --report 3",
             "\"--report\" does not go with \"logs\", which ends as journalctl does",
+        ),
+    ] {
+        let error = parse(words(line)).unwrap_err();
+        assert_eq!(error.to_string(), expected, "lockkeeper {line}");
+    }
+}
+
+#[test]
+fn pause_shows_sets_and_ends() {
+    let args = PauseArgs {
+        verb: Verb::Pause,
+        locks: Vec::new(),
+        config: None,
+        length: None,
+        by: None,
+        reason: None,
+        json: false,
+        verbosity: Verbosity::Normal,
+        report: None,
+    };
+    check_ok("pause", Command::Pause(args.clone()));
+    let shows = PauseArgs {
+        locks: vec!["/l".into(), "end".into()],
+        json: true,
+        ..args.clone()
+    };
+    check_ok("pause /l end --json", Command::Pause(shows));
+    let sets = PauseArgs {
+        config: Some("/f".into()),
+        length: Some(Duration::from_hours(1)),
+        by: Some("ada".into()),
+        reason: Some("x".into()),
+        ..args.clone()
+    };
+    check_ok(
+        "pause --for 1h -c /f --by ada --reason x",
+        Command::Pause(sets),
+    );
+    let ends = PauseArgs {
+        verb: Verb::PauseEnd,
+        locks: vec!["/l".into()],
+        ..args
+    };
+    check_ok("pause end /l", Command::Pause(ends));
+    for (line, expected) in [
+        (
+            "pause --reason x",
+            "\"pause\" sets one only with a time: add --for 1h",
+        ),
+        (
+            "pause --for 0",
+            "\"--for\" is zero: to end a pause, lockkeeper pause end",
+        ),
+        (
+            "pause --for 25h",
+            "\"--for\" is longer than 24h: no pause lasts longer, set it again then",
+        ),
+        (
+            "pause end --for 1h",
+            "\"--for\" does not go with \"pause end\": see \"lockkeeper pause --help\"",
         ),
     ] {
         let error = parse(words(line)).unwrap_err();

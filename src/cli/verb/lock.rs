@@ -14,6 +14,8 @@ mod release;
 mod show;
 mod text;
 
+pub(super) use hold::user;
+
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -71,7 +73,7 @@ fn tell(
 
 /// As one line. `serde_json` leaves the upper control characters as they are: a terminal would
 /// obey them, so they are written as numbers.
-fn escaped(json: &Value) -> String {
+pub(super) fn escaped(json: &Value) -> String {
     let mut text = String::new();
     for character in json.to_string().chars() {
         match character {

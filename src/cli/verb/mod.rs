@@ -5,6 +5,7 @@ pub mod check;
 pub mod init;
 pub mod lock;
 pub mod logs;
+pub mod pause;
 pub mod run;
 pub mod start;
 mod status;

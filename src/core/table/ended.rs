@@ -3,6 +3,8 @@
 //! - A run that was asked to stop has not failed, and nothing follows but what somebody has asked for.
 //! - Where the plan says so another run follows, after the time that [`Backoff`](super::backoff) names;
 //!   with a rate, the next tick comes in between if it is earlier, and the row of restarts begins anew.
+//! - A run that a pause kept from starting is no failure of its job: it is tried again after `max_delay`,
+//!   and not counted.
 //! - When there were enough, the job has failed: with a rate until its next tick, else for good.
 //! - No guard to be had is a failure as well. A job that is not restarted is tried again at its next
 //!   tick, or without a rate after a second, a few times.
@@ -75,7 +77,7 @@ impl Table {
         if main {
             self.count(true, code);
         } else if !stopped {
-            self.follow(now, job, (code, ran), out);
+            self.follow(now, job, (code, reason, ran), out);
         }
         self.forget(job);
         self.changed(now, job, out);
@@ -86,7 +88,7 @@ impl Table {
         &mut self,
         now: Time,
         job: JobIndex,
-        (code, ran): (u8, Duration),
+        (code, reason, ran): (u8, Option<Reason>, Duration),
         out: &mut Vec<Action>,
     ) {
         let going = matches!(self.phase, Phase::Going { .. });
@@ -98,7 +100,12 @@ impl Table {
         }
         let plan = row.plan.restart;
         let name = row.name().to_owned();
-        if let Some(delay) = row.backoff.again(&plan, now, (code, ran)) {
+        let again = match reason {
+            // Nothing was tried that could have failed.
+            Some(Reason::Paused) => Some(plan.max_delay),
+            _ => row.backoff.again(&plan, now, (code, ran)),
+        };
+        if let Some(delay) = again {
             row.again = Some(now + delay);
             out.push(Action::Note(Note::Restarting {
                 job: name,
@@ -166,7 +173,8 @@ impl Table {
         let Some(row) = self.row_mut(job) else { return };
         row.failed_starts = row.failed_starts.saturating_add(1);
         if going && row.restarts_after(exit::FAILED) {
-            self.follow(now, job, (exit::FAILED, Duration::ZERO), out);
+            let ended = (exit::FAILED, Some(Reason::Failed), Duration::ZERO);
+            self.follow(now, job, ended, out);
             return;
         }
         if row.rate().is_some() || by_hand || row.removed {

@@ -1,4 +1,5 @@
-//! Whether the command may start: asked in a thread, answered in the loop.
+//! Whether the command may start: whether there is a pause, at once; then its conditions, asked in a
+//! thread and answered in the loop.
 //!
 //! Owns `Monitor::asking`, which is there from the question to the answer, and `Monitor::from_files`. One that nobody has answered
 //! stays until the process ends, and with it the thread that may hang in the kernel.
@@ -11,9 +12,20 @@ use super::Monitor;
 use crate::core::event::Event;
 use crate::core::refusal::Refusal;
 use crate::run::conditions::{Answer, Asking};
+use crate::run::pause;
 
 impl Monitor<'_> {
     pub(super) fn check_start(&mut self) -> Option<Event> {
+        let mut notes = Vec::new();
+        let refusal = pause::of(self.setup.plan, &mut notes);
+        self.note_all(notes);
+        if let Some(refusal) = refusal {
+            return Some(Event::StartRefused { refusal });
+        }
+        let plan = self.setup.plan;
+        if !plan.conditions.any() && !plan.process.reads_files() {
+            return Some(Event::StartAllowed);
+        }
         match Asking::start(self.setup.plan, self.from_files.clone()) {
             Ok(asking) => {
                 self.asking = Some(asking);

@@ -17,10 +17,13 @@ const STALLED: Duration = Duration::from_secs(1);
 impl Monitor<'_> {
     /// Hears what the threads of the output have to say.
     pub(super) fn output_told(&mut self) {
-        let Some((found, notes)) = self.output.as_ref().map(Output::told) else {
+        let Some((found, said, notes)) = self.output.as_ref().map(Output::told) else {
             return;
         };
         self.note_all(notes);
+        if let Some(said) = said {
+            self.pause_said(&said);
+        }
         let Some(found) = found else { return };
         self.result = found.result;
         if let Some(session) = &mut self.result.session {
@@ -32,9 +35,11 @@ impl Monitor<'_> {
     }
 
     /// Waits until the last output is written on. A request to stop, or the end of our guard, cuts it
-    /// off; where it is kept, a journal or a file that takes nothing does, too.
-    pub(super) fn drain_output(&mut self) {
+    /// off; where it is kept, a journal or a file that takes nothing does, too; and where `limit` says so,
+    /// any reader.
+    pub(super) fn drain_output(&mut self, limit: Option<Duration>) {
         let begun = clock::now();
+        let over_at = limit.map(|limit| begun + limit);
         loop {
             self.output_told();
             let Some(output) = &self.output else { return };
@@ -50,6 +55,10 @@ impl Monitor<'_> {
                 self.setup.journal.note(Note::OutputTrouble { text });
                 return;
             }
+            if over_at.is_some_and(|at| at <= clock::now()) {
+                return;
+            }
+            let until = [stalled_at, over_at].into_iter().flatten().min();
             let (above, map) = (self.above(), &self.setup.plan.signals);
             let [_, signal, order] = poll::wait(
                 [
@@ -57,7 +66,7 @@ impl Monitor<'_> {
                     Some(self.signals.as_fd()),
                     above.map(AsFd::as_fd),
                 ],
-                stalled_at,
+                until,
             );
             if (signal && self.stop_is_pending())
                 || (order && above.is_some_and(|above| stop_is_ordered(above, map)))

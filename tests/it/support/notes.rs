@@ -209,6 +209,59 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
             Note::StartRefused(Refusal::NotAsked { errno: 11 }),
             "not started now: its conditions cannot be asked: no further process or thread is allowed; raise the limit of processes (ulimit -u, --pids-limit), or find who has so many; the next start of the job asks again",
         ),
+        (
+            Note::StartRefused(Refusal::Paused {
+                lock: lock(),
+                until: 1_763_708_400_000,
+                left: secs(3483),
+                by: "ada".into(),
+                said: "limit".into(),
+            }),
+            r#"not started now: no batch run on lock "/x" starts until 2025-11-21T07:00:00Z (58m 3s), by word of ada: "limit"; to end that pause: lockkeeper pause end "/x"; the next start of the job asks again"#,
+        ),
+        (
+            Note::PauseSet {
+                lock: lock(),
+                until: 1_763_708_400_000,
+                length: secs(3600),
+                by: None,
+                said: "limit\u{1b}".into(),
+            },
+            r#"pause until 2025-11-21T07:00:00Z (1h): no batch run on lock "/x" starts, in any container; the command said: "limit\u{1b}"; to end it: lockkeeper pause end "/x""#,
+        ),
+        (
+            Note::PauseSet {
+                lock: lock(),
+                until: u64::MAX,
+                length: secs(1),
+                by: Some("ada".into()),
+                said: String::new(),
+            },
+            r#"pause until 18446744073709551 s after 1970 (1s): no batch run on lock "/x" starts, in any container; ada said: ""; to end it: lockkeeper pause end "/x""#,
+        ),
+        (
+            Note::PauseFailed {
+                lock: lock(),
+                text: text(),
+            },
+            r#"no pause beside lock "/x", others do not know that there should be one: why"#,
+        ),
+        (
+            Note::PauseIgnored {
+                lock: lock(),
+                path: "/x.d/pauses/y".into(),
+                why: text(),
+            },
+            r#"what lies at "/x.d/pauses/y" is no pause and stops nobody: why; to remove it: lockkeeper pause end "/x""#,
+        ),
+        (
+            Note::PauseEnded {
+                lock: lock(),
+                by: "ada".into(),
+                count: 2,
+            },
+            r#"ada has ended 2 pauses beside lock "/x""#,
+        ),
         (Note::GroupTrouble { text: text() }, "control group: why"),
         (
             Note::OutOfMemory { count: 2 },

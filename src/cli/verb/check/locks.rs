@@ -13,6 +13,7 @@ use super::{folder_of, quoted};
 use crate::config::plan::{ClassPlan, LockPlan, SharedMount};
 use crate::lock::folders::claims_folder;
 use crate::lock::listing::list;
+use crate::lock::pause;
 use crate::lock::placement::{self, Severity};
 use crate::lock::probe::{Exclusion, probe_exclusion};
 use crate::lock::record::{Kind, Named, Record, State, holder_text};
@@ -110,6 +111,23 @@ fn one(lock: &LockPlan, classes: Vec<String>, is_told: bool, report: &mut Report
             Level::Warning,
             format!("{what} in {folder} cannot be read as claims: who else waits is not known"),
         );
+    }
+    let pauses = pause::pauses(path);
+    for pause in &pauses.active {
+        let text = format!(
+            "no batch run on {} starts {pause}; to end that: lockkeeper pause end {}",
+            quoted(path),
+            quoted(path)
+        );
+        say(Level::Warning, text);
+    }
+    for (name, why) in &pauses.ignored {
+        let text = format!(
+            "{} is no pause and stops nobody: {why}; to remove it: lockkeeper pause end {}",
+            quoted(pause::folder(path).join(name)),
+            quoted(path)
+        );
+        say(Level::Warning, text);
     }
     if can_open.is_ok() && state.placed {
         say(Level::Ok, users(path, &state));

@@ -54,7 +54,7 @@ pub(super) fn hold(args: &LockArgs, report: Option<OwnedFd>) -> Result<u8, Refus
 }
 
 /// The name of who asks, as the machine has it.
-fn user() -> String {
+pub(in crate::cli::verb) fn user() -> String {
     let known = User::from_uid(geteuid()).ok().flatten();
     let told = || env::var("USER").ok().filter(|name| !name.is_empty());
     known

@@ -16,7 +16,7 @@
 //! `name` of a process that works there), `unseen` (how many could not be looked at) and `reach`
 //! (`machine`, `container`, `own` or `nothing`: whose processes are seen at all). Of a shared lock it
 //! has `path`, `holders`, `waiting` (in the order of the queue) and `interactive` (those who pass it),
-//! each with the records of living claims. `lock hold` has `dir`, `state` and `record`, `lock release`
+//! each with the records of living claims, and `pauses`, as `lockkeeper pause --json` shows them. `lock hold` has `dir`, `state` and `record`, `lock release`
 //! `dir` and `released`: `manual`, `dead`, `foreign`, `corrupt` or `nothing`.
 //!
 //! Of a lock:

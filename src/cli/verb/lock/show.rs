@@ -14,6 +14,7 @@ use crate::lock::dir::in_use::{self, InUse, Reach};
 use crate::lock::fault::Quoted;
 use crate::lock::folders::claims_folder;
 use crate::lock::listing;
+use crate::lock::pause;
 use crate::lock::record::{Kind, Named, Record, State};
 use crate::lock::scan::look::{Judge, look_at};
 use crate::run::start::Refused;
@@ -97,12 +98,17 @@ fn shared(args: &LockArgs, path: &Path, report: Option<OwnedFd>) -> Result<u8, R
         };
         Value::Array(records.iter().map(value).collect())
     };
+    let paused = pause::pauses(path);
     let mut whole = json::versioned();
     whole.extend(json::object(&mut [
         ("path", json::path(path)),
         ("holders", array(&holders)),
         ("waiting", array(&waiting)),
         ("interactive", array(&interactive)),
+        (
+            "pauses",
+            paused.active.iter().map(super::super::pause::one).collect(),
+        ),
         ("ignored", listing.ignored.into()),
         ("truncated", listing.truncated.into()),
     ]));
@@ -120,6 +126,16 @@ fn shared(args: &LockArgs, path: &Path, report: Option<OwnedFd>) -> Result<u8, R
         }
         for record in &interactive {
             say(format!("passed by {}", Named(record)));
+        }
+        for pause in &paused.active {
+            say(format!("no batch run starts {pause}"));
+        }
+        for (name, why) in &paused.ignored {
+            let path = pause::folder(path).join(name);
+            say(format!(
+                "{} is no pause and stops nobody: {why}",
+                Quoted(&path)
+            ));
         }
         if listing.ignored > 0 {
             say(format!(

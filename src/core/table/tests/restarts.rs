@@ -67,6 +67,29 @@ fn a_success_or_a_long_run_ends_the_row_and_the_queue_of_a_lock_is_no_run() {
 }
 
 #[test]
+fn a_pause_is_no_failure_of_a_job_which_is_tried_again_after_the_longest_time_and_never_given_up() {
+    let jobs = vec![limited(2, Then::Exit, always("a"))];
+    let mut desk = Desk::begun(&plan(jobs));
+    let mut now = 0;
+    for _ in 0..10 {
+        now += 5;
+        let (job, run) = desk.last_run("a");
+        let paused = Event::RunEnded {
+            job,
+            run,
+            code: 75,
+            reason: Some(Reason::Paused),
+            ran: Some(secs(0)),
+        };
+        assert_eq!(desk.at(now, paused), NOTHING);
+        now += 300_000;
+        assert_eq!(desk.deadline_us(), Some(u128::from(now) * 1000));
+        assert_eq!(desk.at(now, Event::Tick), ["start a"]);
+    }
+    assert_eq!(desk.says(|note| matches!(note, Note::GivenUp { .. })), 0);
+}
+
+#[test]
 fn when_there_were_enough_restarts_the_job_has_failed_and_the_others_go_on() {
     let jobs = vec![limited(2, Then::GiveUp, always("a")), job("b")];
     let mut desk = Desk::begun(&plan(jobs));

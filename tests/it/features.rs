@@ -194,3 +194,45 @@ fn the_static_program_runs_where_there_is_nothing_else() {
     let told = output(command.args(["/lockkeeper", "--version"]));
     assert!(text(&told.stdout).starts_with(version), "{told:?}");
 }
+
+/// Ticks, backoff, graces and limits come from `core` and `init`, and what these do not ask cannot move them:
+/// setting the wall clock moves nothing, and in a suspend all stands still. (Setting the machine's clock to see
+/// it would be seen by everybody else on it, too.)
+#[test]
+fn nothing_of_init_and_of_the_policy_asks_a_clock_that_can_be_set_or_runs_on_in_a_suspend() {
+    const OTHERS: [&str; 8] = [
+        "unix_ms",
+        "unix_nanos",
+        "since_boot",
+        "SystemTime",
+        "UNIX_EPOCH",
+        "CLOCK_",
+        "timerfd",
+        "modified()",
+    ];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // (`core` asks nobody for anything: its own tests see to that.)
+    let mut code = String::new();
+    sources(&root.join("src/init"), &mut code);
+    let asks = |line: &&str| {
+        let comment = line.trim_start().starts_with("//");
+        !comment && OTHERS.iter().any(|other| line.contains(other))
+    };
+    assert_eq!(code.lines().find(asks), None);
+    // There is no other way to a clock: the linter forbids those of the standard library, and the kernel is
+    // asked in one place.
+    let forbidden = fs::read_to_string(root.join(".clippy.toml")).unwrap();
+    for call in ["std::time::Instant::now", "std::time::SystemTime::now"] {
+        assert!(forbidden.contains(call), "{call}");
+    }
+    let mut code = String::new();
+    sources(&root.join("src"), &mut code);
+    let clock = fs::read_to_string(root.join("src/sys/clock.rs")).unwrap();
+    let asked = |code: &str| code.matches("libc::clock_gettime(").count();
+    assert_eq!(asked(&code), asked(&clock));
+    // And what rests, rests for a time that has been reckoned by that clock.
+    let now = clock
+        .split("pub fn ")
+        .find(|item| item.starts_with("now()"));
+    assert!(now.is_some_and(|now| now.contains("libc::CLOCK_MONOTONIC")));
+}

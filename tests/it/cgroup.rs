@@ -2,8 +2,6 @@
 //! memory or processes: that limits are *written* is tested in `src/run/cgroup`, that the kernel keeps
 //! them is not our business.
 
-#![expect(clippy::indexing_slicing, reason = "a test may panic: it fails then")]
-
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,6 @@
 //! What init does as a supervisor, with real processes: restarts, who starts after whom, how many at
 //! once, a thousand jobs. As PID 1 of a namespace of its own.
 
-#[expect(clippy::indexing_slicing, reason = "a test may panic: it fails then")]
 mod idle;
 mod thousand;
 

@@ -86,6 +86,8 @@ pub struct Guard {
     /// Its monitor has a copy of the other end: silence means that both have gone.
     wire: Wire,
     silent: bool,
+    /// The secrets of its plan, which the file may name no more.
+    secrets: Vec<Vec<u8>>,
     /// What its command has said of itself, and nobody has asked for yet.
     said: Vec<Progress>,
     /// How the guard's process ended.
@@ -168,6 +170,7 @@ impl Guards {
             pid,
             wire,
             silent: false,
+            secrets: secrets::values(plan),
             said: Vec::new(),
             status: None,
             outcome: None,
@@ -225,6 +228,11 @@ impl Guard {
                 Incoming::Gone => self.silent = true,
             }
         }
+    }
+
+    /// What is shown nowhere as long as it is going.
+    pub fn secrets(&self) -> &[Vec<u8>] {
+        &self.secrets
     }
 
     /// What its command has said of itself since this was last asked.
@@ -330,6 +338,7 @@ mod tests {
             pid: 4711,
             wire,
             silent: false,
+            secrets: Vec::new(),
             said: Vec::new(),
             status: None,
             outcome: None,

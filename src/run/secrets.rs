@@ -9,16 +9,18 @@ use crate::core::mask::Secrets;
 
 /// Those of all of `plans`, each as its command finds it.
 pub fn of<'a>(plans: impl IntoIterator<Item = &'a RunPlan>) -> Arc<Secrets> {
-    let mut values = Vec::new();
-    for plan in plans {
-        for name in &plan.output.redact {
-            let own = plan.env.iter().find(|(set, _)| set == name);
-            let value = match own {
-                Some((_, value)) => Some(value.into()),
-                None => std::env::var_os(name),
-            };
-            values.extend(value.map(OsString::into_vec));
+    Arc::new(Secrets::new(plans.into_iter().flat_map(values)))
+}
+
+/// Their values, as the command of `plan` finds them.
+pub fn values(plan: &RunPlan) -> Vec<Vec<u8>> {
+    let value = |name: &String| {
+        let own = plan.env.iter().find(|(set, _)| set == name);
+        match own {
+            Some((_, value)) => Some(value.into()),
+            None => std::env::var_os(name),
         }
-    }
-    Arc::new(Secrets::new(values))
+    };
+    let values = plan.output.redact.iter().filter_map(value);
+    values.map(OsString::into_vec).collect()
 }

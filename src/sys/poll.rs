@@ -1,12 +1,13 @@
 //! Waiting for descriptors and a deadline: the one place in which a main loop rests.
 
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::{TimeSpec, TimeValLike};
 
-use super::clock;
+use super::{clock, limits};
 use crate::core::time::Time;
 
 /// Rests until one of `fds` can be read, has hung up or failed, or `until` has come; says which.
@@ -22,25 +23,49 @@ pub fn is_ready(fd: BorrowedFd<'_>) -> bool {
     ppoll(&mut polled, Some(TimeSpec::nanoseconds(0)), None).is_ok_and(|ready| ready > 0)
 }
 
-/// As [`wait`], for any number of descriptors.
+/// As [`wait`], for any number of descriptors; the most important stand first.
+///
+/// poll(2) takes no more than we may open (`RLIMIT_NOFILE`), and somebody may lower that from outside
+/// (prlimit(1)): then the first are waited for, and the others are said to be ready whenever we wake.
 pub fn wait_many(fds: &[Option<BorrowedFd<'_>>], until: Option<Time>) -> Vec<bool> {
     let mut polled: Vec<PollFd<'_>> = fds
         .iter()
         .flatten()
         .map(|fd| PollFd::new(*fd, PollFlags::POLLIN))
         .collect();
+    let mut waited = rest(&mut polled, until);
+    let mut most = polled.len();
+    if waited == Err(Errno::EINVAL) {
+        let own = limits::own(libc::RLIMIT_NOFILE as usize).map_or(0, |(soft, _)| soft);
+        most = usize::try_from(own).unwrap_or(most).min(most);
+        // Not even one: nothing is left to be told by but the time.
+        let until = if most == 0 { Some(soon(until)) } else { until };
+        let first = polled.get_mut(..most).unwrap_or_default();
+        waited = rest(first, until);
+    }
+    // Out of memory is the only other error for valid descriptors; the loop's next turn tries again.
+    if waited.is_err() {
+        return vec![false; fds.len()];
+    }
+    let answers = polled.iter().enumerate();
+    let mut answers = answers.map(|(at, fd)| at >= most || fd.any().unwrap_or(true));
+    fds.iter()
+        .map(|fd| fd.is_some() && answers.next().unwrap_or(false))
+        .collect()
+}
+
+fn rest(fds: &mut [PollFd<'_>], until: Option<Time>) -> Result<(), Errno> {
     let limit = until.map(|until| {
         let nanos = until.since(clock::now()).as_nanos();
         TimeSpec::nanoseconds(i64::try_from(nanos).unwrap_or(i64::MAX))
     });
-    // Out of memory is the only other error for valid descriptors; the loop's next turn tries again.
-    if let Err(Errno::EINTR | Errno::ENOMEM) = ppoll(&mut polled, limit, None) {
-        return vec![false; fds.len()];
-    }
-    let mut answers = polled.iter().map(|fd| fd.any().unwrap_or(true));
-    fds.iter()
-        .map(|fd| fd.is_some() && answers.next().unwrap_or(false))
-        .collect()
+    ppoll(fds, limit, None).map(|_| ())
+}
+
+/// A second from now, or earlier.
+fn soon(until: Option<Time>) -> Time {
+    let soon = clock::now() + Duration::from_secs(1);
+    until.map_or(soon, |until| until.min(soon))
 }
 
 /// Rests until `fd` can be written or has failed: for a thread that may block.

@@ -1,12 +1,15 @@
 //! Those who ask: from a request at the control socket to an event for the table or a reading of the
 //! file, and from what comes of it to a reply.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Shell;
 use crate::config::load;
 use crate::config::plan::{InitPlan, Plan};
 use crate::config::report::Finding;
+use crate::core::mask::Secrets;
 use crate::core::note::Note;
 use crate::core::table::{Answer, Ask, ClientId, Event};
 use crate::core::time::Time;
@@ -15,6 +18,7 @@ use crate::init::control::server::{Control, NOBODY};
 use crate::init::control::words::{Asked, Changes, Done, Init, Reply};
 use crate::init::control::{health, place};
 use crate::init::crash;
+use crate::init::guards::Guard;
 use crate::init::hook::Hook;
 use crate::init::outer::Outer;
 use crate::init::reload::{Content, Reader, Wish};
@@ -296,13 +300,11 @@ impl Shell {
         self.guards.stop_within = init.stop_within;
         crash::prepare(init.stop_within);
         self.guards.format = format;
-        // A run that is going may still have secrets that the new plan does not name.
-        let running = self
-            .running
-            .iter()
-            .filter_map(|guard| self.table.plan(guard.job));
-        let plans = plan.jobs.iter().chain(running);
-        let secrets = secrets::of(plans.map(|job| &job.run));
+        // A run that is going may still have secrets that the new plan does not name, nor the one before.
+        let of_plan = plan.jobs.iter().flat_map(|job| secrets::values(&job.run));
+        let of_runs = self.running.iter().flat_map(Guard::secrets).cloned();
+        let all: BTreeSet<Vec<u8>> = of_plan.chain(of_runs).collect();
+        let secrets = Arc::new(Secrets::new(all));
         self.journal.know(|context| {
             context.container_name = Some(init.name);
             context.format = format;

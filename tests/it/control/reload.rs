@@ -153,6 +153,27 @@ fn a_secret_that_a_reload_names_is_masked_from_then_on() {
     );
 }
 
+#[test]
+fn a_secret_of_a_run_that_is_going_is_masked_whatever_the_files_say_meanwhile() {
+    need!("root");
+    let secret = "env = { KEY = \"swordfish\" }\nredact = [\"KEY\"]\noutput = \"both\"\n\
+                  log_dir = \"DIR/logs\"\n";
+    let file = |keys: &str| {
+        format!("{JOBS}[jobs.a]\nclass = \"quick\"\n{keys}script = mark PAGE 3 , hang\n")
+    };
+    let desk = Desk::new(&file(secret));
+    until("it runs", || desk.scene.page.alive().get(&3) == Some(&1));
+    for keys in ["", "grace_nothing = 1\n", "env = { OTHER = \"x\" }\n", ""] {
+        write(&desk, &file(keys));
+        let valid = !keys.contains("nothing");
+        assert_eq!(desk.ask(&["reload"]).code == 0, valid, "{keys}");
+    }
+    write(&desk, "swordfish = 7\n");
+    assert_eq!(desk.ask(&["reload"]).code, 78);
+    until("it says so", || desk.said("`***`") == 1);
+    assert_eq!(desk.said("swordfish"), 0, "{}", desk.errors());
+}
+
 /// An init whose file lies on a file server, and the number of that, which hangs when it is stopped.
 fn served(toml: &str) -> (Desk, i32) {
     let scene = Scene::new();

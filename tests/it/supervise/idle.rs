@@ -4,11 +4,14 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use nix::sys::signal::Signal::SIGINT;
+use nix::sys::signal::Signal::{SIGINT, SIGKILL, SIGTERM};
 
 use super::{job, staying};
 use crate::support::child::{self, signal};
 use crate::support::need::need;
+use crate::support::rest::look;
+use crate::support::scene::ended;
+use crate::support::stat::descendants;
 use crate::support::wait::until;
 
 /// The lines of strace, each behind the number of its thread.
@@ -75,4 +78,33 @@ fn between_two_starts_of_a_job_that_fails_at_once_init_wakes_for_the_next_start_
         woken <= 20 * starts,
         "{woken} for {starts} starts: {between:#?}"
     );
+}
+
+#[test]
+fn who_may_open_fewer_files_than_it_waits_for_rests_nevertheless_and_stops_in_order() {
+    need!("root", "prlimit");
+    let jobs: Vec<String> = (0..12)
+        .map(|n| job(&format!("j{n}"), "", "mark PAGE 1 , hang"))
+        .collect();
+    let mut desk = staying(&jobs);
+    let run = || desk.scene.page.alive().get(&1).copied().unwrap_or(0);
+    until("they run", || run() == 12);
+    let pid = desk.pid().to_string();
+    let limit = ["--pid", pid.as_str(), "--nofile=8"];
+    child::read(Command::new("prlimit").args(limit));
+    // One of those that it does not wait for ends, and is seen to.
+    let one = *desk.scene.living().last().unwrap();
+    signal(one, SIGKILL);
+    until("it is over", || desk.said("over, exit 137") == 1);
+    let pids = [desk.pid()];
+    until("it rests", || {
+        let first = look(&pids);
+        let runs = descendants(desk.pid()).len();
+        let again = || look(&pids).filter(|_| descendants(desk.pid()).len() == runs);
+        first.is_some() && (0..100).all(|_| again() == first)
+    });
+    signal(desk.pid(), SIGTERM);
+    assert_eq!(ended(&mut desk.init.process).code(), Some(0));
+    assert_eq!(desk.said("overdue"), 0, "{}", desk.errors());
+    desk.scene.assert_empty();
 }

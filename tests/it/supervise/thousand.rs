@@ -36,7 +36,9 @@ fn file() -> String {
 }
 
 fn rows(desk: &Desk) -> Vec<Value> {
-    desk.status()["jobs"].as_array().expect("a list").clone()
+    let status = desk.status();
+    let jobs = status.get("jobs").and_then(Value::as_array);
+    jobs.expect("a list").clone()
 }
 
 /// How many rows are in that state.

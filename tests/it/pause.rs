@@ -147,28 +147,31 @@ fn an_interactive_job_of_the_same_login_is_never_stopped() {
 
 #[test]
 fn who_waits_for_the_lock_of_the_run_that_says_so_does_not_start() {
-    // The line is the last thing that the command does: its pipe may be read after its end.
-    for _ in 0..20 {
-        let scene = Scene::new();
-        let file = config(
-            &scene,
-            &format!("block USR1 , out begun , wait USR1 , err {LINE}"),
-            "",
-        );
-        let mut command = lockkeeper(&["run", "-c"]);
-        let mut dev = child::start(command.arg(&file).arg("dev"));
-        assert_eq!(dev.line().as_deref(), Some("begun"));
-        let mut waits = scene.run("", "out started");
-        until("it queues", || scene.waiting() == 1);
-        for process in scene.living() {
-            signal(process, SIGUSR1);
-        }
-        assert_eq!(ended(&mut dev).code(), Some(0));
-        assert_eq!(ended(&mut waits).code(), Some(75));
-        assert_eq!(waits.line(), None);
-        scene.assert_empty();
-        assert!(scene.is_free());
+    let scene = Scene::new();
+    // More than fits into our pipe, whose reader takes nothing: the line, the last thing that the command
+    // says, is still in its own when it has gone.
+    let script =
+        format!("block USR1 , spew 100000 , touch DIR/begun , wait USR1 , out , out {LINE}");
+    let file = config(&scene, &script, "");
+    let mut command = lockkeeper(&["run", "-c"]);
+    let mut dev = child::start(command.arg(&file).arg("dev"));
+    until("it begins", || scene.path("begun").exists());
+    let mut waits = scene.run("", "out started");
+    until("it queues", || scene.waiting() == 1);
+    for process in scene.living() {
+        signal(process, SIGUSR1);
     }
+    until("it has gone", || scene.living().is_empty());
+    while let Some(line) = dev.line() {
+        if line == LINE {
+            break;
+        }
+    }
+    assert_eq!(ended(&mut dev).code(), Some(0));
+    assert_eq!(ended(&mut waits).code(), Some(75));
+    assert_eq!(waits.line(), None);
+    scene.assert_empty();
+    assert!(scene.is_free());
 }
 
 #[test]
@@ -384,7 +387,9 @@ fn a_monitor_that_is_killed_at_any_call_of_the_writing_leaves_no_pause_or_a_whol
             let folder = folder(&scene.lock());
             fs::create_dir_all(&folder).unwrap();
             let mut command = Command::new("strace");
-            child::bare(&mut command).args(["-f", "-qq", "-o", "/dev/null"]);
+            // The command itself goes its way.
+            let args = ["-f", "-b", "execve", "-qq", "-o", "/dev/null"];
+            child::bare(&mut command).args(args);
             // A file that does not exist yet has no path to look out for.
             if call != "write" {
                 command.arg("-P").arg(&folder);

@@ -104,6 +104,9 @@
 //!   user, or shares a terminal, gets a copy ([`sys::spawn`]).
 //! - **What must hold before a command is asked in a thread** ([`run::conditions`]): paths and files may
 //!   lie where nobody answers, and a stop must be heard. A run without conditions has no such thread.
+//! - **A pause is asked for in the monitor's own thread,** before it queues and when it has waited; one
+//!   system call where there never was one. What a command says last is read before its lock is free:
+//!   the next in the queue must find the pause ([`run::pause`], [`lock::pause`]).
 //! - **Variables from files exist in the monitor alone:** the plan, which goes through a memory file and
 //!   into no log, has their paths ([`run::env_file`]).
 //! - **A control group is entered by the child, by writing "0",** and not by clone3(2), which many seccomp

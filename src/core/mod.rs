@@ -11,6 +11,7 @@ pub mod final_line;
 pub mod mask;
 pub mod note;
 pub mod notice;
+pub mod order;
 pub mod outcome;
 pub mod refusal;
 pub mod run;

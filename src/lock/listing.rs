@@ -17,6 +17,7 @@ use super::claim::{FLAGS, MAX_RECORD, NO_FOLLOW, Names, remove, take_latch};
 use super::folders::open_existing;
 use super::latch::{self, Part};
 use super::record::{Record, State};
+use crate::core::order;
 
 /// How many entries of a claims folder are looked at.
 pub const MAX_ENTRIES: usize = 4096;
@@ -56,9 +57,9 @@ pub fn list(folder: &Path) -> Listing {
             None => listing.ignored += 1,
         }
     }
-    listing
-        .claims
-        .sort_by(|(a, _), (b, _)| (a.since_unix_ms, &a.run_id).cmp(&(b.since_unix_ms, &b.run_id)));
+    order::sort_by(&mut listing.claims, |(a, _), (b, _)| {
+        (a.since_unix_ms, &a.run_id).cmp(&(b.since_unix_ms, &b.run_id))
+    });
     listing
 }
 

@@ -20,7 +20,9 @@ impl Monitor<'_> {
         match lock.try_lock() {
             Ok(Attempt::Got) => self.lock_got(),
             Ok(Attempt::Busy) => {
-                let (holder, trouble) = self.setup.claims.waiting(self.owner());
+                let mut claims = std::mem::take(&mut self.setup.claims);
+                let (holder, trouble) = claims.waiting(self.owner());
+                self.setup.claims = claims;
                 let path = lock.path().to_owned();
                 self.setup.journal.note(Note::Waiting {
                     lock: path.clone(),

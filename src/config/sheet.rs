@@ -437,7 +437,7 @@ fn places(key: &Key) -> String {
 /// What somebody who wrote `name` in `scope` most likely meant.
 fn suggestion(name: &str, scope: Scope) -> String {
     let built = || keys::of(scope).filter(|key| key.shape != Shape::NotBuilt);
-    let lower = name.to_lowercase().replace('-', "_");
+    let lower = name.to_ascii_lowercase().replace('-', "_");
     if let Some(key) = built().find(|key| key.name == lower) {
         return format!("did you mean `{}`?", key.name);
     }

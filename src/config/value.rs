@@ -628,7 +628,7 @@ fn mend(key: &Key, value: &DeValue<'_>) -> String {
         (Shape::Percent, _) => format!("write {name} = \"50%\""),
         (Shape::PathOrPaths, _) => format!("write {name} = \"/…\""),
         (Shape::Flag, DeValue::String(text)) => {
-            let flag = ["true", "yes", "on", "1"].contains(&text.to_lowercase().as_str());
+            let flag = ["true", "yes", "on", "1"].contains(&text.to_ascii_lowercase().as_str());
             format!("write {name} = {flag}, without quotes")
         }
         (Shape::Flag | Shape::FlagOr(_), _) => format!("write {name} = true"),

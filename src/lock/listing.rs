@@ -4,7 +4,6 @@
 //! folder; a record counts as alive only while the kernel says that its latch is held; only files
 //! whose latch *we* hold are removed, and the latch last.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
@@ -141,9 +140,11 @@ pub fn clear_dead(folder: &Path) -> usize {
         return 0;
     };
     let names = entries.flatten().take(MAX_ENTRIES);
-    let runs: BTreeSet<String> = names
+    let mut runs: Vec<String> = names
         .filter_map(|entry| Some(Names::of_file(entry.file_name().to_str()?)?.run_id))
         .collect();
+    order::sort_by(&mut runs, Ord::cmp);
+    runs.dedup();
     let runs = runs.iter().filter_map(|run_id| Names::of(run_id));
     runs.filter(|names| clear_one(&dir, names)).count()
 }

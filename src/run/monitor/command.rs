@@ -48,6 +48,7 @@ impl Monitor<'_> {
             self.setup.claims = claims;
             self.note_all(trouble);
         }
+        self.waited = None;
     }
 
     fn try_spawn(&mut self) -> Result<i32, spawn::Failure> {

@@ -91,7 +91,7 @@ pub fn why(errno: Errno) -> String {
     match errno {
         // fork(2), pthread_create(3): "try again" is what it says, and not what it means.
         Errno::EAGAIN => "no further process or thread is allowed".to_owned(),
-        _ => errno.desc().to_lowercase(),
+        _ => errno.desc().to_ascii_lowercase(),
     }
 }
 

@@ -390,10 +390,19 @@ pub(super) fn not_built(verb: Verb) -> UsageError {
 
 /// `90`, `0.5` (seconds), `10m`, `1h 30m`.
 pub(super) fn time(text: &str) -> Option<Duration> {
-    if let Ok(secs) = text.parse::<f64>() {
-        return Duration::try_from_secs_f64(secs).ok();
+    seconds(text).or_else(|| humantime::parse_duration(text).ok())
+}
+
+/// By hand, as what reads any `f64` is 16 kB of code and tables that nothing else here needs.
+fn seconds(text: &str) -> Option<Duration> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let mut digits = whole.bytes().chain(fraction.bytes());
+    if whole.len() + fraction.len() == 0 || !digits.all(|byte| byte.is_ascii_digit()) {
+        return None;
     }
-    humantime::parse_duration(text).ok()
+    // What is less than a nanosecond is nothing.
+    let nanos = format!("{fraction:0<9.9}").parse().ok()?;
+    Some(Duration::new(format!("0{whole}").parse().ok()?, nanos))
 }
 
 pub(super) fn text_of(what: &str, value: OsString) -> Result<String, UsageError> {
@@ -420,5 +429,36 @@ fn misread(error: lexopt::Error) -> UsageError {
             quoted(&value)
         )),
         other => usage(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_number_is_seconds_whole_or_with_a_fraction() {
+        let nanos = |text| time(text).map(|time| time.as_nanos());
+        assert_eq!(nanos("90"), Some(90_000_000_000));
+        assert_eq!(nanos("0.5"), Some(500_000_000));
+        assert_eq!(nanos(".25"), Some(250_000_000));
+        assert_eq!(nanos("7."), Some(7_000_000_000));
+        assert_eq!(nanos("0.33333333333333331"), Some(333_333_333));
+        assert_eq!(nanos("0.000000001"), Some(1));
+        assert_eq!(nanos("1h 30m"), Some(5_400_000_000_000));
+        let none = [
+            "",
+            ".",
+            "-1",
+            "1.2.3",
+            "0x5",
+            "1.-5",
+            "inf",
+            "NaN",
+            "99999999999999999999",
+        ];
+        for text in none {
+            assert_eq!(nanos(text), None, "{text}");
+        }
     }
 }

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use super::report::{Finding, Severity};
 use super::secrets::Hidden;
+use crate::core::order;
 
 /// More errors than this are counted, not kept: a file with so many is some other file.
 const KEPT: usize = 100;
@@ -113,8 +114,8 @@ impl Findings {
         let own = |(_, may_follow, _): &(usize, bool, Finding)| !(broken && *may_follow);
         errors.extend(told(self.errors, Severity::Error).filter(own));
         let mut warnings: Vec<_> = told(self.warnings, Severity::Warning).collect();
-        errors.sort_by_key(|(start, _, _)| *start);
-        warnings.sort_by_key(|(start, _, _)| *start);
+        order::sort_by_key(&mut errors, |(start, _, _)| *start);
+        order::sort_by_key(&mut warnings, |(start, _, _)| *start);
         let plain = |all: Vec<(usize, bool, Finding)>| all.into_iter().map(|(_, _, f)| f).collect();
         (plain(errors), plain(warnings), self.more)
     }

@@ -22,7 +22,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 fn letters(word: &str) -> Vec<char> {
     word.chars()
         .take(LONGEST + 1)
-        .flat_map(char::to_lowercase)
+        .map(|c| c.to_ascii_lowercase())
         .map(|c| if c == '-' { '_' } else { c })
         .collect()
 }

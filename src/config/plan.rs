@@ -2,7 +2,7 @@
 //!
 //! Rules that a type can carry stand in the type: an interactive class has no lock ([`Kind`]), a
 //! lock without a file does not exist. A [`RunPlan`] is all that one run needs to know; init hands
-//! it to the guard as JSON, so that a running run keeps its plan whatever happens to the file.
+//! it to the guard, so that a running run keeps its plan whatever happens to the file.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

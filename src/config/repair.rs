@@ -12,6 +12,7 @@ use toml::de::{DeTable, Error};
 use super::findings::Findings;
 use super::keys::TABLES;
 use super::report::shown;
+use crate::core::order;
 
 /// After so many rounds the rest is left for when these are mended.
 const ROUNDS: usize = 20;
@@ -54,7 +55,9 @@ pub(crate) fn repair(text: &str, findings: &mut Findings) -> Option<String> {
     }
     for _ in 0..ROUNDS {
         (_, errors) = DeTable::parse_recoverable(&readable);
-        errors.sort_by_key(|error| error.span().map_or(text.len(), |span| span.start));
+        order::sort_by_key(&mut errors, |error| {
+            error.span().map_or(text.len(), |span| span.start)
+        });
         let mut any = false;
         for error in &errors {
             let span = error.span().unwrap_or(text.len()..text.len());

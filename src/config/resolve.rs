@@ -6,7 +6,6 @@
 //!
 //! Where something is wrong that has been said, the plan is filled with what is left and never used.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::findings::Findings;
@@ -22,6 +21,7 @@ use super::process;
 use super::report::shown;
 use super::sheet::{File, Sheet};
 use super::text::asks_nobody;
+use crate::core::order;
 
 /// The keys about lock directories.
 const SWEEP_KEYS: [&str; 4] = ["lock_dirs", "refresh", "stale_after", "exclusive"];
@@ -87,9 +87,10 @@ pub(crate) fn resolve<'f>(
 fn listen_to_awaited(jobs: &mut [Job<'_>]) {
     let all = jobs.iter().flat_map(|job| &job.plan.after);
     let ready = all.filter(|after| after.want == Want::Ready);
-    let awaited: BTreeSet<String> = ready.map(|after| after.job.clone()).collect();
+    let mut awaited: Vec<String> = ready.map(|after| after.job.clone()).collect();
+    order::sort_by(&mut awaited, Ord::cmp);
     for job in jobs {
-        job.plan.run.notify |= awaited.contains(&job.plan.run.job);
+        job.plan.run.notify |= awaited.binary_search(&job.plan.run.job).is_ok();
     }
 }
 

@@ -15,6 +15,7 @@ use toml::de::{DeTable, DeValue};
 use super::expand::Lookup;
 use super::report::Place;
 use crate::core::mask::{MASK, Secrets, is_secret_name};
+use crate::core::order;
 
 const QUOTES: [char; 2] = ['"', '\''];
 
@@ -59,7 +60,7 @@ impl Hidden {
                 spans.push(start..start + inner.len());
             }
         });
-        spans.sort_by_key(|span| span.start);
+        order::sort_by_key(&mut spans, |span| span.start);
         let text = starred(text, &spans);
         Self { text, values }
     }

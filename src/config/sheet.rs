@@ -12,6 +12,7 @@ use super::nearest::nearest;
 use super::plan::{Identity, Wait};
 use super::report::shown;
 use super::value::{Awaited, Reader, Rewrite, Value, Variable, found};
+use crate::core::order;
 
 /// The longest name of a job, class or lock, in bytes: it becomes part of file names.
 const LONGEST_NAME: usize = 64;
@@ -235,7 +236,7 @@ type Item<'a, 'i> = (&'a Spanned<DeString<'i>>, &'a Spanned<DeValue<'i>>);
 /// The items of a table in the order of the file.
 fn in_order<'a, 'i>(table: &'a DeTable<'i>) -> Vec<Item<'a, 'i>> {
     let mut items: Vec<Item<'a, 'i>> = table.iter().collect();
-    items.sort_by_key(|(key, _)| key.span().start);
+    order::sort_by_key(&mut items, |(key, _)| key.span().start);
     items
 }
 
@@ -436,7 +437,7 @@ fn places(key: &Key) -> String {
 /// What somebody who wrote `name` in `scope` most likely meant.
 fn suggestion(name: &str, scope: Scope) -> String {
     let built = || keys::of(scope).filter(|key| key.shape != Shape::NotBuilt);
-    let lower = name.to_lowercase().replace('-', "_");
+    let lower = name.to_ascii_lowercase().replace('-', "_");
     if let Some(key) = built().find(|key| key.name == lower) {
         return format!("did you mean `{}`?", key.name);
     }

@@ -73,7 +73,9 @@ pub(crate) fn bytes_of(path: &Path) -> Result<Vec<u8>, NoText> {
 
 fn cannot(what: &str, error: &io::Error) -> NoText {
     let reason = match error.raw_os_error() {
-        Some(errno) => nix::errno::Errno::from_raw(errno).desc().to_lowercase(),
+        Some(errno) => nix::errno::Errno::from_raw(errno)
+            .desc()
+            .to_ascii_lowercase(),
         None => error.to_string(),
     };
     let help = match error.kind() {

@@ -312,7 +312,7 @@ impl Reader<'_> {
                 )
             };
             let all: Vec<String> = kind::names().collect();
-            let help = match nearest(&word.to_lowercase(), all.iter().map(String::as_str)) {
+            let help = match nearest(&word.to_ascii_lowercase(), all.iter().map(String::as_str)) {
                 Some(near) => format!("did you mean \"{near}\"?"),
                 None => {
                     "packaging/journal.md has all kinds; \"ended\" is the end of a run".to_owned()
@@ -660,7 +660,7 @@ fn mend(key: &Key, value: &DeValue<'_>) -> String {
         (Shape::Percent, _) => format!("write {name} = \"50%\""),
         (Shape::PathOrPaths, _) => format!("write {name} = \"/…\""),
         (Shape::Flag, DeValue::String(text)) => {
-            let flag = ["true", "yes", "on", "1"].contains(&text.to_lowercase().as_str());
+            let flag = ["true", "yes", "on", "1"].contains(&text.to_ascii_lowercase().as_str());
             format!("write {name} = {flag}, without quotes")
         }
         (Shape::Flag | Shape::FlagOr(_), _) => format!("write {name} = true"),

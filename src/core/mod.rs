@@ -12,6 +12,7 @@ pub mod hook;
 pub mod mask;
 pub mod note;
 pub mod notice;
+pub mod order;
 pub mod outcome;
 pub mod pause;
 pub mod refusal;

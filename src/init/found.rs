@@ -5,7 +5,8 @@
 //! A run is claimed among those of the container, so a new one is a record that is moved to its name
 //! (inotify), and its end is that of its latch, which a thread of its own awaits in the kernel. The same
 //! thread reads the record first: the folder may lie where reading hangs. init reads nothing but names.
-//! A run is seen when its record is written, a few milliseconds after its command has started.
+//! A run is seen when its record is written, a few milliseconds after its command has started; a command
+//! of no job is claimed no sooner.
 //!
 //! State: `known`, the runs for which a thread is at work, at most `MOST`. The folder may be shared with
 //! other containers (`--ipc=host`, a mounted /run) and, on a machine, with other inits; which of the

@@ -22,6 +22,7 @@ use crate::journal::{Context, Format, Speaker, Verbosity};
 use crate::lock::record::By;
 use crate::run::command::{NOTIFY_SOCKET, WATCHDOG};
 use crate::run::message::{Incoming, Order, Progress, receive, send};
+use crate::run::packed::{pack, unpack};
 use crate::run::secrets;
 use crate::run::start::{Caller, Refused, guarded};
 use crate::sys::fd::{self, Wire};
@@ -270,7 +271,7 @@ impl Guard {
 
 fn written(charge: &Charge) -> io::Result<OwnedFd> {
     let mut file = File::from(memfd::create()?);
-    file.write_all(&serde_json::to_vec(charge)?)?;
+    file.write_all(&pack(charge).map_err(io::Error::other)?)?;
     file.rewind()?;
     Ok(file.into())
 }
@@ -292,11 +293,11 @@ pub fn be_one(words: &[std::ffi::OsString]) -> Result<u8, Refused> {
     let adopt =
         |fd| fd::adopt(fd).map_err(|errno| refused(format!("adopting descriptor {fd}: {errno}")));
     let wire = Wire::from_fd(adopt(wire)?);
-    let mut text = Vec::new();
+    let mut bytes = Vec::new();
     File::from(adopt(charge)?)
-        .read_to_end(&mut text)
+        .read_to_end(&mut bytes)
         .map_err(|error| refused(format!("reading the plan of a run: {error}")))?;
-    let charge: Charge = serde_json::from_slice(&text)
+    let charge: Charge = unpack(&bytes)
         .map_err(|error| refused(format!("understanding the plan of a run: {error}")))?;
     let report = charge.report.map(adopt).transpose()?;
     let plan = charge.plan;

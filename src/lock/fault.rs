@@ -16,7 +16,7 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut words = self.0.desc().chars();
         if let Some(first) = words.next() {
-            write!(f, "{}{}", first.to_lowercase(), words.as_str())?;
+            write!(f, "{}{}", first.to_ascii_lowercase(), words.as_str())?;
         }
         Ok(())
     }

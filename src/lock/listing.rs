@@ -4,7 +4,6 @@
 //! folder; a record counts as alive only while the kernel says that its latch is held; only files
 //! whose latch *we* hold are removed, and the latch last.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
@@ -17,6 +16,7 @@ use super::claim::{FLAGS, MAX_RECORD, NO_FOLLOW, Names, remove, take_latch};
 use super::folders::open_existing;
 use super::latch::{self, Part};
 use super::record::{Record, State};
+use crate::core::order;
 
 /// How many entries of a claims folder are looked at.
 pub const MAX_ENTRIES: usize = 4096;
@@ -56,9 +56,9 @@ pub fn list(folder: &Path) -> Listing {
             None => listing.ignored += 1,
         }
     }
-    listing
-        .claims
-        .sort_by(|(a, _), (b, _)| (a.since_unix_ms, &a.run_id).cmp(&(b.since_unix_ms, &b.run_id)));
+    order::sort_by(&mut listing.claims, |(a, _), (b, _)| {
+        (a.since_unix_ms, &a.run_id).cmp(&(b.since_unix_ms, &b.run_id))
+    });
     listing
 }
 
@@ -140,9 +140,11 @@ pub fn clear_dead(folder: &Path) -> usize {
         return 0;
     };
     let names = entries.flatten().take(MAX_ENTRIES);
-    let runs: BTreeSet<String> = names
+    let mut runs: Vec<String> = names
         .filter_map(|entry| Some(Names::of_file(entry.file_name().to_str()?)?.run_id))
         .collect();
+    order::sort_by(&mut runs, Ord::cmp);
+    runs.dedup();
     let runs = runs.iter().filter_map(|run_id| Names::of(run_id));
     runs.filter(|names| clear_one(&dir, names)).count()
 }

@@ -35,6 +35,7 @@ use serde_json::{Value, json};
 use super::claim::{FLAGS, remove};
 use super::folders::{SHARED, claims_folder, open_existing, open_folder};
 use super::record::{Origin, Plain};
+use crate::core::order;
 use crate::core::pause::{At, SHOWN, Stands, Times, judge};
 use crate::sys::{clock, dents, process};
 
@@ -173,9 +174,7 @@ pub fn pauses(lock: &Path) -> Pauses {
             Err(why) => ignored(name.to_bytes(), why),
         }
     }
-    found
-        .active
-        .sort_by_key(|pause| std::cmp::Reverse(pause.until));
+    order::sort_by_key(&mut found.active, |pause| std::cmp::Reverse(pause.until));
     found
 }
 

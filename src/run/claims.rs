@@ -3,8 +3,9 @@
 //! container.
 //!
 //! The guard takes the latches before the fork, so that a claim is true as long as one of guard and
-//! monitor lives; the monitor writes the records, off the path of the command. Claims are
-//! information. One that cannot be written is a note, never a failed run.
+//! monitor lives; the monitor writes the records, off the path of the command. A command of no job is
+//! claimed among the runs of the container by the monitor alone, with its record: init shows it and
+//! decides nothing by it, and one that has ended by then costs nothing. Claims are information. One that cannot be written is a note, never a failed run.
 
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,8 @@ use crate::sys::{clock, process};
 #[derive(Debug, Default)]
 pub struct Claims {
     held: Vec<Claim>,
+    /// Where a claim is made as soon as there is a record to write.
+    later: Option<PathBuf>,
     /// The claims folder of the lock, if one is named.
     beside: Option<PathBuf>,
     /// Whether a latch beside the lock tells only of those who use the same mount: then nobody is
@@ -49,11 +52,15 @@ pub struct Owner<'a> {
 
 impl Claims {
     /// Takes a latch in each place: beside the lock, beside that of the login, where that is another
-    /// or none is named, and among the runs of this container.
+    /// or none is named, and among the runs of this container (that of a command of no job: later).
     pub fn open(owner: Owner<'_>, runtime: Option<&Path>, notes: &mut Vec<Note>) -> Self {
         let beside = owner.plan.kind.lock().map(|lock| claims_folder(&lock.path));
         let of_login = folders(owner.plan);
         let mut held = Vec::new();
+        let (runtime, later) = match owner.by {
+            By::Command => (None, runtime),
+            By::Init | By::Hand | By::Unknown => (runtime, None),
+        };
         for folder in of_login.iter().map(PathBuf::as_path).chain(runtime) {
             let part = if beside.as_deref() == Some(folder) {
                 Part::Whole
@@ -69,6 +76,7 @@ impl Claims {
         }
         Self {
             held,
+            later: later.map(Path::to_owned),
             beside,
             unsure: owner.unsure,
             of_login,
@@ -101,29 +109,37 @@ impl Claims {
     }
 
     /// The run waits for its lock. Says who holds it, in words, where somebody says so.
-    pub fn waiting(&self, owner: Owner<'_>) -> (Option<String>, Option<Note>) {
+    pub fn waiting(&mut self, owner: Owner<'_>) -> (Option<String>, Vec<Note>) {
         if let Some(folder) = self.beside.as_deref().filter(|_| !self.unsure) {
             clear_dead(folder);
         }
-        let note = self.write(owner, State::Waiting, None);
-        (self.holder(owner.run_id), note)
+        let notes = self.write(owner, State::Waiting, None);
+        (self.holder(owner.run_id), notes)
     }
 
     /// The run has its lock, and its command runs as `pid`.
-    pub fn running(&self, owner: Owner<'_>, pid: i32) -> Option<Note> {
+    pub fn running(&mut self, owner: Owner<'_>, pid: i32) -> Vec<Note> {
         self.write(owner, State::Running, Some(pid))
     }
 
-    fn write(&self, owner: Owner<'_>, state: State, pid: Option<i32>) -> Option<Note> {
+    fn write(&mut self, owner: Owner<'_>, state: State, pid: Option<i32>) -> Vec<Note> {
+        let mut notes = Vec::new();
+        if let Some(folder) = self.later.take() {
+            match Claim::open(&folder, owner.run_id, Part::Rest) {
+                Ok(claim) => self.held.push(claim),
+                Err(error) => notes.push(failed(&error)),
+            }
+        }
         if self.held.is_empty() {
-            return None;
+            return notes;
         }
         let record = record_of(owner, state, pid);
         let mut errors = self
             .held
             .iter()
             .filter_map(|claim| claim.update(&record).err());
-        errors.next().map(|error| failed(&error))
+        notes.extend(errors.next().map(|error| failed(&error)));
+        notes
     }
 
     /// Who holds the lock, in words; `None`: nobody says.
@@ -206,5 +222,58 @@ fn record_of(owner: Owner<'_>, state: State, pid: Option<i32>) -> Record {
         lock: plan.kind.lock().map(|lock| lock.path.clone()),
         by: owner.by,
         since_unix_ms: clock::unix_ms(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::plan::ClassPlan;
+    use crate::lock::scratch::Scratch;
+
+    /// The claims of a run that `by` has begun, and what lies in its container's folder then.
+    fn begun(by: By, runtime: &Scratch) -> (Claims, usize) {
+        let plan = plan();
+        let claims = Claims::open(owner(&plan, by), Some(runtime), &mut Vec::new());
+        (claims, entries(runtime))
+    }
+
+    fn plan() -> RunPlan {
+        let class = ClassPlan::new("interactive", Kind::Interactive);
+        class.run("job".to_owned(), vec!["true".into()])
+    }
+
+    const fn owner(plan: &RunPlan, by: By) -> Owner<'_> {
+        Owner {
+            plan,
+            run_id: "0123456789abcdef",
+            container: None,
+            by,
+            unsure: false,
+        }
+    }
+
+    fn entries(folder: &Scratch) -> usize {
+        std::fs::read_dir(&**folder).unwrap().count()
+    }
+
+    #[test]
+    fn a_command_of_no_job_is_claimed_in_its_container_with_its_record_and_a_job_at_once() {
+        let folder = Scratch::new();
+        let (mut job, latches) = begun(By::Hand, &folder);
+        assert_eq!(latches, 1);
+        job.release();
+        let (mut command, latches) = begun(By::Command, &folder);
+        assert_eq!(latches, 0);
+        let plan = plan();
+        assert_eq!(command.running(owner(&plan, By::Command), 1), []);
+        let claims = list(&folder).claims;
+        let lives: Vec<_> = claims
+            .iter()
+            .map(|(record, lives)| (record.by, *lives))
+            .collect();
+        assert_eq!(lives, [(By::Command, true)]);
+        command.release();
+        assert_eq!(entries(&folder), 0);
     }
 }

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use super::claims::Owner;
 use super::errand::Errand;
+use crate::core::order;
 use crate::lock::dir::claim::DirLock;
 use crate::lock::dir::conflict::DirError;
 use crate::lock::dir::record::{self, DirRecord};
@@ -51,7 +52,7 @@ impl Dirs {
                 locks.push(lock);
             }
         }
-        locks.sort_by(|one, other| one.dir().cmp(other.dir()));
+        order::sort_by(&mut locks, |one, other| one.dir().cmp(other.dir()));
         Ok(Self { locks })
     }
 

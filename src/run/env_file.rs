@@ -124,7 +124,7 @@ fn content(path: &Path) -> Result<Vec<u8>, String> {
     let mut text = Vec::new();
     let file = File::open(path);
     let read = file.and_then(|file| file.take(LONGEST + 1).read_to_end(&mut text));
-    read.map_err(|error| trouble::text_of(&error).to_lowercase())?;
+    read.map_err(|error| trouble::text_of(&error).to_ascii_lowercase())?;
     if u64::try_from(text.len()).unwrap_or(u64::MAX) > LONGEST {
         return Err("it is longer than 1 MiB".to_owned());
     }

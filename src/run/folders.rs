@@ -25,7 +25,7 @@ pub(super) fn make(path: &Path, user: u32) -> Result<(), String> {
 }
 
 fn step(here: &Path, user: u32) -> Result<(), String> {
-    let text = |error: io::Error| trouble::text_of(&error).to_lowercase();
+    let text = |error: io::Error| trouble::text_of(&error).to_ascii_lowercase();
     match fs::symlink_metadata(here) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             match DirBuilder::new().mode(0o700).create(here) {
@@ -48,7 +48,7 @@ fn is_folder(here: &Path) -> Result<(), String> {
     match fs::metadata(here) {
         Ok(meta) if meta.is_dir() => Ok(()),
         Ok(_) => Err("not a folder".to_owned()),
-        Err(error) => Err(trouble::text_of(&error).to_lowercase()),
+        Err(error) => Err(trouble::text_of(&error).to_ascii_lowercase()),
     }
 }
 

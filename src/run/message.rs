@@ -1,9 +1,10 @@
-//! What guard, monitor and init say to each other, one JSON text a message.
+//! What guard, monitor and init say to each other, one value a message ([`super::packed`]).
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::packed::{pack, unpack};
 use crate::core::outcome::Outcome;
 use crate::sys::fd::{Received, Wire};
 
@@ -40,15 +41,15 @@ pub enum Progress {
 /// Sends `message` without waiting. An order that cannot be sent has no receiver any more, or one
 /// that has not read hundreds of them: it is dropped.
 pub fn send(wire: &Wire, message: &impl Serialize) {
-    if let Ok(text) = serde_json::to_vec(message) {
-        let _ = wire.send(&text);
+    if let Ok(bytes) = pack(message) {
+        let _ = wire.send(&bytes);
     }
 }
 
 /// Sends an event, unless the other side has much to read already: it is lost then.
 pub fn send_event(wire: &Wire, event: String) {
-    if let Ok(text) = serde_json::to_vec(&Progress::Event(event)) {
-        let _ = wire.send_if_read(&text);
+    if let Ok(bytes) = pack(&Progress::Event(event)) {
+        let _ = wire.send_if_read(&bytes);
     }
 }
 
@@ -69,8 +70,8 @@ pub fn receive<T: for<'de> Deserialize<'de>>(wire: &Wire) -> Incoming<T> {
         match wire.receive() {
             Received::Nothing => return Incoming::Nothing,
             Received::Gone => return Incoming::Gone,
-            Received::Message(text) => {
-                if let Ok(message) = serde_json::from_slice(&text) {
+            Received::Message(bytes) => {
+                if let Ok(message) = unpack(&bytes) {
                     return Incoming::Message(message);
                 }
             }

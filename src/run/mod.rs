@@ -28,6 +28,7 @@ pub mod monitor;
 pub mod nested;
 pub mod notify;
 pub mod output;
+pub mod packed;
 pub mod pause;
 pub mod report;
 pub mod secrets;

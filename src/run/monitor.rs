@@ -175,6 +175,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         from_files: None,
         group: None,
         waiter: None,
+        waited: None,
         locked: false,
         claiming: dirs::Claiming::default(),
         waits: waits::Waits::default(),
@@ -232,6 +233,8 @@ struct Monitor<'a> {
     /// The control group of the command, where its plan asks for one.
     group: Option<Group>,
     waiter: Option<Waiter>,
+    /// The same, when it has answered: its thread stays until the command is on its way.
+    waited: Option<Waiter>,
     /// The lock is ours.
     locked: bool,
     claiming: dirs::Claiming,

@@ -3,6 +3,10 @@
 //!
 //! All signals are blocked in it, because a handled signal or a stop costs its place in the queue.
 //! Nothing cancels it but the end of its process.
+//!
+//! It ends when its [`Waiter`] is dropped, if it has its answer by then. What a thread leaves is taken from
+//! the process's memory, and every processor on which that is in use is interrupted for it: beside the
+//! start of a command, to which the answer may lead, that would be a twelfth of a hand-off of the lock.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -16,6 +20,9 @@ use crate::sys::thread;
 /// takes no memory.
 const STACK: usize = 256 * 1024;
 
+/// The thread's name.
+const NAME: &str = "lock";
+
 /// How a wait ended; an error is told in words.
 pub type Answer = Result<(), String>;
 
@@ -24,6 +31,8 @@ pub type Answer = Result<(), String>;
 pub struct Waiter {
     done: Arc<EventFd>,
     answer: Arc<OnceLock<Answer>>,
+    /// Set when nobody wants the thread any more.
+    over: Arc<OnceLock<()>>,
 }
 
 impl Waiter {
@@ -33,12 +42,15 @@ impl Waiter {
             EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK,
         )?);
         let answer = Arc::new(OnceLock::new());
+        let over = Arc::new(OnceLock::new());
         let (announce, tell) = (Arc::clone(&done), Arc::clone(&answer));
-        thread::start("lock", STACK, move || {
+        let end = Arc::clone(&over);
+        thread::start(NAME, STACK, move || {
             let _ = tell.set(wait());
             let _ = announce.write(1);
+            end.wait();
         })?;
-        Ok(Self { done, answer })
+        Ok(Self { done, answer, over })
     }
 
     /// The answer, once the descriptor can be read.
@@ -47,8 +59,41 @@ impl Waiter {
     }
 }
 
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        let _ = self.over.set(());
+    }
+}
+
 impl AsFd for Waiter {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.done.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::sys::poll;
+
+    /// How many threads of this process wait for something.
+    fn waiting() -> usize {
+        let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
+        let names = tasks.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
+        names.filter(|name| name.trim() == NAME).count()
+    }
+
+    #[test]
+    fn the_thread_stays_with_its_answer_and_goes_with_its_waiter() {
+        let waiter = Waiter::start(Box::new(|| Err("so it is".to_owned()))).unwrap();
+        poll::wait([Some(waiter.as_fd())], None);
+        assert_eq!(waiter.answer(), Some(Err("so it is".to_owned())));
+        assert_eq!(waiting(), 1);
+        drop(waiter);
+        while waiting() > 0 {
+            std::thread::yield_now();
+        }
     }
 }

@@ -94,7 +94,7 @@ fn unseen(path: &Path, error: &io::Error) -> Refused {
         Some(Errno::EACCES) => "; do it as a user who may",
         _ => "",
     };
-    let (path, why) = (Quoted(path), trouble::text_of(error).to_lowercase());
+    let (path, why) = (Quoted(path), trouble::text_of(error).to_ascii_lowercase());
     let text = format!("cannot look at {path}: {why}{what_to_do}");
     refused(exit::FAILED, text)
 }

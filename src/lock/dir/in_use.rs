@@ -14,6 +14,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::record::Plain;
+use crate::core::order;
 use crate::lock::record::Origin;
 use crate::sys::{proc, process, statx};
 
@@ -100,7 +101,7 @@ pub fn look(dir: &Path) -> io::Result<InUse> {
             }
         }
     }
-    found.inside.sort_by_key(|worker| worker.pid);
+    order::sort_by_key(&mut found.inside, |worker| worker.pid);
     Ok(found)
 }
 

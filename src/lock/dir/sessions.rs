@@ -33,6 +33,7 @@ use nix::sys::socket::{
 use nix::sys::stat::Mode;
 use nix::unistd::{geteuid, pipe2, read};
 
+use crate::core::order;
 use crate::core::outcome::Status;
 use crate::core::time::Time;
 use crate::sys::pidfd::PidFd;
@@ -147,7 +148,7 @@ fn sockets() -> Vec<PathBuf> {
             found.extend(sockets_in(&place.join(format!("tmux-{user}"))));
         }
     }
-    found.sort();
+    order::sort_by(&mut found, Ord::cmp);
     found.dedup();
     found
 }

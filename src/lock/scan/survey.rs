@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use super::look::{Judge, Lock, State, look, look_at};
 use super::skip::Skip;
 use super::walk::walk;
+use crate::core::order;
 
 /// All that was found.
 #[derive(Debug, Default)]
@@ -69,7 +70,7 @@ impl Survey {
         }
         survey.locks.extend(more);
         survey.compare();
-        survey.unread.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        order::sort_by(&mut survey.unread, |(a, _), (b, _)| a.cmp(b));
         survey.unread.dedup();
         Ok(survey)
     }
@@ -82,7 +83,7 @@ impl Survey {
     }
 
     fn compare(&mut self) {
-        self.locks.sort_unstable_by(|a, b| a.dir.cmp(&b.dir));
+        order::sort_by(&mut self.locks, |a, b| a.dir.cmp(&b.dir));
         // One root lay below another.
         let is_twice = |a: &Lock, b: &Lock| a.dir == b.dir && !a.of_agentctl && !b.of_agentctl;
         self.locks.dedup_by(|a, b| is_twice(a, b));
@@ -152,7 +153,7 @@ impl Survey {
         let mut keyed: Vec<(String, usize)> = keyed
             .filter_map(|(at, lock)| Some((key(lock)?, at)))
             .collect();
-        keyed.sort_unstable();
+        order::sort_by(&mut keyed, Ord::cmp);
         let same = keyed.chunk_by(|(a, _), (b, _)| a == b);
         let several = same.filter(|group| group.len() > 1);
         let places = |group: &[(String, usize)]| group.iter().map(|(_, at)| *at).collect();

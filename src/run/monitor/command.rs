@@ -43,9 +43,12 @@ impl Monitor<'_> {
     /// Tells others that the command runs.
     pub(super) fn claim(&mut self) {
         if let Some(pid) = self.command {
-            let trouble = self.setup.claims.running(self.owner(), pid);
+            let mut claims = std::mem::take(&mut self.setup.claims);
+            let trouble = claims.running(self.owner(), pid);
+            self.setup.claims = claims;
             self.note_all(trouble);
         }
+        self.waited = None;
     }
 
     fn try_spawn(&mut self) -> Result<i32, spawn::Failure> {

@@ -1,7 +1,7 @@
 //! The shared lock, seen from its run: taking it, waiting for it, watching its file, leaving a file
 //! that was replaced.
 //!
-//! Owns `Monitor::waiter`, `Monitor::locked` and `Monitor::watch`. The lock is freed elsewhere, once and last, when
+//! Owns `Monitor::waiter`, `Monitor::waited`, `Monitor::locked` and `Monitor::watch`. The lock is freed elsewhere, once and last, when
 //! the run is over.
 
 use super::{End, Monitor};
@@ -21,7 +21,9 @@ impl Monitor<'_> {
         match lock.try_lock() {
             Ok(Attempt::Got) => self.lock_got(),
             Ok(Attempt::Busy) => {
-                let (holder, trouble) = self.setup.claims.waiting(self.owner());
+                let mut claims = std::mem::take(&mut self.setup.claims);
+                let (holder, trouble) = claims.waiting(self.owner());
+                self.setup.claims = claims;
                 let path = lock.path().to_owned();
                 let aloud = self.wait_begins(Awaited::Lock {
                     path: path.clone(),
@@ -57,7 +59,7 @@ impl Monitor<'_> {
         let Some(answer) = self.waiter.as_ref().and_then(Waiter::answer) else {
             return;
         };
-        self.waiter = None;
+        self.waited = self.waiter.take();
         let event = match answer {
             Ok(()) => self.lock_got(),
             Err(text) => self.lock_failed(&text),

@@ -10,6 +10,7 @@ use super::jobs::find;
 use super::mounts::{Mounts, Place};
 use super::report::{About, Level, Report};
 use super::{inode, quoted};
+use crate::core::order;
 use crate::sys::process;
 
 /// How many folders under /home are looked into.
@@ -213,7 +214,7 @@ fn homes() -> Vec<PathBuf> {
     let mut homes: Vec<PathBuf> = own.into_iter().filter(|home| home.is_absolute()).collect();
     let entries = fs::read_dir("/home").into_iter().flatten().flatten();
     let mut others: Vec<PathBuf> = entries.take(MOST_HOMES).map(|entry| entry.path()).collect();
-    others.sort();
+    order::sort_by(&mut others, Ord::cmp);
     homes.extend(others);
     homes
 }

@@ -101,7 +101,7 @@ fn no_group(run: &RunPlan) -> Option<String> {
 }
 
 fn unknown(what: &str, name: &str, errno: Errno) -> String {
-    let why = errno.desc().to_lowercase();
+    let why = errno.desc().to_ascii_lowercase();
     format!("looking up the {what} {name:?} failed: {why}; see that the account files can be read")
 }
 

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use super::super::check::{WIDTH, count, wrap};
+use crate::core::order;
 use crate::lock::dir::record::{DirRecord, Plain, time_of};
 use crate::lock::fault::Quoted;
 use crate::lock::scan::look::{Lock, State, words};
@@ -204,7 +205,7 @@ impl Table {
                 None => counts.push((lock.state, 1)),
             }
         }
-        counts.sort();
+        order::sort_by(&mut counts, Ord::cmp);
         let each: Vec<String> = counts
             .iter()
             .map(|(state, count)| format!("{count} {}", state.word()))

@@ -220,6 +220,8 @@ fn no_more_runs_of_a_class_go_than_it_has_places_and_the_others_follow_in_their_
     let before = desk.row("b")["run_id"].clone();
     assert_eq!(desk.ask(&["restart", "b"]).code, 0);
     assert_ne!(desk.row("b")["run_id"], before);
+    // A run has begun before its command says so.
+    until("it is there again", || desk.lines("order") == 3);
     assert_eq!(desk.state("c"), "queued");
     desk.ask(&["stop", "a"]);
     until("the next", || order(&desk).ends_with('c') && going() == 2);

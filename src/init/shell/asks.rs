@@ -1,7 +1,6 @@
 //! Those who ask: from a request at the control socket to an event for the table or a reading of the
 //! file, and from what comes of it to a reply.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -303,7 +302,12 @@ impl Shell {
         // A run that is going may still have secrets that the new plan does not name, nor the one before.
         let of_plan = plan.jobs.iter().flat_map(|job| secrets::values(&job.run));
         let of_runs = self.running.iter().flat_map(Guard::secrets).cloned();
-        let all: BTreeSet<Vec<u8>> = of_plan.chain(of_runs).collect();
+        let mut all: Vec<Vec<u8>> = Vec::new();
+        for value in of_plan.chain(of_runs) {
+            if !all.contains(&value) {
+                all.push(value);
+            }
+        }
         let secrets = Arc::new(Secrets::new(all));
         self.journal.know(|context| {
             context.container_name = Some(init.name);

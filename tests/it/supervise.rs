@@ -2,7 +2,6 @@
 //! once, a thousand jobs. As PID 1 of a namespace of its own.
 
 mod idle;
-#[expect(clippy::indexing_slicing, reason = "a test may panic: it fails then")]
 mod thousand;
 
 use std::fmt::Write as _;

@@ -18,6 +18,8 @@ use super::folders::open_existing;
 use super::latch::{self, Part};
 use super::record::{Record, State};
 
+pub mod survey;
+
 /// How many entries of a claims folder are looked at.
 pub const MAX_ENTRIES: usize = 4096;
 

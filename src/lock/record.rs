@@ -65,6 +65,13 @@ pub struct Record {
         serialize_with = "lossy"
     )]
     pub lock: Option<PathBuf>,
+    /// The directories that it locks, by their real paths, as its container names them.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        serialize_with = "lossy_all"
+    )]
+    pub dirs: Vec<PathBuf>,
     /// Who has begun it.
     #[serde(default)]
     pub by: By,
@@ -113,6 +120,8 @@ pub enum State {
     Holding,
     /// The command runs.
     Running,
+    /// It waits for a directory, and is in no queue.
+    WaitingForDir,
     /// A word of a later version.
     #[default]
     #[serde(other)]
@@ -128,7 +137,8 @@ impl Record {
             && self.pid_ns == origin.pid_ns
     }
 
-    fn holds(&self) -> bool {
+    /// Whether it says that it has its shared lock.
+    pub fn holds(&self) -> bool {
         self.kind != Kind::Interactive && matches!(self.state, State::Holding | State::Running)
     }
 }
@@ -274,6 +284,10 @@ fn lossy<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, 
         .serialize(serializer)
 }
 
+fn lossy_all<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(paths.iter().map(|path| path.to_string_lossy()))
+}
+
 #[cfg(test)]
 mod tests {
     use std::ffi::OsStr;
@@ -297,6 +311,7 @@ mod tests {
             pid_ns: None,
             uid: 1000,
             lock: Some("/l/session.lock".into()),
+            dirs: vec!["/srv/dev".into()],
             by: By::Hand,
             since_unix_ms,
         }

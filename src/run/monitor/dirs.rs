@@ -123,6 +123,8 @@ impl Monitor<'_> {
             dir: conflict.dir.clone(),
             holder: conflict.holder(),
         });
+        let trouble = self.setup.claims.waiting_for_dir(self.owner());
+        self.note_all(trouble);
         let dirs = Arc::clone(&self.setup.dirs);
         let index = self.claiming.taken;
         let wait = move || match dirs.locks().get(index) {

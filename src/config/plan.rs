@@ -11,10 +11,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 mod conditions;
+mod pause;
 mod process;
 
 pub use super::signals::SignalMap;
 pub use conditions::Conditions;
+pub use pause::{DEFAULT_PAUSE, LONGEST_PAUSE, PausePlan};
 pub use process::{KEPT, ProcessPlan, Rlimit, UNLIMITED};
 
 /// How long a command gets between its stop signal and the next rung: a token refresh takes seconds.
@@ -570,6 +572,8 @@ pub struct LockPlan {
     pub wait: Wait,
     /// What is swept before and after each run, while the lock is held; `None`: nothing.
     pub sweep: Option<SweepPlan>,
+    /// What sets a pause for all who use the login; `None`: nothing does.
+    pub pause: Option<PausePlan>,
 }
 
 /// Lock directories, which a killed agent leaves and the next one waits for.

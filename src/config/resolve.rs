@@ -253,6 +253,7 @@ fn lock_of(
             shared_mount: shared_mount(sheet),
             wait: wait(sheet).unwrap_or(Wait::AtMost(DEFAULT_WAIT)),
             sweep: None,
+            pause: None,
         });
     };
     if let Some(span) = sheet.key_span("shared_mount") {
@@ -272,6 +273,7 @@ fn lock_of(
             .or_else(|| wait(lock))
             .unwrap_or(Wait::AtMost(DEFAULT_WAIT)),
         sweep: None,
+        pause: None,
     })
 }
 

@@ -65,14 +65,14 @@ impl Scanner {
 
 /// Whether one text stands in the current line; keeps as many bytes as could begin it.
 #[derive(Clone, Debug)]
-struct Search {
+pub(super) struct Search {
     text: Vec<u8>,
     tail: Vec<u8>,
     found: bool,
 }
 
 impl Search {
-    fn new(text: &[u8]) -> Self {
+    pub(super) fn new(text: &[u8]) -> Self {
         Self {
             text: text.to_vec(),
             tail: Vec::new(),
@@ -80,7 +80,7 @@ impl Search {
         }
     }
 
-    fn feed(&mut self, part: &[u8]) {
+    pub(super) fn feed(&mut self, part: &[u8]) {
         if self.found {
             return;
         }
@@ -99,7 +99,7 @@ impl Search {
         }
     }
 
-    fn take(&mut self) -> bool {
+    pub(super) fn take(&mut self) -> bool {
         self.tail.clear();
         std::mem::take(&mut self.found)
     }

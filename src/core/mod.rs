@@ -12,6 +12,7 @@ pub mod mask;
 pub mod note;
 pub mod notice;
 pub mod outcome;
+pub mod pause;
 pub mod refusal;
 pub mod run;
 pub mod table;

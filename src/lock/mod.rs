@@ -14,6 +14,7 @@
 //! | [`rivals`] | touching our claim and looking at others', where no kernel lock says who lives |
 //! | [`folders`] | where claims lie |
 //! | [`sweep`] | lock directories: what a killed agent leaves, and the next one waits for |
+//! | [`pause`] | records that keep batch runs from starting for a while |
 //! | [`placement`] | whether a lock lies where other containers see it |
 //! | [`mountinfo`] | the kernel's table of mounts |
 //! | [`probe`] | whether a folder's file system excludes anybody at all |
@@ -33,6 +34,7 @@ pub mod kernel_table;
 pub mod latch;
 pub mod listing;
 pub mod mountinfo;
+pub mod pause;
 pub mod placement;
 pub mod probe;
 pub mod scan;

@@ -109,6 +109,7 @@ fn without_file(args: &RunArgs) -> Result<ClassPlan, Refused> {
             shared_mount: SharedMount::Auto,
             wait: wait.unwrap_or(Wait::AtMost(DEFAULT_WAIT)),
             sweep: None,
+            pause: None,
         })),
         (None, Some(_)) => Kind::batch(None),
         (None, None) => Kind::Interactive,

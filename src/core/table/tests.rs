@@ -81,6 +81,7 @@ fn locked(lock: &str, mut job: JobPlan) -> JobPlan {
         shared_mount: SharedMount::Off,
         wait: Wait::Forever,
         sweep: None,
+        pause: None,
     }));
     job
 }

@@ -15,6 +15,7 @@
 //! | [`init`] | the shell round the job table |
 //! | [`lock`] | the shared lock, claims, directory locks, lock directories, placement |
 //! | [`journal`] | notes → journald or standard error |
+//! | [`view`] | what `status` shows: facts in, rows out; as a table, JSON, metrics |
 //! | [`trouble`] | error numbers in words: why, and what to do |
 //! | [`sys`] | the only unsafe code: signals, wait, spawn, /proc, poll, clock |
 //!
@@ -131,3 +132,4 @@ pub mod lock;
 pub mod run;
 pub mod sys;
 pub mod trouble;
+pub mod view;

@@ -15,5 +15,6 @@ mod typed;
 pub mod verb;
 
 pub use parse::{
-    AskArgs, CheckArgs, Command, InitArgs, LockArgs, LogsArgs, RunArgs, UsageError, parse,
+    AskArgs, CheckArgs, Command, Form, InitArgs, LockArgs, LogsArgs, RunArgs, StatusArgs,
+    UsageError, parse,
 };

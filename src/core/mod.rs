@@ -11,11 +11,13 @@ pub mod final_line;
 pub mod mask;
 pub mod note;
 pub mod notice;
+pub mod order;
 pub mod outcome;
 pub mod pause;
 pub mod refusal;
 pub mod run;
 pub mod table;
+pub mod text;
 pub mod time;
 pub mod timers;
 

@@ -38,7 +38,7 @@ use crate::core::pause::{Stands, Times, judge};
 use crate::sys::{clock, dents, process};
 
 /// The folder's name in `<lock>.d`.
-const NAME: &str = "pauses";
+pub(super) const NAME: &str = "pauses";
 /// What a record's name ends with.
 const SUFFIX: &[u8] = b".pause";
 /// The form of a record.

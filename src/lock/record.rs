@@ -15,6 +15,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::core::text::is_command;
+
 /// The version of the shape that we write.
 pub const VERSION: u32 = 1;
 
@@ -260,7 +262,7 @@ impl fmt::Display for Plain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const LONGEST: usize = 80;
         for character in self.0.chars().take(LONGEST) {
-            f.write_char(if character.is_control() {
+            f.write_char(if is_command(character) {
                 '?'
             } else {
                 character

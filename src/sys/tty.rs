@@ -1,7 +1,7 @@
 //! Questions about terminals.
 
 use std::fs::File;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use super::proc;
 use super::process::own_pid;
@@ -10,6 +10,20 @@ use super::signals::take_pending;
 /// Whether `fd` is a terminal.
 pub fn is_terminal(fd: BorrowedFd<'_>) -> bool {
     nix::unistd::isatty(fd).unwrap_or(false)
+}
+
+/// How many columns and lines the terminal `fd` has; `None`: it is none, or does not say.
+pub fn size(fd: BorrowedFd<'_>) -> Option<(usize, usize)> {
+    let mut size = libc::winsize {
+        ws_row: 0,
+        ws_col: 0,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    // SAFETY: `size` is valid for writing for the duration of the call (`ioctl_tty(2)`).
+    let told = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) };
+    let told = told == 0 && size.ws_col > 0 && size.ws_row > 0;
+    told.then(|| (size.ws_col.into(), size.ws_row.into()))
 }
 
 /// Whether this process has a controlling terminal: only then can /dev/tty be opened (tty(4)).

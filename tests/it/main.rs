@@ -48,3 +48,4 @@ mod support;
 mod sweep;
 mod terminal;
 mod tree;
+mod view;

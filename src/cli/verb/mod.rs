@@ -7,4 +7,4 @@ pub mod lock;
 pub mod logs;
 pub mod run;
 pub mod start;
-mod status;
+pub mod status;

@@ -8,7 +8,6 @@
 //! Bounded, whatever somebody puts there: [`MAX_ENTRIES`] names, [`MAX_RECORD`] bytes of a record and
 //! [`MAX_BYTES`] of all, so some tens of milliseconds; that something was left out is said.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -20,9 +19,11 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
 
 use super::MAX_ENTRIES;
+use crate::core::order::{self, Keyed, by_key};
 use crate::lock::claim::{FLAGS, MAX_RECORD, NO_FOLLOW, Names};
 use crate::lock::folders::open_existing;
-use crate::lock::latch;
+use crate::lock::latch::{self, Part};
+use crate::lock::pause;
 use crate::lock::record::Record;
 use crate::sys::dents::Buffer;
 
@@ -34,8 +35,11 @@ pub const MAX_ODD: usize = 16;
 /// What lies in a claims folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
-    /// The records of those that live, in the order of `since_unix_ms`.
+    /// The records of those that live and take turns on the lock, in the order of `since_unix_ms`.
     pub living: Vec<Record>,
+    /// Of those that live and take none here: interactive ones, and who has another lock and the same
+    /// login; among the runs of a container all.
+    pub beside: Vec<Record>,
     /// The runs of those that live and have not said yet what they are.
     pub unsaid: Vec<String>,
     /// Files that are no claims, in the order of their names.
@@ -74,44 +78,61 @@ pub fn survey(folder: &Path) -> Survey {
         .filter_map(|name| foreign(&dir, name))
         .collect();
     let mut room = MAX_BYTES;
-    for (run_id, has_record) in &runs {
+    for (_, run_id, has_record) in &runs {
         let Some(names) = Names::of(run_id) else {
             continue;
         };
-        let seen = if *has_record {
+        let seen = if *has_record == RECORD {
             read(&dir, &names, &mut room)
         } else {
-            lives(&dir, &names, None).map(|lives| lives.then_some(Seen::Unsaid))
+            lives(&dir, &names, None).map(|part| part.map(|_| Seen::Unsaid))
         };
         match seen {
-            Ok(Some(Seen::Claim(record))) => survey.living.push(*record),
+            Ok(Some(Seen::Claim(record, Part::Whole))) => survey.living.push(*record),
+            Ok(Some(Seen::Claim(record, Part::Rest))) => survey.beside.push(*record),
             Ok(Some(Seen::Unsaid)) => survey.unsaid.push(run_id.clone()),
             Ok(Some(Seen::LeftOut)) => survey.truncated = true,
             Ok(None) => {}
             Err(wrong) => odd.push(wrong),
         }
     }
-    survey
-        .living
-        .sort_by(|a, b| (a.since_unix_ms, &a.run_id).cmp(&(b.since_unix_ms, &b.run_id)));
-    odd.sort();
+    survey.living = in_order(survey.living);
+    survey.beside = in_order(survey.beside);
+    odd = by_key(odd, |odd| (0, &odd.name));
     survey.more_odd = odd.len().saturating_sub(MAX_ODD);
     odd.truncate(MAX_ODD);
     survey.odd = odd;
     survey
 }
 
+/// The records in the order of their times.
+pub fn in_order(records: Vec<Record>) -> Vec<Record> {
+    by_key(records, |record| (record.since_unix_ms, &record.run_id))
+}
+
+/// A run that has a record, before one that has a latch alone.
+const RECORD: u64 = 0;
+const LATCH: u64 = 1;
+
 /// What is seen of a run.
 enum Seen {
-    Claim(Box<Record>),
+    Claim(Box<Record>, Part),
     Unsaid,
     LeftOut,
 }
 
 impl Survey {
-    /// The runs that files are named by, each with whether it has a record; and all other names.
-    fn names(&mut self, dir: &OwnedFd) -> (BTreeMap<String, bool>, Vec<String>) {
-        let (mut runs, mut others) = (BTreeMap::new(), Vec::new());
+    /// The runs that files are named by, each once, with [`RECORD`] or without; and all other names.
+    fn names(&mut self, dir: &OwnedFd) -> (Vec<Keyed>, Vec<String>) {
+        let (mut runs, others) = self.all_names(dir);
+        // A record comes first, and its latch goes.
+        order::sort(&mut runs);
+        runs.dedup_by(|later, first| later.1 == first.1);
+        (runs, others)
+    }
+
+    fn all_names(&mut self, dir: &OwnedFd) -> (Vec<Keyed>, Vec<String>) {
+        let (mut runs, mut others) = (Vec::new(), Vec::new());
         let mut buffer = Buffer::new(32 * 1024);
         let mut count = 0;
         loop {
@@ -131,10 +152,8 @@ impl Survey {
                 }
                 let name = entry.name.to_string_lossy();
                 match Names::of_file(&name) {
-                    Some(names) if name == names.record => drop(runs.insert(names.run_id, true)),
-                    Some(names) if name == names.latch => {
-                        runs.entry(names.run_id).or_insert(false);
-                    }
+                    Some(names) if name == names.record => runs.push((0, names.run_id, RECORD)),
+                    Some(names) if name == names.latch => runs.push((0, names.run_id, LATCH)),
                     // One that is being written, or whose writer was killed.
                     Some(_) => {}
                     None => others.push(name.into_owned()),
@@ -148,7 +167,9 @@ impl Survey {
 fn foreign(dir: &OwnedFd, name: String) -> Option<Odd> {
     let stat = fstatat(dir, name.as_str(), NO_FOLLOW);
     let why = match stat.as_ref().map(kind) {
-        Ok("a socket") if name.ends_with(".sock") => return None,
+        Ok("a socket") if is_socket_name(&name) => return None,
+        // Not a claim, and read by `lock::pause`.
+        Ok("a folder") if name == pause::NAME => return None,
         Ok(kind) => format!("{kind} that belongs to no claim"),
         Err(Errno::ENOENT) if !name.contains(char::REPLACEMENT_CHARACTER) => return None,
         Err(_) => "it belongs to no claim".to_owned(),
@@ -214,12 +235,12 @@ fn read(dir: &OwnedFd, names: &Names, room: &mut usize) -> Result<Option<Seen>, 
     if record.run_id != names.run_id {
         return wrong(format!("the record of another run, {:?}", record.run_id));
     }
-    let lives = lives(dir, names, Some(meta.uid()))?;
-    Ok(lives.then(|| Seen::Claim(Box::new(record))))
+    let part = lives(dir, names, Some(meta.uid()))?;
+    Ok(part.map(|part| Seen::Claim(Box::new(record), part)))
 }
 
-/// Whether the latch of a run is held; `owner` is the user whose record lies beside it.
-fn lives(dir: &OwnedFd, names: &Names, owner: Option<u32>) -> Result<bool, Odd> {
+/// How much of the latch of a run is held; `owner` is the user whose record lies beside it.
+fn lives(dir: &OwnedFd, names: &Names, owner: Option<u32>) -> Result<Option<Part>, Odd> {
     let name = names.latch.as_str();
     let wrong = |why: String| {
         let name = names.latch.clone();
@@ -237,18 +258,29 @@ fn lives(dir: &OwnedFd, names: &Names, owner: Option<u32>) -> Result<bool, Odd> 
                 stat.st_uid
             ));
         }
-        Err(Errno::ENOENT) => return Ok(false),
+        Err(Errno::ENOENT) => return Ok(None),
         _ => {}
     }
     // A socket is claimed by its own name; its latch says nothing of a run.
-    if owner.is_none() && names.run_id.ends_with(".sock") {
-        return Ok(false);
+    if owner.is_none() && is_socket_name(&names.run_id) {
+        return Ok(None);
     }
-    match openat(dir, name, FLAGS | OFlag::O_RDONLY, Mode::empty()).and_then(latch::is_held) {
+    let asked = openat(dir, name, FLAGS | OFlag::O_RDONLY, Mode::empty());
+    let asked = asked.and_then(|latch| match latch::is_held(&latch)? {
+        true if latch::is_held_whole(&latch)? => Ok(Some(Part::Whole)),
+        true => Ok(Some(Part::Rest)),
+        false => Ok(None),
+    });
+    match asked {
         Ok(held) => Ok(held),
-        Err(Errno::ENOENT) => Ok(false),
+        Err(Errno::ENOENT) => Ok(None),
         Err(errno) => wrong(format!("a latch that cannot be asked: {}", errno.desc())),
     }
+}
+
+/// Of an init's control socket.
+fn is_socket_name(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|end| end == "sock")
 }
 
 fn is_file(stat: &FileStat) -> bool {

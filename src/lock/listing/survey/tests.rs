@@ -20,16 +20,31 @@ fn who_lives_is_shown_whether_he_has_said_what_he_is_or_not_and_who_is_dead_is_n
     late.since_unix_ms = 9;
     let _late = Claim::create(&dir, "a", &late).unwrap();
     let _early = Claim::create(&dir, "z", &record("z")).unwrap();
-    let _unsaid = Claim::open(&dir, "new", latch::Part::Whole).unwrap();
+    let _unsaid = Claim::open(&dir, "new", Part::Whole).unwrap();
+    fs::create_dir(dir.join("pauses")).unwrap();
     drop(Claim::create(&dir, "dead", &record("dead")).unwrap());
     // An init's socket is claimed, too, and is no run.
-    let _socket = Claim::open(&dir, "init-1-1.sock", latch::Part::Whole).unwrap();
+    let _socket = Claim::open(&dir, "init-1-1.sock", Part::Whole).unwrap();
     let _listener = std::os::unix::net::UnixListener::bind(dir.join("init-1-1.sock")).unwrap();
     fs::write(dir.join(".z.tmp"), "{").unwrap();
     let found = survey(&dir);
     assert_eq!(found.living, [record("z"), late]);
+    assert_eq!(found.beside, []);
     assert_eq!(found.unsaid, ["new"]);
     assert_eq!((found.odd, found.truncated), (vec![], false));
+}
+
+#[test]
+fn who_takes_no_turn_there_is_told_from_who_does() {
+    let dir = Scratch::new();
+    let beside = Claim::open(&dir, "b", Part::Rest).unwrap();
+    beside.update(&record("b")).unwrap();
+    let _turn = Claim::create(&dir, "t", &record("t")).unwrap();
+    let found = survey(&dir);
+    assert_eq!(
+        (found.living, found.beside),
+        (vec![record("t")], vec![record("b")])
+    );
 }
 
 #[test]

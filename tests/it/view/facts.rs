@@ -10,7 +10,7 @@ pub(super) const NOW: u64 = 1_795_245_433_500;
 
 fn record(run: u32, words: &Value) -> Record {
     let mut record = json!({
-        "v": 1, "run_id": format!("{run:016x}"), "job": "dev", "class": "batch", "kind": "batch",
+        "v": 1, "run_id": format!("{run:04x}{run:012x}"), "job": "dev", "class": "batch", "kind": "batch",
         "state": "waiting", "container": "agents-1", "pid": 100 + run, "uid": 1000, "by": "init",
         "lock": "/home/agent/.claude/session.lock", "since_unix_ms": NOW - 1000 * u64::from(run),
     });
@@ -37,7 +37,7 @@ fn row(job: &str, state: &str, words: &Value) -> Value {
 const EVIL: &str = "e\u{1b}[2J\u{9b}31m\u{7}\u{202e}\u{2028}\nvil\"\\";
 
 pub(super) fn facts() -> Facts {
-    let run = |number: u32| format!("{number:016x}");
+    let run = |number: u32| format!("{number:04x}{number:012x}");
     let hand = json!({ "job": "claude", "class": "interactive", "kind": "interactive", "state": "running",
         "by": "command", "lock": null });
     let dirs = json!({ "job": "tests", "state": "waiting_for_dir", "dirs": ["/srv/agent/dev"] });
@@ -98,7 +98,7 @@ pub(super) fn alone() -> Facts {
 
 /// What init says.
 fn reply() -> Value {
-    let run = |number: u32| format!("{number:016x}");
+    let run = |number: u32| format!("{number:04x}{number:012x}");
     let last = |code: u8, reason: &str| json!({ "code": code, "reason": reason, "ago_ms": 61_000 });
     json!({
         "v": 1, "ok": true, "seen": 4,
@@ -122,7 +122,7 @@ fn reply() -> Value {
 
 /// Three locks: one with all that can be, one of a plain flock(1), one that is not there.
 fn locks(hand: &Value) -> Vec<LockFacts> {
-    let run = |number: u32| format!("{number:016x}");
+    let run = |number: u32| format!("{number:04x}{number:012x}");
     vec![
         LockFacts {
             path: "/home/agent/.claude/session.lock".into(),
@@ -138,7 +138,7 @@ fn locks(hand: &Value) -> Vec<LockFacts> {
                     record(35, &json!({ "job": "review" })),
                 ],
                 beside: vec![record(20, hand), record(5, &json!({ "state": "asleep" }))],
-                unsaid: vec!["00000000000000ff".into()],
+                unsaid: vec!["00ff0000000000ff".into()],
                 odd: vec![
                     Odd {
                         name: EVIL.into(),

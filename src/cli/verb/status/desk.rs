@@ -52,7 +52,8 @@ pub(super) struct Desk {
     /// Its last answer, and when that came.
     pub(super) reply: Option<Value>,
     silent: Option<String>,
-    /// The folders whose changes change what is shown.
+    /// The folders whose changes change what is shown; one that is none yet, or never will be, is a name
+    /// in the folder above.
     pub(super) folders: Vec<PathBuf>,
 }
 
@@ -172,7 +173,8 @@ impl Desk {
             left_out: self.wrong_file.iter().cloned().collect(),
             ..Facts::default()
         };
-        self.folders.clear();
+        // An init that comes makes its socket, be it among the claims or where it is told to.
+        self.folders = place::named(self.socket.as_deref()).into_iter().collect();
         self.runs(&mut facts);
         let mut locks = self.locks.clone();
         let of_runs = facts.runs.iter().filter_map(|run| run.lock.clone());

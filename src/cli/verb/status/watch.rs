@@ -308,6 +308,8 @@ impl Watch {
             match signal.signo {
                 signo if ignored.contains(&signo) => continue,
                 libc::SIGWINCH | libc::SIGCONT => screen.forget(),
+                // Who has no shell that could continue him stays.
+                libc::SIGTSTP if !tty::has_shell_above() => continue,
                 libc::SIGTSTP => {
                     Screen::leave()?;
                     signals::stop_self();

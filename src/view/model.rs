@@ -174,9 +174,10 @@ impl View {
             .filter_map(Value::as_object)
             .map(|row| said(row, now))
             .collect();
+        let of_init = jobs.len();
         for record in runs {
             let own = |job: &&mut Job| job.run_id.as_deref() == Some(&record.run_id);
-            if let Some(job) = jobs.iter_mut().find(own) {
+            if let Some(job) = jobs.iter_mut().take(of_init).find(own) {
                 job.refine(record);
             } else if init
                 .as_ref()

@@ -46,6 +46,15 @@ fn next_with(watch: &mut Tied, is: impl Fn(&Value) -> bool) -> Value {
     }
 }
 
+/// Whether it rests in ppoll(2) with no time after which it would wake by itself: the third argument is
+/// null (`proc_pid_syscall(5)`).
+fn rests_for_good(pid: i32) -> bool {
+    let call = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap();
+    let mut words = call.split(' ');
+    let number = words.next().and_then(|number| number.parse().ok());
+    number == Some(libc::SYS_ppoll) && words.nth(2) == Some("0x0")
+}
+
 /// How often the process has gone to rest (`proc_pid_status(5)`).
 fn rests(pid: i32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
@@ -78,13 +87,13 @@ fn each_change_is_a_line_and_nothing_happens_in_between() {
     assert!(holds(&shown));
     // Whatever else asks is no change: after what was changed has settled, it rests.
     let pid = child_of(watch.pid());
-    let mut before = rests(pid);
-    until("it rests", || {
-        for _ in 0..20 {
-            assert_eq!(desk.ask(&["health"]).code, 0);
-        }
-        std::mem::replace(&mut before, rests(pid)) == rests(pid)
-    });
+    until("it rests", || rests_for_good(pid));
+    let before = rests(pid);
+    for _ in 0..20 {
+        assert_eq!(desk.ask(&["health"]).code, 0);
+    }
+    assert_eq!(rests(pid), before);
+    assert!(rests_for_good(pid));
     // Killed, guard first, so that nobody takes its claims away.
     let monitor = child_of(other.pid());
     signal(other.pid(), SIGKILL);

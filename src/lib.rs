@@ -70,6 +70,9 @@
 //!   bounded number of connections, none of which is ever waited for ([`init::control`]).
 //! - **A run by hand is found by its claim:** a record that is moved to its name wakes init, which reads
 //!   nothing itself, as that folder may hang, too ([`init::found`]).
+//! - **A status is init's table and the claims, put together by who asks:** init knows nothing of other
+//!   containers and opens no claim for it; a watch is a request that init keeps until something has
+//!   happened, and inotify on the claims ([`view`], [`cli::verb::status`]).
 //! - **A guard under init is an exec, not a fork:** init has a log thread, and a lock that a thread
 //!   holds at the instant of a fork stays locked in the copy.
 //! - **A claim's latch is taken before the fork, its record written when the command has run for two

@@ -1,6 +1,7 @@
 //! `status --watch`: shown anew when something changes, at rest in between, and gone without a trace.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use nix::sys::signal::Signal::{SIGKILL, SIGTERM};
@@ -8,7 +9,7 @@ use serde_json::Value;
 
 use super::{Desk, JOBS, names};
 use crate::support::bin;
-use crate::support::child::{Tied, bare, signal, start};
+use crate::support::child::{Tied, bare, output, signal, start, text};
 use crate::support::need::need;
 use crate::support::ns::Ns;
 use crate::support::pty::{CTRL_C, CTRL_Z, Pty};
@@ -136,6 +137,60 @@ fn who_no_longer_reads_ends_it() {
     // Its end of the pipe is closed with it.
     drop(watch);
     until("it ends", || state(pid).is_none_or(|state| state == 'Z'));
+}
+
+/// A tmux of the test's own; gone with it.
+struct Tmux(PathBuf);
+
+impl Tmux {
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("tmux");
+        bare(&mut command)
+            .arg("-S")
+            .arg(&self.0)
+            .args(["-f", "/dev/null"]);
+        command.args(args);
+        command
+    }
+
+    fn screen(&self) -> String {
+        text(&output(&mut self.command(&["capture-pane", "-p"])).stdout)
+    }
+}
+
+impl Drop for Tmux {
+    fn drop(&mut self) {
+        drop(output(&mut self.command(&["kill-server"])));
+    }
+}
+
+#[test]
+fn on_a_real_terminal_of_eighty_columns_no_letter_is_lost() {
+    need!("root", "tmux");
+    let desk = Desk::new(STILL);
+    assert_eq!(desk.ask(&["start", "dev"]).code, 0);
+    assert_eq!(desk.ask(&["stop", "dev"]).code, 0);
+    let table = desk.ask(&["status"]).out;
+    let full = |text: &str| {
+        text.lines()
+            .filter(|line| line.chars().count() == 80)
+            .count()
+    };
+    assert_eq!(
+        full(&table),
+        2,
+        "its last result and the lock are cut off: {table}"
+    );
+    let tmux = Tmux(desk.scene.path("tmux"));
+    let watch = desk.command(&["status", "--watch"]);
+    let mut start = tmux.command(&["new-session", "-d", "-x", "80", "-y", "30"]);
+    output(
+        start
+            .env("NO_COLOR", "1")
+            .arg(watch.get_program())
+            .args(watch.get_args()),
+    );
+    until("it is drawn whole", || full(&tmux.screen()) == 2);
 }
 
 #[test]

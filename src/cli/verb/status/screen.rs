@@ -38,11 +38,9 @@ impl Screen {
         if text == self.shown {
             return Ok(());
         }
+        // Erased beforehand: at the end of a full line the cursor stands on its last letter.
         let lines: Vec<&str> = text.lines().collect();
-        print::out(&format!(
-            "\u{1b}[H{}\u{1b}[K\u{1b}[J",
-            lines.join("\u{1b}[K\r\n")
-        ))?;
+        print::out(&format!("\u{1b}[H\u{1b}[J{}", lines.join("\r\n")))?;
         self.shown = text;
         Ok(())
     }

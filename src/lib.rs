@@ -15,6 +15,7 @@
 //! | [`init`] | the shell round the job table |
 //! | [`lock`] | the shared lock, claims, directory locks, lock directories, placement |
 //! | [`journal`] | notes → journald or standard error |
+//! | [`view`] | what `status` shows: facts in, rows out; as a table, JSON, metrics |
 //! | [`trouble`] | error numbers in words: why, and what to do |
 //! | [`sys`] | the only unsafe code: signals, wait, spawn, /proc, poll, clock |
 //!
@@ -69,6 +70,9 @@
 //!   bounded number of connections, none of which is ever waited for ([`init::control`]).
 //! - **A run by hand is found by its claim:** a record that is moved to its name wakes init, which reads
 //!   nothing itself, as that folder may hang, too ([`init::found`]).
+//! - **A status is init's table and the claims, put together by who asks:** init knows nothing of other
+//!   containers and opens no claim for it; a watch is a request that init keeps until something has
+//!   happened, and inotify on the claims ([`view`], [`cli::verb::status`]).
 //! - **A guard under init is an exec, not a fork:** init has a log thread, and a lock that a thread
 //!   holds at the instant of a fork stays locked in the copy.
 //! - **A claim's latch is taken before the fork, its record written when the command has run for two
@@ -134,3 +138,4 @@ pub mod lock;
 pub mod run;
 pub mod sys;
 pub mod trouble;
+pub mod view;

@@ -8,7 +8,7 @@ mod unwind;
 use std::env;
 use std::process::ExitCode;
 
-use lockkeeper::cli::verb::{ask, check, init, lock, logs, pause, run, start};
+use lockkeeper::cli::verb::{ask, check, init, lock, logs, pause, run, start, status};
 use lockkeeper::cli::{Command, UsageError, help, parse, print};
 use lockkeeper::exit;
 use lockkeeper::init::{guards, reload};
@@ -28,6 +28,7 @@ fn main() -> ExitCode {
             Ok(Command::Lock(args)) => lock::lock(&args),
             Ok(Command::Pause(args)) => pause::pause(&args),
             Ok(Command::Logs(args)) => logs::logs(args),
+            Ok(Command::Status(args)) => status::status(&args),
             Ok(Command::Ask(args)) => ask::ask(&args),
             Ok(Command::Help(verb)) => return printed(&help::help(verb)),
             Ok(Command::Version) => {

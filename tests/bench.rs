@@ -24,6 +24,7 @@ mod bench {
     pub mod output;
     pub mod scan;
     pub mod start;
+    pub mod status;
     pub mod sweep;
     pub mod table;
 }
@@ -95,6 +96,9 @@ fn main() {
     }
     if is_wanted("output") {
         bench::output::measure(&binary, &mut table);
+    }
+    if is_wanted("status") {
+        bench::status::measure(&binary, &mut table);
     }
     if is_wanted("sweep") {
         bench::sweep::measure(&binary, &mut table);

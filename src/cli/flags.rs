@@ -84,8 +84,11 @@ pub const VERBS: &[VerbInfo] = &[
     VerbInfo {
         verb: Verb::Status,
         name: "status",
-        synopsis: &["status [--json] [--socket PATH]"],
-        doc: "the jobs and runs of the running init",
+        synopsis: &[
+            "status [LOCK...] [-c FILE] [--json] [--watch] [--socket PATH]",
+            "status [LOCK...] [-c FILE] --metrics [--socket PATH]",
+        ],
+        doc: "jobs and runs here, holder and queue of each lock",
     },
     VerbInfo {
         verb: Verb::Start,
@@ -262,6 +265,10 @@ pub enum Id {
     Follow,
     /// `--since`.
     Since,
+    /// `--watch`.
+    Watch,
+    /// `--metrics`.
+    Metrics,
     /// `--socket`.
     Socket,
     /// `--no-wait`.
@@ -317,6 +324,7 @@ pub const FLAGS: &[Flag] = &[
                 Verb::Init,
                 Verb::Run,
                 Verb::Check,
+                Verb::Status,
                 Verb::Logs,
                 Verb::Pause,
                 Verb::PauseEnd,
@@ -463,6 +471,20 @@ pub const FLAGS: &[Flag] = &[
         "WHEN",
         "not what is older: 10m, 2h, or as journalctl takes it",
         &[Verb::Logs],
+    ),
+    plain(
+        Id::Watch,
+        "watch",
+        None,
+        "show it anew when it changes, until it is interrupted",
+        &[Verb::Status],
+    ),
+    plain(
+        Id::Metrics,
+        "metrics",
+        None,
+        "the same for Prometheus, as its text format has it",
+        &[Verb::Status],
     ),
     with_value(
         Id::Socket,

@@ -15,6 +15,6 @@ mod typed;
 pub mod verb;
 
 pub use parse::{
-    AskArgs, CheckArgs, Command, InitArgs, LockArgs, LogsArgs, PauseArgs, RunArgs, UsageError,
-    parse,
+    AskArgs, CheckArgs, Command, Form, InitArgs, LockArgs, LogsArgs, PauseArgs, RunArgs,
+    StatusArgs, UsageError, parse,
 };

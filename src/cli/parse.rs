@@ -36,7 +36,9 @@ pub enum Command {
     Pause(PauseArgs),
     /// `lockkeeper logs …`.
     Logs(LogsArgs),
-    /// `lockkeeper status | start | stop | restart | reload | health …`.
+    /// `lockkeeper status …`.
+    Status(StatusArgs),
+    /// `lockkeeper start | stop | restart | reload | health …`.
     Ask(AskArgs),
     /// `--help`, of the verb before it.
     Help(Option<Verb>),
@@ -177,10 +179,41 @@ pub struct LogsArgs {
     pub options: Vec<OsString>,
 }
 
-/// `lockkeeper status | start | stop | restart | reload | health …`: what the running init is asked.
+/// `lockkeeper status [LOCK…] [-c FILE] [--json | --metrics] [--watch] [--socket PATH]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StatusArgs {
+    /// Further locks.
+    pub locks: Vec<PathBuf>,
+    /// `-c`.
+    pub config: Option<PathBuf>,
+    /// How it is written.
+    pub form: Form,
+    /// `--watch`; never with metrics.
+    pub watch: bool,
+    /// `--socket`.
+    pub socket: Option<PathBuf>,
+    /// `-v`, `-q`.
+    pub verbosity: Verbosity,
+    /// `--report`: the number of a descriptor, open or not.
+    pub report: Option<RawFd>,
+}
+
+/// For whom something is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs.
+    Json,
+    /// For Prometheus.
+    Metrics,
+}
+
+/// `lockkeeper start | stop | restart | reload | health …`: what the running init is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AskArgs {
-    /// Which of the six.
+    /// Which of the five.
     pub verb: Verb,
     /// The job: always there with `start`, `stop` and `restart`, sometimes with `health`.
     pub job: Option<String>,
@@ -190,8 +223,6 @@ pub struct AskArgs {
     pub no_wait: bool,
     /// `--dry-run`.
     pub dry_run: bool,
-    /// `--json`.
-    pub json: bool,
     /// `-v`, `-q`.
     pub verbosity: Verbosity,
     /// `--report`: the number of a descriptor, open or not.
@@ -235,12 +266,10 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
         | Verb::LockClean
         | Verb::LockHold
         | Verb::LockRelease) => lock(&mut typed, verb).map(Command::Lock),
-        verb @ (Verb::Status
-        | Verb::Start
-        | Verb::Stop
-        | Verb::Restart
-        | Verb::Reload
-        | Verb::Health) => ask(&mut typed, verb).map(Command::Ask),
+        Verb::Status => status(&mut typed).map(Command::Status),
+        verb @ (Verb::Start | Verb::Stop | Verb::Restart | Verb::Reload | Verb::Health) => {
+            ask(&mut typed, verb).map(Command::Ask)
+        }
         verb @ Verb::Timeline => Err(not_built(verb)),
     }
 }
@@ -301,6 +330,39 @@ fn logs(typed: &mut Typed) -> Result<LogsArgs, UsageError> {
     })
 }
 
+fn status(typed: &mut Typed) -> Result<StatusArgs, UsageError> {
+    typed.no_foreign_flag(Verb::Status)?;
+    // Behind "--" stand paths that begin with a dash.
+    let more = typed.command.take().unwrap_or_default();
+    let locks: Vec<PathBuf> = typed.words.drain(..).chain(more).map(Into::into).collect();
+    if locks.iter().any(|path| path.as_os_str().is_empty()) {
+        return Err(usage("a path behind \"status\" is empty"));
+    }
+    let given = |id| typed.value(id).is_some();
+    let form = match (given(Id::Json), given(Id::Metrics)) {
+        (true, true) => {
+            return Err(usage("\"--json\" and \"--metrics\" exclude each other"));
+        }
+        (true, false) => Form::Json,
+        (false, true) => Form::Metrics,
+        (false, false) => Form::Table,
+    };
+    if given(Id::Watch) && form == Form::Metrics {
+        return Err(usage(
+            "\"--metrics\" does not go with \"--watch\": whoever scrapes it asks again",
+        ));
+    }
+    Ok(StatusArgs {
+        locks,
+        config: typed.path(Id::Config)?,
+        form,
+        watch: given(Id::Watch),
+        socket: typed.path(Id::Socket)?,
+        verbosity: typed.verbosity()?,
+        report: typed.descriptor()?,
+    })
+}
+
 fn ask(typed: &mut Typed, verb: Verb) -> Result<AskArgs, UsageError> {
     typed.no_foreign_flag(verb)?;
     let name = verb.name();
@@ -320,7 +382,6 @@ fn ask(typed: &mut Typed, verb: Verb) -> Result<AskArgs, UsageError> {
         socket: typed.path(Id::Socket)?,
         no_wait: typed.value(Id::NoWait).is_some(),
         dry_run: typed.value(Id::DryRun).is_some(),
-        json: typed.value(Id::Json).is_some(),
         verbosity: typed.verbosity()?,
         report: typed.descriptor()?,
     })

@@ -1,19 +1,36 @@
 //! Text to standard output or standard error for people, without std's print macros: those panic
 //! where the reader has gone, and buffer what a fork would then write twice.
 
+use std::env;
+use std::ffi::OsStr;
 use std::io::{stderr, stdout};
 use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 use nix::unistd::write;
 
+use crate::sys::tty;
+
 /// Prints `text` to standard output. A reader that has gone (`lockkeeper --help | head -1`) is no
 /// failure: it has what it wanted.
 pub fn out(text: &str) -> Result<(), Errno> {
-    match put(stdout(), text) {
+    match out_or_pipe(text) {
         Err(Errno::EPIPE) => Ok(()),
         other => other,
     }
+}
+
+/// The same for who prints again and again: `EPIPE`, the reader has gone.
+pub fn out_or_pipe(text: &str) -> Result<(), Errno> {
+    put(stdout(), text)
+}
+
+/// Whether what goes to standard output may have colours: a terminal, and nobody has said no.
+pub fn wants_colour() -> bool {
+    let says = |name, no: fn(&OsStr) -> bool| env::var_os(name).is_some_and(|value| no(&value));
+    let unwanted =
+        says("NO_COLOR", |value| !value.is_empty()) || says("TERM", |value| value == "dumb");
+    !unwanted && tty::is_terminal(stdout().as_fd())
 }
 
 /// Prints one line, `lockkeeper: text`, to standard error, in one write(2). Where that fails there

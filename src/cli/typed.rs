@@ -22,7 +22,7 @@ pub(super) struct Typed {
     pub(super) verb: Option<Verb>,
     pub(super) flags: Vec<(&'static Flag, OsString)>,
     pub(super) job: Option<OsString>,
-    /// What follows a verb of `lock`.
+    /// What follows `status` or a verb of `lock`.
     pub(super) words: Vec<OsString>,
     pub(super) command: Option<Vec<OsString>>,
 }
@@ -92,7 +92,7 @@ impl Typed {
             self.words.push(word);
             return Ok(false);
         }
-        if LOCK_VERBS.iter().any(|info| info.verb == verb) {
+        if verb == Verb::Status || LOCK_VERBS.iter().any(|info| info.verb == verb) {
             self.words.push(word);
             return Ok(false);
         }

@@ -428,7 +428,22 @@ pub struct RunPlan {
     pub process: ProcessPlan,
 }
 
+/// The lock beside which runs of such a class claim: their own, or else the one of their login, which
+/// they pass.
+pub fn shared_lock(kind: &Kind, identity: Option<&Identity>) -> Option<PathBuf> {
+    let own = kind.lock().map(|lock| lock.path.clone());
+    own.or_else(|| match identity? {
+        Identity::Folder(folder) => Some(folder.join(LOCK_NAME)),
+        Identity::Env(_) => None,
+    })
+}
+
 impl RunPlan {
+    /// [`shared_lock`] of its runs.
+    pub fn shared_lock(&self) -> Option<PathBuf> {
+        shared_lock(&self.kind, self.identity.as_ref())
+    }
+
     /// Whether the command gets a `NOTIFY_SOCKET`: only where something is done with what it says.
     pub const fn listens(&self) -> bool {
         self.notify || self.limits.heartbeat.is_some() || self.limits.ready_timeout.is_some()

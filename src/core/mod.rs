@@ -18,6 +18,7 @@ pub mod pause;
 pub mod refusal;
 pub mod run;
 pub mod table;
+pub mod text;
 pub mod time;
 pub mod timers;
 

@@ -115,6 +115,8 @@ pub fn run(setup: Setup) -> io::Result<u8> {
         hook,
         heard: Vec::new(),
         main_ready: false,
+        seen: 0,
+        watchers: Vec::new(),
         exit: None,
     };
     for record in living {
@@ -168,6 +170,10 @@ struct Shell {
     heard: Vec<String>,
     /// The main command has said that it is ready.
     main_ready: bool,
+    /// How often something has happened to the table.
+    seen: u64,
+    /// The requests that wait for that number to change, each with the one that it has seen.
+    watchers: Vec<(u64, u64)>,
     exit: Option<u8>,
 }
 
@@ -202,9 +208,11 @@ impl Shell {
         {
             self.step(Event::Tick);
         }
+        self.tell_watchers();
     }
 
     fn step(&mut self, event: Event) {
+        self.seen += 1;
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
             let mut actions = Vec::new();

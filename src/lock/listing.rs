@@ -18,6 +18,8 @@ use super::latch::{self, Part};
 use super::record::{Record, State};
 use crate::core::order;
 
+pub mod survey;
+
 /// How many entries of a claims folder are looked at.
 pub const MAX_ENTRIES: usize = 4096;
 

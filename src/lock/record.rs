@@ -15,6 +15,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::core::text::is_command;
+
 /// The version of the shape that we write.
 pub const VERSION: u32 = 1;
 
@@ -65,6 +67,13 @@ pub struct Record {
         serialize_with = "lossy"
     )]
     pub lock: Option<PathBuf>,
+    /// The directories that it locks, by their real paths, as its container names them.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        serialize_with = "lossy_all"
+    )]
+    pub dirs: Vec<PathBuf>,
     /// Who has begun it.
     #[serde(default)]
     pub by: By,
@@ -113,6 +122,8 @@ pub enum State {
     Holding,
     /// The command runs.
     Running,
+    /// It waits for a directory, and is in no queue.
+    WaitingForDir,
     /// A word of a later version.
     #[default]
     #[serde(other)]
@@ -128,7 +139,7 @@ impl Record {
             && self.pid_ns == origin.pid_ns
     }
 
-    /// Whether it says that its lock is its own.
+    /// Whether it says that it has its shared lock.
     pub fn holds(&self) -> bool {
         self.kind != Kind::Interactive && matches!(self.state, State::Holding | State::Running)
     }
@@ -251,7 +262,7 @@ impl fmt::Display for Plain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const LONGEST: usize = 80;
         for character in self.0.chars().take(LONGEST) {
-            f.write_char(if character.is_control() {
+            f.write_char(if is_command(character) {
                 '?'
             } else {
                 character
@@ -273,6 +284,10 @@ fn lossy<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, 
     path.as_ref()
         .map(|path| path.to_string_lossy())
         .serialize(serializer)
+}
+
+fn lossy_all<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(paths.iter().map(|path| path.to_string_lossy()))
 }
 
 #[cfg(test)]
@@ -298,6 +313,7 @@ mod tests {
             pid_ns: None,
             uid: 1000,
             lock: Some("/l/session.lock".into()),
+            dirs: vec!["/srv/dev".into()],
             by: By::Hand,
             since_unix_ms,
         }

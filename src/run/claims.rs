@@ -10,6 +10,7 @@
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
+use super::dirs::Dirs;
 use super::look::Look;
 use crate::config::plan::{Identity, Kind, LOCK_NAME, RunPlan};
 use crate::core::note::Note;
@@ -33,6 +34,8 @@ pub struct Claims {
     unsure: bool,
     /// Those of the lock and of the login.
     of_login: Vec<PathBuf>,
+    /// The directories that the run locks, which its records name.
+    dirs: Vec<PathBuf>,
 }
 
 /// Whose claims these are.
@@ -53,7 +56,12 @@ pub struct Owner<'a> {
 impl Claims {
     /// Takes a latch in each place: beside the lock, beside that of the login, where that is another
     /// or none is named, and among the runs of this container (that of a command of no job: later).
-    pub fn open(owner: Owner<'_>, runtime: Option<&Path>, notes: &mut Vec<Note>) -> Self {
+    pub fn open(
+        owner: Owner<'_>,
+        runtime: Option<&Path>,
+        dirs: &Dirs,
+        notes: &mut Vec<Note>,
+    ) -> Self {
         let beside = owner.plan.kind.lock().map(|lock| claims_folder(&lock.path));
         let of_login = folders(owner.plan);
         let mut held = Vec::new();
@@ -80,6 +88,11 @@ impl Claims {
             beside,
             unsure: owner.unsure,
             of_login,
+            dirs: dirs
+                .locks()
+                .iter()
+                .map(|lock| lock.dir().to_owned())
+                .collect(),
         }
     }
 
@@ -117,6 +130,11 @@ impl Claims {
         (self.holder(owner.run_id), notes)
     }
 
+    /// The run waits for a directory.
+    pub fn waiting_for_dir(&mut self, owner: Owner<'_>) -> Vec<Note> {
+        self.write(owner, State::WaitingForDir, None)
+    }
+
     /// The run has its lock, and its command runs as `pid`.
     pub fn running(&mut self, owner: Owner<'_>, pid: i32) -> Vec<Note> {
         self.write(owner, State::Running, Some(pid))
@@ -133,7 +151,10 @@ impl Claims {
         if self.held.is_empty() {
             return notes;
         }
-        let record = record_of(owner, state, pid);
+        let record = Record {
+            dirs: self.dirs.clone(),
+            ..record_of(owner, state, pid)
+        };
         let mut errors = self
             .held
             .iter()
@@ -220,6 +241,7 @@ fn record_of(owner: Owner<'_>, state: State, pid: Option<i32>) -> Record {
         pid_ns: origin.pid_ns,
         uid: nix::unistd::getuid().as_raw(),
         lock: plan.kind.lock().map(|lock| lock.path.clone()),
+        dirs: Vec::new(),
         by: owner.by,
         since_unix_ms: clock::unix_ms(),
     }
@@ -234,7 +256,12 @@ mod tests {
     /// The claims of a run that `by` has begun, and what lies in its container's folder then.
     fn begun(by: By, runtime: &Scratch) -> (Claims, usize) {
         let plan = plan();
-        let claims = Claims::open(owner(&plan, by), Some(runtime), &mut Vec::new());
+        let claims = Claims::open(
+            owner(&plan, by),
+            Some(runtime),
+            &Dirs::default(),
+            &mut Vec::new(),
+        );
         (claims, entries(runtime))
     }
 

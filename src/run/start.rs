@@ -119,7 +119,7 @@ fn live_guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         };
         opened = Some(Arc::clone(&dirs));
         let lock = needed.map(open).transpose()?.map(Arc::new);
-        let claims = Claims::open(owner, caller.runtime.as_deref(), &mut notes);
+        let claims = Claims::open(owner, caller.runtime.as_deref(), &dirs, &mut notes);
         let held = lock.clone();
         let first_notes = std::mem::take(&mut notes);
         let (init, init_lost) = (caller.init.as_ref(), caller.init_lost_within);
@@ -201,7 +201,7 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         by: caller.by,
         unsure: false,
     };
-    let claims = Claims::open(owner, None, &mut first_notes);
+    let claims = Claims::open(owner, None, &Dirs::default(), &mut first_notes);
     let setup = Setup {
         plan,
         run_id: &caller.run_id,

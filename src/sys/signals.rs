@@ -181,6 +181,15 @@ pub fn stop_self() {
     take_pending(libc::SIGCONT);
 }
 
+/// Has `signo` strike this process as if nobody had blocked it. Comes back only if it is one that does
+/// not end a process.
+pub fn die_by(signo: i32) {
+    set_disposition(signo, false);
+    set_mask(mask() & !bit(signo));
+    // SAFETY: takes numbers only; it is delivered before the call returns (kill(2)).
+    unsafe { libc::kill(libc::getpid(), signo) };
+}
+
 /// Whether `signo`, which is blocked, waits to be read.
 pub fn is_pending(signo: i32) -> bool {
     let mut set: KernelSet = 0;

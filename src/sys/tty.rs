@@ -14,22 +14,27 @@ pub fn is_terminal(fd: BorrowedFd<'_>) -> bool {
 
 /// How wide the terminal `fd` is, in columns; 80 where it does not know.
 pub fn columns(fd: BorrowedFd<'_>) -> usize {
-    let mut size = std::mem::MaybeUninit::<libc::winsize>::zeroed();
-    // SAFETY: `size` is valid for writing (ioctl_tty(2)), and all zeros is a valid value of it.
-    let size = unsafe {
-        libc::ioctl(fd.as_raw_fd(), libc::TIOCGWINSZ, size.as_mut_ptr());
-        size.assume_init()
-    };
-    match size.ws_col {
-        0 => 80,
-        columns => columns.into(),
-    }
+    size(fd).map_or(80, |(columns, _)| columns)
 }
 
 /// Whether we may write to the terminal `fd` as we like: our group is in its foreground, or it is not
 /// the one that our session has, and nobody controls jobs there (tcgetpgrp(3)).
 pub fn is_ours(fd: BorrowedFd<'_>) -> bool {
     nix::unistd::tcgetpgrp(fd).map_or(true, |group| group == nix::unistd::getpgrp())
+}
+
+/// How many columns and lines the terminal `fd` has; `None`: it is none, or does not say.
+pub fn size(fd: BorrowedFd<'_>) -> Option<(usize, usize)> {
+    let mut size = libc::winsize {
+        ws_row: 0,
+        ws_col: 0,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    // SAFETY: `size` is valid for writing for the duration of the call (`ioctl_tty(2)`).
+    let told = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) };
+    let told = told == 0 && size.ws_col > 0 && size.ws_row > 0;
+    told.then(|| (size.ws_col.into(), size.ws_row.into()))
 }
 
 /// Whether this process has a controlling terminal: only then can /dev/tty be opened (tty(4)).

@@ -9,6 +9,7 @@
 //! | `stop` | `podman stop` ends in time, whoever is deaf |
 //! | `bare` | little is needed: no root, nothing to write to, no /run, another namespace's /proc |
 //! | `control` | health, status and orders come by `podman exec` |
+//! | `shown` | what `status` shows in each agrees with what the lock saw |
 //! | `exec` | runs and daemons that `podman exec` starts |
 //! | `journal` | notes reach the host's journald |
 //! | `examples` | the files in config/ do what their comments say |
@@ -20,5 +21,6 @@ mod exec;
 mod journal;
 mod pause;
 mod placement;
+mod shown;
 mod stop;
 mod turns;

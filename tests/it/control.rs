@@ -7,7 +7,9 @@ mod found;
 mod hostile;
 mod place;
 mod reload;
+mod shown;
 mod verbs;
+mod watched;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};

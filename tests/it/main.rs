@@ -50,4 +50,5 @@ mod support;
 mod sweep;
 mod terminal;
 mod tree;
+mod view;
 mod waiting_line;

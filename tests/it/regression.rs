@@ -215,6 +215,7 @@ fn a_run_of_another_pid_namespace_is_not_taken_for_one_of_ours() {
         pid_ns: origin.pid_ns.map(|ns| ns + 1),
         uid: 0,
         lock: None,
+        dirs: vec![],
         by: record::By::Init,
         since_unix_ms: 1,
     };

@@ -58,7 +58,6 @@ fn the_running_init_is_asked_about_a_job_or_about_all() {
         socket: None,
         no_wait: false,
         dry_run: false,
-        json: false,
         verbosity: Verbosity::Normal,
         report: None,
     };
@@ -83,16 +82,44 @@ fn the_running_init_is_asked_about_a_job_or_about_all() {
                 ..ask(Verb::Reload, None)
             },
         ),
+    ] {
+        check_ok(line, Command::Ask(args));
+    }
+}
+
+#[test]
+fn status_takes_locks_and_a_form() {
+    let plain = StatusArgs::default();
+    for (line, args) in [
+        ("status", plain.clone()),
         (
             "status --json --report 3",
-            AskArgs {
-                json: true,
+            StatusArgs {
+                form: Form::Json,
                 report: Some(3),
-                ..ask(Verb::Status, None)
+                ..plain.clone()
+            },
+        ),
+        (
+            "status /a -c f --watch b -- -c",
+            StatusArgs {
+                locks: vec!["/a".into(), "b".into(), "-c".into()],
+                config: Some("f".into()),
+                watch: true,
+                ..plain.clone()
+            },
+        ),
+        (
+            "status --metrics --socket /s -q",
+            StatusArgs {
+                form: Form::Metrics,
+                socket: Some("/s".into()),
+                verbosity: Verbosity::Quiet,
+                ..plain
             },
         ),
     ] {
-        check_ok(line, Command::Ask(args));
+        check_ok(line, Command::Status(args));
     }
 }
 
@@ -218,6 +245,14 @@ fn a_time_is_seconds_or_carries_its_units() {
 /// What cannot be understood, and what the error says.
 const REFUSED: &[(&str, &str)] = &[
     (
+        "status --json --metrics",
+        r#""--json" and "--metrics" exclude each other"#,
+    ),
+    (
+        "status --watch --metrics",
+        r#""--metrics" does not go with "--watch": whoever scrapes it asks again"#,
+    ),
+    (
         "true",
         r#"unknown verb "true"; to run it as a command: lockkeeper -- true"#,
     ),
@@ -249,8 +284,8 @@ const REFUSED: &[(&str, &str)] = &[
         r#"unexpected argument "dev": see "lockkeeper reload --help""#,
     ),
     (
-        "status dev",
-        r#"unexpected argument "dev": see "lockkeeper status --help""#,
+        "check dev",
+        r#"unexpected argument "dev": see "lockkeeper check --help""#,
     ),
     ("health a -- x", r#""health" takes no command"#),
     (

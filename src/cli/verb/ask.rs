@@ -1,4 +1,4 @@
-//! `lockkeeper status | start | stop | restart | reload | health`: what only the running init knows or
+//! `lockkeeper start | stop | restart | reload | health`: what only the running init knows or
 //! can do. Asks at its control socket, and says the answer.
 //!
 //! init is first asked who it is, in five seconds: one that hangs, or was stopped, is told from one that
@@ -12,9 +12,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::start::{adopt_report, refused};
-use super::status;
 use crate::cli::flags::Verb;
 use crate::cli::{AskArgs, print};
+use crate::core::text::plain;
 use crate::exit;
 use crate::init::control::ask::{Conversation, HELLO, Silence};
 use crate::init::control::words::Request;
@@ -23,8 +23,6 @@ use crate::journal::Verbosity;
 use crate::run::start::Refused;
 use crate::sys::{clock, signals};
 
-/// How long init may take to say how its jobs stand.
-const STATUS: Duration = Duration::from_secs(10);
 /// How long it may take to read its file: for one that was asked just before, and then for us.
 const RELOAD: Duration = reload::LIMIT.saturating_mul(3);
 
@@ -37,7 +35,6 @@ pub fn ask(args: &AskArgs) -> Result<u8, Refused> {
     let spoken = spoken.and_then(|mut conversation| {
         let until = match args.verb {
             Verb::Health => Some(begun + HELLO),
-            Verb::Status => Some(clock::now() + STATUS),
             Verb::Reload => Some(clock::now() + RELOAD),
             // As long as the run takes.
             _ => None,
@@ -57,7 +54,7 @@ pub fn ask(args: &AskArgs) -> Result<u8, Refused> {
     if reply.get("ok").and_then(Value::as_bool) != Some(true) {
         return Err(not_done(args, &reply));
     }
-    let (text, code) = done(args, &reply, &line);
+    let (text, code) = done(args, &reply);
     if args.verbosity != Verbosity::Quiet {
         print::out(&text)
             .map_err(|errno| refused(exit::FAILED, format!("printing the answer: {errno}")))?;
@@ -104,15 +101,11 @@ fn not_done(args: &AskArgs, reply: &Value) -> Refused {
 }
 
 /// What to print, and the exit code.
-fn done(args: &AskArgs, reply: &Value, line: &[u8]) -> (String, u8) {
+fn done(args: &AskArgs, reply: &Value) -> (String, u8) {
     let job = args.job.as_deref().unwrap_or_default();
     let run = text(reply, "run_id").unwrap_or_default();
     let said = match (args.verb, text(reply, "result").unwrap_or_default()) {
         (Verb::Health, _) => return health(reply),
-        (Verb::Status, _) if args.json => {
-            return (String::from_utf8_lossy(line).into_owned() + "\n", exit::OK);
-        }
-        (Verb::Status, _) => status::table(reply),
         (Verb::Reload, _) => changes(args.dry_run, reply),
         (_, "started") => format!("{job}: run {run} was started\n"),
         (_, "running") => format!("{job}: run {run} is going already\n"),
@@ -167,11 +160,11 @@ fn changes(dry_run: bool, reply: &Value) -> String {
     said
 }
 
-pub(super) fn text<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
+fn text<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
     object.get(key)?.as_str()
 }
 
-pub(super) fn number(object: &Value, key: &str) -> Option<u64> {
+fn number(object: &Value, key: &str) -> Option<u64> {
     object.get(key)?.as_u64()
 }
 
@@ -182,7 +175,7 @@ fn list<'a>(object: &'a Value, key: &str) -> impl Iterator<Item = &'a str> {
 }
 
 /// Text that came over the socket, without what would steer a terminal.
-pub(super) fn shown(text: &str) -> String {
-    let safe = |c: char| if c.is_control() && c != '\n' { '?' } else { c };
-    text.chars().map(safe).collect()
+fn shown(text: &str) -> String {
+    let lines: Vec<String> = text.split('\n').map(plain).collect();
+    lines.join("\n")
 }

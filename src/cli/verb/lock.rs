@@ -16,7 +16,6 @@ mod text;
 
 pub(super) use hold::user;
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
@@ -28,6 +27,7 @@ use serde_json::Value;
 use super::start::{adopt_report, refused};
 use crate::cli::flags::Verb;
 use crate::cli::{LockArgs, print};
+use crate::core::text::json as one_line;
 use crate::exit;
 use crate::lock::fault::Quoted;
 use crate::run::start::Refused;
@@ -53,37 +53,18 @@ fn tell(
     args: &LockArgs,
     report: Option<OwnedFd>,
     json: &Value,
-    text: &mut dyn FnMut() -> String,
+    say: &mut dyn FnMut() -> String,
 ) -> Result<(), Refused> {
-    let json = escaped(json);
+    let json = one_line(json);
     if let Some(report) = report {
         // A descriptor that cannot be written is the caller's loss.
-        let _ = File::from(report).write_all(format!("{json}\n").as_bytes());
+        let _ = File::from(report).write_all(json.as_bytes());
     }
-    let said = if args.json {
-        format!("{json}\n")
-    } else {
-        text()
-    };
+    let said = if args.json { json } else { say() };
     print::out(&said).map_err(|errno| {
         let why = trouble::why(errno);
         refused(exit::FAILED, format!("printing the result: {why}"))
     })
-}
-
-/// As one line. `serde_json` leaves the upper control characters as they are: a terminal would
-/// obey them, so they are written as numbers.
-pub(super) fn escaped(json: &Value) -> String {
-    let mut text = String::new();
-    for character in json.to_string().chars() {
-        match character {
-            '\u{7f}'..='\u{9f}' => {
-                let _ = write!(text, "\\u{:04x}", u32::from(character));
-            }
-            other => text.push(other),
-        }
-    }
-    text
 }
 
 /// A path that cannot be looked at.

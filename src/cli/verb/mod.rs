@@ -8,4 +8,4 @@ pub mod logs;
 pub mod pause;
 pub mod run;
 pub mod start;
-mod status;
+pub mod status;

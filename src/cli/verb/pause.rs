@@ -14,13 +14,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::lock::{escaped, user};
+use super::lock::user;
 use super::start::{adopt_report, config_path, host_name, load, refused};
 use crate::cli::flags::Verb;
 use crate::cli::{PauseArgs, print};
 use crate::config::plan::LOCK_NAME;
 use crate::core::note::Note;
 use crate::core::pause::end;
+use crate::core::text::json as one_line;
 use crate::exit;
 use crate::journal::{Context, Format, Journal, Speaker, Verbosity};
 use crate::lock::fault::Quoted;
@@ -63,7 +64,7 @@ pub fn pause(args: &PauseArgs) -> Result<u8, Refused> {
         words(&mut text, lock, &found, ended.as_ref());
         locks.push(object(lock, &found, ended.as_ref()));
     }
-    let json = escaped(&json!({"v": 1, "locks": locks})) + "\n";
+    let json = one_line(&json!({"v": 1, "locks": locks}));
     if let Some(report) = report {
         // A descriptor that cannot be written is the caller's loss.
         let _ = File::from(report).write_all(json.as_bytes());

@@ -70,6 +70,7 @@ impl Table {
                 class: run.class.clone(),
                 kind: run.kind.clone(),
                 state: RowState::Running,
+                lock: None,
                 run_id: Some(run.run_id.clone()),
                 outside: true,
                 since_ms: since,

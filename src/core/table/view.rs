@@ -56,6 +56,9 @@ pub struct RowView {
     pub kind: String,
     /// Where it stands.
     pub state: RowState,
+    /// The shared lock that its runs queue for; of an interactive job the one of its login, which they
+    /// pass.
+    pub lock: Option<String>,
     /// Its living run.
     pub run_id: Option<String>,
     /// Whether that run was begun by somebody else than this init: by hand, or by an earlier one.
@@ -98,6 +101,11 @@ fn view(row: &Row, now: Time, going: bool) -> RowView {
         class: row.plan.run.class.clone(),
         kind: row.plan.run.kind.name().to_owned(),
         state,
+        lock: row
+            .plan
+            .run
+            .shared_lock()
+            .map(|lock| lock.display().to_string()),
         run_id: run
             .map(|run| run.id.to_string())
             .or_else(|| row.found.first().cloned()),

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -129,6 +129,29 @@ impl Conversation {
             .map_err(|why| self.failed(why))
     }
 
+    /// Asks for a status that is not the one with this number, and does not wait for it:
+    /// [`Self::take`] gives it.
+    pub fn await_change(&mut self, seen: u64) -> Result<(), Silence> {
+        let request = Request {
+            v: VERSION,
+            op: "status".to_owned(),
+            seen: Some(seen),
+            ..Request::default()
+        };
+        let mut line = serde_json::to_vec(&request).unwrap_or_default();
+        line.push(b'\n');
+        self.say(&line).map_err(|why| self.failed(why))
+    }
+
+    /// The answer, if it is whole by now.
+    pub fn take(&mut self) -> Result<Option<Vec<u8>>, Silence> {
+        match self.hear(Some(Time(0))) {
+            Ok(line) => Ok(Some(line)),
+            Err(why) if why == HANGS => Ok(None),
+            Err(why) => Err(self.failed(why)),
+        }
+    }
+
     /// A request is far shorter than what the kernel keeps for a connection, so it is sent whole.
     fn say(&self, line: &[u8]) -> Result<(), String> {
         match send(self.stream.as_raw_fd(), line, MsgFlags::MSG_NOSIGNAL) {
@@ -179,6 +202,12 @@ impl Conversation {
             path: self.path.clone(),
             why,
         }
+    }
+}
+
+impl AsFd for Conversation {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
     }
 }
 

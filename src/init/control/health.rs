@@ -55,6 +55,7 @@ mod tests {
             class: "batch".into(),
             kind: "batch".into(),
             state,
+            lock: None,
             run_id: None,
             outside: false,
             since_ms: None,

@@ -41,7 +41,8 @@
 //! | `{"v":1,"op":"reload"}` | `"result":"reloaded"`, `"diff":{"added":[],"removed":[],"changed":[],"init":[]}`, `"warnings":[]` |
 //! | … with `"dry_run":true` | the same with `"result":"would_reload"`; nothing has changed |
 //! | `{"v":1,"op":"health"}`, with or without `"job"` | `"healthy":true`, `"problems":[]` |
-//! | `{"v":1,"op":"status"}` | `"init":{…}`, `"jobs":[…]`, each a [`RowView`](crate::core::table::RowView) |
+//! | `{"v":1,"op":"status"}` | `"init":{…}`, `"jobs":[…]`, each a [`RowView`](crate::core::table::RowView); `"seen":17` |
+//! | … with `"seen":17` | the same, as soon as it says another number than 17 |
 //!
 //! What is not done is `{"v":1,"ok":false,"code":69,"error":"…"}`: `code` is the exit code of the verb
 //! that asked; a file that makes no plan has all its errors in `"report"`. A line that is no request

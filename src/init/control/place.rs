@@ -65,8 +65,9 @@ pub fn all() -> Vec<Socket> {
     found
 }
 
-/// Where sockets may lie: for root also where others claim, who have no /run.
-fn folders() -> Vec<PathBuf> {
+/// Where sockets may lie, among the claims of this container's runs: for root also where others claim,
+/// who have no /run.
+pub fn folders() -> Vec<PathBuf> {
     const SHARED: &str = "/dev/shm";
     let mut folders = runtime_folders();
     if geteuid().is_root()

@@ -27,6 +27,9 @@ pub struct Request {
     /// Of a reload: whether to say what would change, and change nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dry_run: Option<bool>,
+    /// Of a status: what the last one said in `seen`; the answer comes when that is no longer so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seen: Option<u64>,
 }
 
 /// What a line asks for.
@@ -53,7 +56,10 @@ pub enum Asked {
     /// Whether all is well, or this job.
     Health(Option<String>),
     /// How it stands.
-    Status,
+    Status {
+        /// Not before it stands otherwise than then.
+        seen: Option<u64>,
+    },
 }
 
 /// What was done; as a word in [`Reply::result`].
@@ -127,6 +133,9 @@ pub struct Reply {
     /// Each job, in the order of the file; then runs that belong to none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jobs: Option<Vec<RowView>>,
+    /// A number that is another one when something has happened to a job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seen: Option<u64>,
 }
 
 /// The init that answers.
@@ -231,7 +240,12 @@ pub fn parse(line: &[u8]) -> Result<Asked, String> {
             dry_run: flag("dry_run")?.unwrap_or(false),
         }),
         "health" => Ok(Asked::Health(job)),
-        "status" => Ok(Asked::Status),
+        "status" => Ok(Asked::Status {
+            seen: match field("seen") {
+                None => None,
+                Some(seen) => Some(seen.as_u64().ok_or("\"seen\" is a number")?),
+            },
+        }),
         _ => Err(
             "no such \"op\": there are hello, start, stop, restart, reload, health and status"
                 .to_owned(),
@@ -276,7 +290,11 @@ mod tests {
             ),
             (
                 r#" { "later": [1], "op": "status", "v": 1 } "#,
-                Asked::Status,
+                Asked::Status { seen: None },
+            ),
+            (
+                r#"{"v":1,"op":"status","seen":7}"#,
+                Asked::Status { seen: Some(7) },
             ),
         ] {
             assert_eq!(parse(line.as_bytes()), Ok(asked), "{line}");
@@ -297,6 +315,7 @@ mod tests {
                 r#"{"v":1,"op":"stop","job":"dev","wait":1}"#,
                 "true or false",
             ),
+            (r#"{"v":1,"op":"status","seen":"x"}"#, "is a number"),
             (r#"{"op":"hello"}"#, "version none"),
             (r#"{"v":2,"op":"hello"}"#, "version 2"),
             (r#"{"v":1}"#, "no such"),

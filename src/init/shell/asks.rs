@@ -116,14 +116,39 @@ impl Shell {
                 };
                 self.reply(number, &reply);
             }
-            Asked::Status => {
-                let reply = Reply {
-                    init: Some(self.who()),
-                    jobs: Some(self.table.view(now)),
-                    ..Reply::ok()
-                };
-                self.reply(number, &reply);
+            Asked::Status { seen } if seen == Some(self.seen) => {
+                // Those that have hung up are nobody's.
+                let control = self.control.as_ref();
+                self.watchers
+                    .retain(|(number, _)| control.is_some_and(|control| control.awaits(*number)));
+                self.watchers.push((number, self.seen));
             }
+            Asked::Status { .. } => self.reply(number, &self.standing(now)),
+        }
+    }
+
+    fn standing(&self, now: Time) -> Reply {
+        Reply {
+            init: Some(self.who()),
+            jobs: Some(self.table.view(now)),
+            seen: Some(self.seen),
+            ..Reply::ok()
+        }
+    }
+
+    /// Answers those who wait for something to happen, once a turn of the loop.
+    pub(super) fn tell_watchers(&mut self) {
+        let now = self.seen;
+        let due: Vec<(u64, u64)> = self
+            .watchers
+            .extract_if(.., |(_, seen)| *seen != now)
+            .collect();
+        if due.is_empty() {
+            return;
+        }
+        let reply = self.standing(clock::now());
+        for (number, _) in due {
+            self.reply(number, &reply);
         }
     }
 

@@ -24,6 +24,7 @@ pub(in crate::lock) fn record(run_id: &str) -> Record {
         pid_ns: None,
         uid: 0,
         lock: None,
+        dirs: vec![],
         by: By::Hand,
         since_unix_ms: 1,
     }

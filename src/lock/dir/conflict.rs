@@ -192,6 +192,7 @@ impl fmt::Display for Owner<'_> {
         write!(f, "since {since}")?;
         f.write_str(match record.state {
             Some(State::Waiting) => ", itself waiting for its lock)",
+            Some(State::WaitingForDir) => ", itself waiting for a directory)",
             Some(State::Holding) => ", about to start or just over)",
             Some(State::Running) => ", running)",
             Some(State::Unknown) | None => ")",

@@ -207,6 +207,7 @@ fn state_of(word: &str) -> State {
         "waiting" => State::Waiting,
         "holding" => State::Holding,
         "running" => State::Running,
+        "waiting_for_dir" => State::WaitingForDir,
         _ => State::Unknown,
     }
 }
@@ -216,6 +217,7 @@ fn word_of(state: State) -> Option<&'static str> {
         State::Waiting => Some("waiting"),
         State::Holding => Some("holding"),
         State::Running => Some("running"),
+        State::WaitingForDir => Some("waiting_for_dir"),
         State::Unknown => None,
     }
 }

@@ -150,6 +150,15 @@ pub fn look_at(path: &Path, judge: &Judge) -> io::Result<Option<Lock>> {
     Ok(None)
 }
 
+/// The record of the lock of the directory at `path`, and whether the latch beside it is held: without a
+/// judgement, so that nothing is started or asked for it. `None`: there is no record.
+pub fn seen(path: &Path) -> Option<(DirRecord, bool)> {
+    let flags = depth::FLAGS & !OFlag::O_NOFOLLOW;
+    let dir = openat(AT_FDCWD, path, flags, Mode::empty()).ok()?;
+    let lock = look(path, dir.as_fd())?;
+    Some((lock.record?, lock.latch == Some(true)))
+}
+
 /// Looks at the lock of the open directory `dir`, without judging it: for any thread. `None`: it has
 /// none.
 pub fn look(path: &Path, dir: BorrowedFd<'_>) -> Option<Lock> {

@@ -130,6 +130,10 @@ impl Monitor<'_> {
         self.setup
             .journal
             .note(Note::DirWaiting { dir, holder, aloud });
+        let mut claims = std::mem::take(&mut self.setup.claims);
+        let trouble = claims.waiting_for_dir(self.owner());
+        self.setup.claims = claims;
+        self.note_all(trouble);
         let dirs = Arc::clone(&self.setup.dirs);
         let index = self.claiming.taken;
         let wait = move || match dirs.locks().get(index) {

@@ -115,31 +115,6 @@ fn an_init_that_is_stopped_is_not_healthy_and_nobody_hangs_on_it() {
 }
 
 #[test]
-fn status_is_a_line_a_job_for_people_and_one_object_for_programs() {
-    need!("root");
-    let desk = Desk::new(JOBS);
-    until("it runs", || desk.state("chat") == "running");
-    let status = desk.status();
-    assert_eq!((&status["v"], &status["ok"]), (&1.into(), &true.into()));
-    assert_eq!(status["init"]["pid"], 1);
-    let jobs: Vec<_> = status["jobs"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|row| &row["job"])
-        .collect();
-    assert_eq!(jobs, ["tick", "dev", "chat"]);
-    let text = desk.ask(&["status"]).out;
-    let lines: Vec<_> = text.lines().collect();
-    assert!(lines[0].contains("init is process 1"), "{text}");
-    assert!(lines[1].starts_with("JOB "), "{text}");
-    assert!(
-        lines[4].starts_with("chat             quick        running"),
-        "{text}"
-    );
-}
-
-#[test]
 fn without_an_init_each_verb_says_what_to_do() {
     need!("root");
     for (args, code) in [

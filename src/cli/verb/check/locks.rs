@@ -16,7 +16,7 @@ use crate::lock::listing::list;
 use crate::lock::pause;
 use crate::lock::placement::{self, Severity};
 use crate::lock::probe::{Exclusion, probe_exclusion};
-use crate::lock::record::{Kind, Named, Record, State, holder_text};
+use crate::lock::record::{Named, Record, State, holder_text};
 use crate::lock::shared::{Fault, OpenError, SharedLock};
 
 /// Checks each lock that a class names. A folder among `told` is missing, and that has been said.
@@ -102,7 +102,7 @@ fn one(lock: &LockPlan, classes: Vec<String>, is_told: bool, report: &mut Report
     let listing = list(&claims_folder(path));
     let living = listing.claims.into_iter().filter(|(_, alive)| *alive);
     let living = living.map(|(record, _)| record);
-    let batch = living.filter(|record| record.kind != Kind::Interactive);
+    let batch = living.filter(|record| record.holds() || record.state == State::Waiting);
     (state.waiting, state.holders) = batch.partition(|record| record.state == State::Waiting);
     if listing.ignored > 0 {
         let what = count(listing.ignored, "file");

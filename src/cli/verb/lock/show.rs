@@ -88,7 +88,7 @@ fn shared(args: &LockArgs, path: &Path, report: Option<OwnedFd>) -> Result<u8, R
     };
     let waits = |record: &&Record| record.state == State::Waiting;
     let passes = |record: &&Record| record.kind == Kind::Interactive;
-    let holders: Vec<&Record> = living().filter(|it| !waits(it) && !passes(it)).collect();
+    let holders: Vec<&Record> = living().filter(|it| it.holds()).collect();
     let waiting: Vec<&Record> = living().filter(waits).collect();
     let interactive: Vec<&Record> = living().filter(passes).collect();
     let array = |records: &[&Record]| {

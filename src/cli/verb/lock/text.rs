@@ -1,20 +1,18 @@
 //! What was found, for people: a table of eighty columns, coloured on a terminal, and below each line
 //! that needs somebody why, and what to do.
 
-use std::env;
 use std::fmt::Write as _;
-use std::io::stdout;
-use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
 use super::super::check::{WIDTH, count, wrap};
+use crate::cli::print;
 use crate::core::order;
 use crate::lock::dir::record::{DirRecord, Plain, time_of};
 use crate::lock::fault::Quoted;
 use crate::lock::scan::look::{Lock, State, words};
 use crate::lock::scan::survey::Survey;
-use crate::sys::{clock, tty};
+use crate::sys::clock;
 
 /// The columns before the directory, in characters.
 const STATE: usize = 11;
@@ -133,11 +131,9 @@ pub(super) struct Table {
 impl Table {
     /// `all`: with what is as it should be, and a line that counts.
     pub(super) fn new(all: bool) -> Self {
-        let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || env::var_os("TERM").is_some_and(|value| value == "dumb");
         Self {
             text: String::new(),
-            colour: !unwanted && tty::is_terminal(stdout().as_fd()),
+            colour: print::wants_colour(),
             all,
         }
     }

@@ -8,7 +8,7 @@ mod unwind;
 use std::env;
 use std::process::ExitCode;
 
-use lockkeeper::cli::verb::{ask, check, init, lock, logs, run, start};
+use lockkeeper::cli::verb::{ask, check, init, lock, logs, run, start, timeline};
 use lockkeeper::cli::{Command, UsageError, help, parse, print};
 use lockkeeper::exit;
 use lockkeeper::init::{guards, reload};
@@ -27,6 +27,7 @@ fn main() -> ExitCode {
             Ok(Command::Check(args)) => check::check(&args),
             Ok(Command::Lock(args)) => lock::lock(&args),
             Ok(Command::Logs(args)) => logs::logs(args),
+            Ok(Command::Timeline(args)) => timeline::timeline(&args),
             Ok(Command::Ask(args)) => ask::ask(&args),
             Ok(Command::Help(verb)) => return printed(&help::help(verb)),
             Ok(Command::Version) => {

@@ -15,5 +15,6 @@ mod typed;
 pub mod verb;
 
 pub use parse::{
-    AskArgs, CheckArgs, Command, InitArgs, LockArgs, LogsArgs, RunArgs, UsageError, parse,
+    AskArgs, CheckArgs, Command, InitArgs, LockArgs, LogsArgs, RunArgs, TimelineArgs, UsageError,
+    parse,
 };

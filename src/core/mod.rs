@@ -16,6 +16,7 @@ pub mod refusal;
 pub mod run;
 pub mod table;
 pub mod time;
+pub mod timeline;
 pub mod timers;
 
 #[cfg(test)]

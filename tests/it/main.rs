@@ -47,4 +47,5 @@ mod supervise;
 mod support;
 mod sweep;
 mod terminal;
+mod timeline;
 mod tree;

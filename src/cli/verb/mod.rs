@@ -3,8 +3,10 @@
 pub mod ask;
 pub mod check;
 pub mod init;
+mod journal;
 pub mod lock;
 pub mod logs;
 pub mod run;
 pub mod start;
 mod status;
+pub mod timeline;

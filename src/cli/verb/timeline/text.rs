@@ -1,0 +1,271 @@
+//! What was, for a terminal of eighty columns: the chart, and the last runs one by one.
+//!
+//! A column of the chart is so much time, and shows what mattered most in it: a stop before a hold, a hold
+//! before a wait, a wait before running without the lock. The end of a run that did not end by itself with 0
+//! is a letter in its last column.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fmt::Write as _;
+use std::io::stdout;
+use std::os::fd::AsFd as _;
+
+use super::axis::ticks;
+use super::label::{self, Moment, columns, cut, end, took, window};
+use crate::cli::verb::check::{WIDTH, count, wrap};
+use crate::core::timeline::{Mark, Ms, Phase, Row, Timeline};
+use crate::sys::tty;
+
+/// The columns of the names, and those of the chart.
+const NAMES: usize = 22;
+const CHART: usize = WIDTH - NAMES - 1;
+/// How many runs are told one by one.
+const TOLD: usize = 30;
+/// The columns of a job in the list of them.
+const JOB: usize = 24;
+
+/// Whether standard output is a terminal that wants colours.
+pub(super) fn colours() -> bool {
+    let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || env::var_os("TERM").is_some_and(|value| value == "dumb");
+    !unwanted && tty::is_terminal(stdout().as_fd())
+}
+
+/// A sign of the chart and its colour.
+type Cell = (char, &'static str);
+
+const NOTHING: Cell = (' ', "");
+
+const fn cell(phase: Phase) -> Cell {
+    match phase {
+        Phase::Running => ('─', "2"),
+        Phase::Waiting => ('·', "33"),
+        Phase::Holding => ('█', "34"),
+        Phase::Stopping => ('▒', "35"),
+    }
+}
+
+const fn letter(mark: Mark) -> Option<Cell> {
+    match mark {
+        Mark::Open | Mark::Good => None,
+        Mark::Final => Some(('r', "1")),
+        Mark::Stopped => Some(('s', "1")),
+        Mark::NotRun => Some(('o', "1;31")),
+        Mark::Lost => Some(('?', "1;31")),
+        Mark::Failed => Some(('x', "1;31")),
+        Mark::Watchdog => Some(('!', "1;31")),
+    }
+}
+
+/// Writes it.
+pub(super) fn render(timeline: &Timeline, colour: bool) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "{}\n", window(timeline.from, timeline.to));
+    if timeline.rows.is_empty() {
+        text.push_str("no run is on record\n");
+        return text;
+    }
+    axis(&mut text, timeline);
+    for row in &timeline.rows {
+        chart(&mut text, timeline, row, colour);
+    }
+    legend(&mut text, timeline, colour);
+    overlaps(&mut text, timeline);
+    runs(&mut text, timeline, colour);
+    text
+}
+
+fn place(timeline: &Timeline, at: Ms) -> usize {
+    let (from, to) = (timeline.from, timeline.to);
+    let along = at.clamp(from, to).saturating_sub(from);
+    let at = along * (CHART as u64) / (to - from);
+    usize::try_from(at).unwrap_or(0).min(CHART - 1)
+}
+
+fn axis(text: &mut String, timeline: &Timeline) {
+    let mut line = " ".repeat(NAMES + 1);
+    for tick in ticks(timeline.from, timeline.to, 6) {
+        let at = NAMES + 1 + place(timeline, tick.at);
+        let wide = columns(&tick.label) + 1;
+        let used = columns(&line);
+        if at >= used && at + wide <= WIDTH {
+            let pad = at - used;
+            let _ = write!(line, "{:pad$}|{}", "", tick.label);
+        }
+    }
+    let _ = writeln!(text, "{}", line.trim_end());
+}
+
+fn name(row: &Row, most: usize) -> String {
+    label::name(&row.container, &row.job, most).concat()
+}
+
+fn chart(text: &mut String, timeline: &Timeline, row: &Row, colour: bool) {
+    let mut phases: [Option<Phase>; CHART] = [None; CHART];
+    let mut marks: [Mark; CHART] = [Mark::Open; CHART];
+    for run in &row.runs {
+        for span in &run.spans {
+            let (first, last) = (place(timeline, span.from), place(timeline, span.to - 1));
+            for cell in phases.get_mut(first..=last).into_iter().flatten() {
+                *cell = (*cell).max(Some(span.phase));
+            }
+        }
+        let ends = place(timeline, run.last.saturating_sub(1));
+        if let Some(mark) = marks.get_mut(ends) {
+            *mark = (*mark).max(run.end.mark());
+        }
+    }
+    let name = name(row, NAMES);
+    let pad = NAMES + 1 - columns(&name);
+    let _ = write!(text, "{name}{:pad$}", "");
+    let cells = phases.iter().zip(marks);
+    let cells = cells.map(|(phase, mark)| letter(mark).or_else(|| phase.map(cell)));
+    let cells: Vec<Cell> = cells.map(|cell| cell.unwrap_or(NOTHING)).collect();
+    let end = cells
+        .iter()
+        .rposition(|(sign, _)| *sign != ' ')
+        .map_or(0, |at| at + 1);
+    let mut on = "";
+    for (sign, wanted) in cells.into_iter().take(end) {
+        if colour && wanted != on {
+            switch(text, on, wanted);
+            on = wanted;
+        }
+        text.push(sign);
+    }
+    switch(text, on, "");
+    text.push('\n');
+}
+
+/// From one colour to another one.
+fn switch(text: &mut String, on: &str, wanted: &str) {
+    if !on.is_empty() {
+        text.push_str("\u{1b}[0m");
+    }
+    if !wanted.is_empty() {
+        let _ = write!(text, "\u{1b}[{wanted}m");
+    }
+}
+
+fn legend(text: &mut String, timeline: &Timeline, colour: bool) {
+    let phases = [
+        (Phase::Waiting, "waits"),
+        (Phase::Holding, "holds the lock"),
+        (Phase::Stopping, "is being stopped"),
+        (Phase::Running, "runs without the lock"),
+    ];
+    let marks = [
+        (Mark::Watchdog, "ended by a watchdog"),
+        (Mark::Failed, "failed"),
+        (Mark::NotRun, "not started"),
+        (Mark::Stopped, "asked to stop"),
+        (Mark::Final, "had its result"),
+        (Mark::Lost, "no end told"),
+    ];
+    let runs = || timeline.rows.iter().flat_map(|row| &row.runs);
+    let phases = phases.map(|(phase, word)| {
+        let any = runs().any(|run| run.spans.iter().any(|span| span.phase == phase));
+        any.then(|| (cell(phase), word))
+    });
+    let marks = marks.map(|(mark, word)| {
+        let any = runs().any(|run| run.end.mark() == mark);
+        letter(mark).filter(|_| any).map(|cell| (cell, word))
+    });
+    text.push('\n');
+    for line in [&phases[..], &marks[..]] {
+        let mut width = 0;
+        for ((sign, on), word) in line.iter().flatten() {
+            let wide = columns(word) + 4;
+            if width + wide > WIDTH + 2 {
+                text.truncate(text.trim_end().len());
+                text.push('\n');
+                width = 0;
+            }
+            width += wide;
+            let on = if colour { *on } else { "" };
+            switch(text, "", on);
+            text.push(*sign);
+            switch(text, on, "");
+            let _ = write!(text, " {word}  ");
+        }
+        if width > 0 {
+            text.truncate(text.trim_end().len());
+            text.push('\n');
+        }
+    }
+}
+
+fn overlaps(text: &mut String, timeline: &Timeline) {
+    for overlap in &timeline.overlaps {
+        let names = overlap
+            .who
+            .map(|(row, _)| timeline.rows.get(row).map(|row| name(row, 60)));
+        let [one, other] = names.map(Option::unwrap_or_default);
+        let (when, lock) = (window(overlap.from, overlap.to), cut(&overlap.lock, 200));
+        wrap(
+            text,
+            &format!("two at once: {one} and {other}, lock {lock}, {when}"),
+            "    ",
+        );
+    }
+}
+
+/// Tells the last runs one by one.
+fn runs(text: &mut String, timeline: &Timeline, colour: bool) {
+    let each = timeline.rows.iter().enumerate();
+    let each = each.flat_map(|(number, row)| row.runs.iter().map(move |run| (number, row, run)));
+    // The last ones that began.
+    let (mut told, mut last) = (0_usize, BTreeMap::new());
+    for (number, row, run) in each {
+        last.insert((run.from, number, told), (row, run));
+        told += 1;
+        if last.len() > TOLD {
+            last.pop_first();
+        }
+    }
+    text.push('\n');
+    line(text, ["BEGIN", "JOB", "WAITED", "HELD", "END"], "");
+    for (row, run) in last.into_values() {
+        let began = Moment::of(run.from);
+        let before = if run.open_left { "<" } else { "" };
+        let began = format!("{before}{} {}", began.part(5, 10), began.time());
+        let spent = |time: Ms| match time {
+            0 => "-".to_owned(),
+            time => took(time),
+        };
+        let waited = spent(run.time_in(Phase::Waiting));
+        let held = spent(run.held().map_or(0, |(from, to)| to - from));
+        let on = letter(run.end.mark()).map_or("", |(_, on)| on);
+        let on = if colour { on } else { "" };
+        line(
+            text,
+            [&began, &name(row, JOB), &waited, &held, &end(run)],
+            on,
+        );
+    }
+    let left = told.saturating_sub(TOLD);
+    if left > 0 {
+        let _ = writeln!(text, "{} before these; --json has them", count(left, "run"));
+    }
+    if timeline.forgotten > 0 {
+        let _ = writeln!(text, "{} older left out; use --since", timeline.forgotten);
+    }
+}
+
+/// A line of the list; its last column in colour.
+fn line(text: &mut String, columns_of_it: [&str; 5], on: &str) {
+    let mut used = 0;
+    for (column, wide) in columns_of_it.into_iter().zip([15, JOB, 8, 8, WIDTH]) {
+        let column = cut(column, wide.min(WIDTH - used));
+        let pad = wide.saturating_sub(columns(&column)) + 1;
+        used += wide + 1;
+        if used > WIDTH {
+            switch(text, "", on);
+            text.push_str(&column);
+            switch(text, on, "");
+        } else {
+            let _ = write!(text, "{column}{:pad$}", "");
+        }
+    }
+    text.push('\n');
+}

@@ -22,7 +22,7 @@
 
 mod run;
 
-use std::collections::BTreeMap;
+use std::collections::BinaryHeap;
 
 pub use run::{End, Mark, Phase, Run, Span};
 
@@ -33,6 +33,10 @@ pub type Ms = u64;
 pub const SAME: Ms = 1000;
 /// How many runs are remembered.
 pub const MOST_RUNS: usize = 20_000;
+/// How many more, until that many are forgotten at once.
+const SPARE: usize = 1000;
+/// How many containers and locks are known by name.
+const MOST_NAMES: usize = 1000;
 /// How many overlaps are told.
 const MOST_OVERLAPS: usize = 100;
 
@@ -168,130 +172,198 @@ impl Question {
     }
 }
 
+/// Which of two or more things was last, by a name.
+#[derive(Clone, Debug)]
+struct Last {
+    name: String,
+    at: Ms,
+    /// The number of a run.
+    by: usize,
+}
+
 /// The runs, as far as they were told.
 #[derive(Clone, Debug, Default)]
 pub struct Builder {
     /// In the order in which they were first heard of.
-    runs: BTreeMap<usize, Run>,
-    /// Which of them has this container, job and id.
-    known: BTreeMap<[String; 3], usize>,
+    runs: Vec<Run>,
+    /// What tells most of them apart: a number made of container, job and id.
+    sums: Vec<u64>,
     /// When each container was last heard of.
-    heard: BTreeMap<String, Ms>,
-    /// When each lock was last obtained, by which container.
-    obtained: BTreeMap<String, (Ms, usize)>,
-    next: usize,
+    heard: Vec<Last>,
+    /// When each lock was last obtained, and by which run.
+    obtained: Vec<Last>,
     forgotten: usize,
 }
 
 impl Builder {
     /// Takes in the next sign.
     pub fn take(&mut self, sign: &Sign) {
-        let heard = self.heard.entry(sign.container.clone()).or_default();
-        let before = *heard;
-        *heard = sign.at.max(before);
+        let mut before = sign.at;
+        if let Some(heard) = last(&mut self.heard, &sign.container) {
+            before = heard.at;
+            heard.at = before.max(sign.at);
+        }
         if sign.fact == Fact::Init {
-            let of_it = |run: &&mut Run| run.container == sign.container;
-            for run in self.runs.values_mut().filter(of_it) {
-                run.lose(before);
+            for run in &mut self.runs {
+                if run.container == sign.container {
+                    run.lose(before);
+                }
             }
-        } else if !sign.run_id.is_empty() {
-            let number = self.number_of(sign);
-            if let Some(run) = self.runs.get_mut(&number) {
-                run.take(sign);
-            }
-            if matches!(sign.fact, Fact::Obtained(_)) {
-                self.obtained.insert(sign.lock.clone(), (sign.at, number));
-            }
+            return;
+        }
+        if sign.run_id.is_empty() {
+            return;
+        }
+        let place = self.place_of(sign);
+        if let Some(run) = self.runs.get_mut(place) {
+            run.take(sign);
+        }
+        if matches!(sign.fact, Fact::Obtained(_))
+            && let Some(obtained) = last(&mut self.obtained, &sign.lock)
+        {
+            obtained.at = sign.at;
+            obtained.by = place + self.forgotten;
         }
     }
 
-    fn number_of(&mut self, sign: &Sign) -> usize {
-        let key = [&sign.container, &sign.job, &sign.run_id].map(String::clone);
-        if let Some(number) = self.known.get(&key) {
-            return *number;
+    /// The place of the run that a sign is about, at the end if it is new.
+    fn place_of(&mut self, sign: &Sign) -> usize {
+        let sum = sum([&sign.container, &sign.job, &sign.run_id]);
+        // Who was heard of last is heard of next.
+        for (place, (known, run)) in self.sums.iter().zip(&self.runs).enumerate().rev() {
+            if *known == sum && run.is_of(sign) {
+                return place;
+            }
         }
-        if self.runs.len() >= MOST_RUNS
-            && let Some((_, gone)) = self.runs.pop_first()
-        {
-            self.forgotten += 1;
-            self.known.remove(&[gone.container, gone.job, gone.run_id]);
+        if self.runs.len() >= MOST_RUNS + SPARE {
+            self.forget(SPARE);
         }
-        let number = self.next;
-        self.next += 1;
-        self.runs.insert(number, Run::new(sign));
-        self.known.insert(key, number);
-        number
+        self.sums.push(sum);
+        self.runs.push(Run::new(sign));
+        self.runs.len() - 1
+    }
+
+    fn forget(&mut self, count: usize) {
+        self.runs.drain(..count);
+        self.sums.drain(..count);
+        self.forgotten += count;
     }
 
     /// What was, as far as it is asked for; `None`: nothing is known of that.
     pub fn finish(mut self, asked: &Question) -> Option<Timeline> {
-        for (number, run) in &mut self.runs {
-            let heard = self.heard.get(&run.container).copied().unwrap_or(0);
-            let later = self.obtained.get(&run.lock);
-            if run.holds() && later.is_some_and(|(at, by)| *at > heard && by != number) {
+        self.forget(self.runs.len().saturating_sub(MOST_RUNS));
+        for (place, run) in self.runs.iter_mut().enumerate() {
+            let number = place + self.forgotten;
+            let heard = last(&mut self.heard, &run.container).map_or(0, |heard| heard.at);
+            let later = last(&mut self.obtained, &run.lock);
+            let later = later.is_some_and(|later| later.at > heard && later.by != number);
+            if later && run.holds() {
                 run.lose(heard);
             }
         }
-        self.runs.retain(|_, run| asked.wants(run));
-        let runs = || self.runs.values();
-        let to = asked.to.or_else(|| self.heard.values().copied().max())?;
-        let begun = runs().map(Run::begin).filter(|begin| *begin <= to);
+        self.runs.retain(|run| asked.wants(run));
+        let to = self.heard.iter().map(|heard| heard.at).max();
+        let to = asked.to.or(to)?;
+        let begun = self.runs.iter().map(Run::begin);
+        let begun = begun.filter(|begin| *begin <= to);
         let from = asked.from.or_else(|| begun.min())?;
         let to = to.max(from + 1);
-        let mut rows: BTreeMap<[String; 2], BTreeMap<(Ms, usize), Run>> = BTreeMap::new();
-        for (number, mut run) in self.runs {
-            if run.cut(from, to) {
-                let row = [run.container.clone(), run.job.clone()];
-                let row = rows.entry(row).or_default();
-                row.insert((run.from, number), run);
-            }
-        }
+        self.runs.retain_mut(|run| run.cut(from, to));
         let mut timeline = Timeline {
             from,
             to,
-            rows: Vec::new(),
+            rows: rows(self.runs),
             overlaps: Vec::new(),
             forgotten: self.forgotten,
         };
-        for ([container, job], runs) in rows {
-            let runs = runs.into_values().collect();
-            timeline.rows.push(Row {
-                container,
-                job,
-                runs,
-            });
-        }
         timeline.overlap();
         Some(timeline)
     }
 }
 
+/// The runs in rows.
+fn rows(runs: Vec<Run>) -> Vec<Row> {
+    let key = |run: &Run| format!("{}\0{}\0{:016x}", run.container, run.job, run.from);
+    let order = order(&runs.iter().map(key).collect::<Vec<_>>());
+    let mut runs: Vec<Option<Run>> = runs.into_iter().map(Some).collect();
+    let mut rows: Vec<Row> = Vec::new();
+    for place in order {
+        let Some(run) = runs.get_mut(place).and_then(Option::take) else {
+            continue;
+        };
+        match rows.last_mut() {
+            Some(row) if row.container == run.container && row.job == run.job => row.runs.push(run),
+            _ => rows.push(Row {
+                container: run.container.clone(),
+                job: run.job.clone(),
+                runs: vec![run],
+            }),
+        }
+    }
+    rows
+}
+
+/// The places of these keys, sorted. By a heap of pairs, as the names of a file are: a sort of its own for each
+/// thing that is to be sorted would be much of this program.
+pub fn order(keys: &[String]) -> Vec<usize> {
+    let pairs: Vec<(&str, usize)> = keys.iter().map(String::as_str).zip(0..).collect();
+    let sorted = BinaryHeap::from(pairs).into_sorted_vec();
+    sorted.into_iter().map(|(_, place)| place).collect()
+}
+
+/// The one of this name, new if there is none; `None`: there are enough of them, and the least of them matters
+/// as much.
+fn last<'l>(all: &'l mut Vec<Last>, name: &str) -> Option<&'l mut Last> {
+    let known = all.iter().position(|last| last.name == name);
+    let place = known.unwrap_or(all.len());
+    if known.is_none() && all.len() < MOST_NAMES {
+        let name = name.to_owned();
+        all.push(Last { name, at: 0, by: 0 });
+    }
+    all.get_mut(place)
+}
+
+/// FNV-1a, which is short.
+fn sum(texts: [&String; 3]) -> u64 {
+    let mut sum = 0xcbf2_9ce4_8422_2325;
+    for byte in texts.into_iter().flat_map(|text| text.bytes().chain([0])) {
+        sum = (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    sum
+}
+
 impl Timeline {
     /// Finds who held at once.
     fn overlap(&mut self) {
-        let mut holds = BTreeMap::new();
+        let (mut keys, mut holds) = (Vec::new(), Vec::new());
         for (row, runs) in self.rows.iter().enumerate() {
             for (number, run) in runs.runs.iter().enumerate() {
                 if let Some((from, to)) = run.held() {
-                    holds.insert((&run.lock, from, row, number), to);
+                    keys.push(format!("{}\0{from:016x}", run.lock));
+                    holds.push((&run.lock, from, to, (row, number)));
                 }
             }
         }
-        let mut before: Vec<(&String, Ms, (usize, usize))> = Vec::new();
-        for ((lock, from, row, number), to) in holds {
-            before.retain(|(other, end, _)| *other == lock && *end >= from + SAME);
-            for (_, end, other) in &before {
+        // Those that began before, and may go on.
+        let mut before: Vec<&(&String, Ms, Ms, (usize, usize))> = Vec::new();
+        for place in order(&keys) {
+            let Some(hold) = holds.get(place) else {
+                continue;
+            };
+            let (lock, from, to, who) = *hold;
+            before.retain(|(other, _, end, _)| *other == lock && *end >= from + SAME);
+            for (_, _, end, other) in &before {
                 let to = to.min(*end);
                 if to >= from + SAME && self.overlaps.len() < MOST_OVERLAPS {
                     self.overlaps.push(Overlap {
                         lock: lock.clone(),
                         from,
                         to,
-                        who: [*other, (row, number)],
+                        who: [*other, who],
                     });
                 }
             }
-            before.push((lock, to, (row, number)));
+            before.push(hold);
         }
     }
 

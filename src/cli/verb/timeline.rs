@@ -19,11 +19,12 @@ mod text;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use nix::errno::Errno;
+use nix::unistd::dup;
 
 use super::start::refused;
 use crate::cli::typed::time;
@@ -35,7 +36,7 @@ use crate::lock::fault::Quoted;
 use crate::run::start::Refused;
 use crate::sys::{clock, signals};
 use crate::trouble;
-use source::Read as Taken;
+use source::Read;
 
 /// What is shown where nothing is known, before now.
 const HOUR: Ms = 3_600_000;
@@ -54,7 +55,7 @@ pub fn timeline(args: &TimelineArgs) -> Result<u8, Refused> {
     if let Some(path) = &args.from {
         question.from = edge(args.since.as_deref(), now)?;
         question.to = edge(args.until.as_deref(), now)?;
-        let taken = log(path, &mut |sign| builder.take(&sign))?;
+        let taken = log(path, &mut |sign| builder.take(sign))?;
         judge(path, &taken)?;
     } else {
         question.from = args.since.as_deref().and_then(|when| ago(when, now));
@@ -63,7 +64,7 @@ pub fn timeline(args: &TimelineArgs) -> Result<u8, Refused> {
             Some(when) => ago(when, now),
             None => Some(now),
         };
-        source::journal(args, &mut |sign| builder.take(&sign))?;
+        source::journal(args, &mut |sign| builder.take(sign))?;
     }
     let known = builder.finish(&question);
     let known = known.unwrap_or_else(|| {
@@ -131,21 +132,21 @@ fn edge(when: Option<&OsStr>, now: Ms) -> Result<Option<Ms>, Refused> {
 }
 
 /// Reads the log of a container; `-` is standard input.
-fn log(path: &PathBuf, take: source::Take<'_>) -> Result<Taken, Refused> {
+fn log(path: &PathBuf, take: source::Take<'_>) -> Result<Read, Refused> {
     let failed = |error: io::Error| {
         let (shown, why) = (Quoted(path), trouble::text_of(&error));
         refused(exit::FAILED, format!("reading the log {shown}: {why}"))
     };
-    let mut input: Box<dyn Read> = if path == Path::new("-") {
-        Box::new(io::stdin())
+    let input = if path == Path::new("-") {
+        File::from(dup(io::stdin()).map_err(|errno| failed(errno.into()))?)
     } else {
-        Box::new(File::open(path).map_err(failed)?)
+        File::open(path).map_err(failed)?
     };
-    source::lines(&mut input, take).map_err(failed)
+    source::lines(input, take).map_err(failed)
 }
 
 /// Says honestly what could not be used; a log in which nothing can be is no empty one.
-fn judge(path: &Path, taken: &Taken) -> Result<(), Refused> {
+fn judge(path: &Path, taken: &Read) -> Result<(), Refused> {
     let shown = Quoted(path);
     let remedy = "have it write JSON: log = \"json\" in [init], or LOCKKEEPER_LOG=json";
     if taken.texts > 0 {

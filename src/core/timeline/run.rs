@@ -162,6 +162,11 @@ impl Run {
         }
     }
 
+    /// Whether the sign is about it.
+    pub(super) fn is_of(&self, sign: &Sign) -> bool {
+        self.run_id == sign.run_id && self.job == sign.job && self.container == sign.container
+    }
+
     /// Takes in what is told next.
     pub(super) fn take(&mut self, sign: &Sign) {
         if matches!(self.end, End::Told { .. }) {

@@ -22,21 +22,21 @@
 //! | `split` | whether its file system did not keep another holder away |
 //! | `out_of_memory` | whether the kernel killed processes of it for that |
 //! | `end` | `told`, `open` (it goes on, as far as is known) or `lost` (it must be over, and nobody said so) |
-//! | `reason`, `code`, `signal` | of a told end: `REASON`, `RUN_CODE` or null, `SIGNAL` |
+//! | `reason`, `code`, `signal` | of a told end `REASON`, `RUN_CODE` or null, `SIGNAL`; else null |
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
 use super::label::stamp;
-use crate::cli::verb::lock::json::{object, versioned};
+use crate::cli::verb::lock::json::object;
 use crate::core::timeline::{End, Mark, Overlap, Row, Run, Timeline};
 
 /// The object, on one line.
 pub(super) fn render(timeline: &Timeline) -> String {
-    let mut whole = versioned();
     let overlaps = timeline.overlaps.iter();
-    whole.append(&mut object(&mut [
+    let whole = object(&mut [
+        ("v", 1.into()),
         ("from", stamp(timeline.from).into()),
         ("to", stamp(timeline.to).into()),
         ("rows", timeline.rows.iter().map(row).collect()),
@@ -47,7 +47,7 @@ pub(super) fn render(timeline: &Timeline) -> String {
                 .collect(),
         ),
         ("forgotten", timeline.forgotten.into()),
-    ]));
+    ]);
     let mut line = String::new();
     for sign in Value::Object(whole).to_string().chars() {
         // What JSON lets stand, and a terminal would obey: U+007F to U+009F.
@@ -82,7 +82,19 @@ fn run(run: &Run) -> Value {
         Mark::Lost => "lost",
         _ => "told",
     };
-    let mut told = object(&mut [
+    let (reason, code, signal) = match &run.end {
+        End::Told {
+            reason,
+            code,
+            signal,
+        } => (
+            reason.as_str().into(),
+            (*code).into(),
+            signal.as_str().into(),
+        ),
+        _ => (Value::Null, Value::Null, Value::Null),
+    };
+    Value::Object(object(&mut [
         ("run_id", run.run_id.as_str().into()),
         ("class", run.class.as_str().into()),
         ("lock", run.lock.as_str().into()),
@@ -95,20 +107,10 @@ fn run(run: &Run) -> Value {
         ("split", run.split.into()),
         ("out_of_memory", run.out_of_memory.into()),
         ("end", end.into()),
-    ]);
-    if let End::Told {
-        reason,
-        code,
-        signal,
-    } = &run.end
-    {
-        told.append(&mut object(&mut [
-            ("reason", reason.as_str().into()),
-            ("code", (*code).into()),
-            ("signal", signal.as_str().into()),
-        ]));
-    }
-    Value::Object(told)
+        ("reason", reason),
+        ("code", code),
+        ("signal", signal),
+    ]))
 }
 
 fn overlap_of(timeline: &Timeline, overlap: &Overlap) -> Value {

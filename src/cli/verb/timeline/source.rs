@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read as Input};
+use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use nix::errno::Errno;
@@ -20,12 +20,12 @@ use crate::sys::{poll, wait};
 use crate::trouble;
 
 /// The longest line that is read. A note is a few hundred bytes; a job may write what it likes.
-const LONGEST: u64 = 256 * 1024;
+const LONGEST: usize = 256 * 1024;
 /// What is looked for.
 const OURS: &str = "SYSLOG_IDENTIFIER=lockkeeper";
 
 /// Takes a sign.
-pub(super) type Take<'a> = &'a mut dyn FnMut(Sign);
+pub(super) type Take<'a> = &'a mut dyn FnMut(&Sign);
 
 /// What was read.
 #[derive(Debug, Default)]
@@ -68,7 +68,7 @@ pub(super) fn journal(args: &TimelineArgs, take: Take<'_>) -> Result<(), Refused
         wait::reap_one(pid);
         return Err(not_run(failure));
     }
-    let read = lines(&mut File::from(OwnedFd::from(answer)), take).map_err(failed)?;
+    let read = lines(File::from(OwnedFd::from(answer)), take).map_err(failed)?;
     // It has closed its output, and ends.
     match wait::reap_one(pid) {
         Some(Status::Exited(0)) => Ok(()),
@@ -89,29 +89,54 @@ fn or_a_log(mut refused: Refused) -> Refused {
 }
 
 /// Takes the signs of all lines.
-pub(super) fn lines(input: &mut dyn Input, take: Take<'_>) -> io::Result<Read> {
-    let mut input = BufReader::with_capacity(64 * 1024, input);
-    let (mut read, mut line) = (Read::default(), Vec::new());
-    let mut inside = false;
+pub(super) fn lines(mut input: File, take: Take<'_>) -> io::Result<Read> {
+    let mut read = Read::default();
+    let (mut line, mut too_long) = (Vec::new(), false);
+    let mut piece = vec![0; 64 * 1024];
     loop {
-        line.clear();
-        if Input::take(&mut input, LONGEST).read_until(b'\n', &mut line)? == 0 {
-            return Ok(read);
-        }
-        let ends = line.ends_with(b"\n");
-        // What is too long comes in pieces, and none of them is a line.
-        if !inside && (ends || (line.len() as u64) < LONGEST) {
-            read.lines += 1;
-            match sign::of_line(&line) {
-                sign::Line::Sign(sign) => {
-                    read.notes += 1;
-                    take(*sign);
+        let length = match input.read(&mut piece) {
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        for part in piece
+            .get(..length)
+            .unwrap_or_default()
+            .split_inclusive(|byte| *byte == b'\n')
+        {
+            if line.len() + part.len() > LONGEST {
+                too_long = true;
+            } else {
+                line.extend_from_slice(part);
+            }
+            if part.ends_with(b"\n") {
+                if !std::mem::take(&mut too_long) {
+                    read.line(&line, take);
                 }
-                sign::Line::Note => read.notes += 1,
-                sign::Line::Words => read.texts += 1,
-                sign::Line::Other => {}
+                line.clear();
             }
         }
-        inside = !ends;
+        if length == 0 {
+            // The last one has no end.
+            if !line.is_empty() && !too_long {
+                read.line(&line, take);
+            }
+            return Ok(read);
+        }
+    }
+}
+
+impl Read {
+    fn line(&mut self, line: &[u8], take: Take<'_>) {
+        self.lines += 1;
+        match sign::of_line(line) {
+            sign::Line::Sign(sign) => {
+                self.notes += 1;
+                take(&sign);
+            }
+            sign::Line::Note => self.notes += 1,
+            sign::Line::Words => self.texts += 1,
+            sign::Line::Other => {}
+        }
     }
 }

@@ -4,7 +4,6 @@
 //! before a wait, a wait before running without the lock. The end of a run that did not end by itself with 0
 //! is a letter in its last column.
 
-use std::collections::BTreeMap;
 use std::env;
 use std::fmt::Write as _;
 use std::io::stdout;
@@ -13,7 +12,7 @@ use std::os::fd::AsFd as _;
 use super::axis::ticks;
 use super::label::{self, Moment, columns, cut, end, took, window};
 use crate::cli::verb::check::{WIDTH, count, wrap};
-use crate::core::timeline::{Mark, Ms, Phase, Row, Timeline};
+use crate::core::timeline::{Mark, Ms, Phase, Row, Run, Timeline, order};
 use crate::sys::tty;
 
 /// The columns of the names, and those of the chart.
@@ -212,20 +211,16 @@ fn overlaps(text: &mut String, timeline: &Timeline) {
 
 /// Tells the last runs one by one.
 fn runs(text: &mut String, timeline: &Timeline, colour: bool) {
-    let each = timeline.rows.iter().enumerate();
-    let each = each.flat_map(|(number, row)| row.runs.iter().map(move |run| (number, row, run)));
-    // The last ones that began.
-    let (mut told, mut last) = (0_usize, BTreeMap::new());
-    for (number, row, run) in each {
-        last.insert((run.from, number, told), (row, run));
-        told += 1;
-        if last.len() > TOLD {
-            last.pop_first();
-        }
-    }
+    let each = timeline.rows.iter();
+    let each = each.flat_map(|row| row.runs.iter().map(move |run| (row, run)));
+    let all: Vec<(&Row, &Run)> = each.collect();
+    let began = |(_, run): &(&Row, &Run)| format!("{:016x}", run.from);
+    let order = order(&all.iter().map(began).collect::<Vec<_>>());
+    let left = all.len().saturating_sub(TOLD);
     text.push('\n');
     line(text, ["BEGIN", "JOB", "WAITED", "HELD", "END"], "");
-    for (row, run) in last.into_values() {
+    let last = order.into_iter().skip(left);
+    for (row, run) in last.filter_map(|place| all.get(place)) {
         let began = Moment::of(run.from);
         let before = if run.open_left { "<" } else { "" };
         let began = format!("{before}{} {}", began.part(5, 10), began.time());
@@ -243,7 +238,6 @@ fn runs(text: &mut String, timeline: &Timeline, colour: bool) {
             on,
         );
     }
-    let left = told.saturating_sub(TOLD);
     if left > 0 {
         let _ = writeln!(text, "{} before these; --json has them", count(left, "run"));
     }

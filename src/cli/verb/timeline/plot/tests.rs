@@ -1,8 +1,12 @@
+use std::fs::File;
+use std::io::{Seek as _, Write as _};
+
 use proptest::prelude::*;
 
 use super::super::{sign, source, svg, text};
 use super::*;
 use crate::core::timeline::{Builder, Fact, Question, Sign};
+use crate::sys::memfd;
 
 /// What may stand in a name: what hurts terminals, XML, and eyes.
 const NAMES: [&str; 12] = [
@@ -196,14 +200,21 @@ proptest! {
     #[test]
     fn any_bytes_are_read_without_harm(lines in proptest::collection::vec(any::<Vec<u8>>(), 0..20)) {
         let bytes = lines.join(&b'\n');
-        source::lines(&mut &bytes[..], &mut |_| {}).unwrap();
+        source::lines(file_of(&bytes), &mut |_| {}).unwrap();
     }
+}
+
+fn file_of(bytes: &[u8]) -> File {
+    let mut file = File::from(memfd::create().unwrap());
+    file.write_all(bytes).unwrap();
+    file.rewind().unwrap();
+    file
 }
 
 /// The signs of these lines, and how many notes were in words.
 fn signs(lines: &[u8]) -> (Vec<Sign>, usize) {
     let mut signs = Vec::new();
-    let read = source::lines(&mut &lines[..], &mut |sign| signs.push(sign)).unwrap();
+    let read = source::lines(file_of(lines), &mut |sign| signs.push(sign.clone())).unwrap();
     (signs, read.texts)
 }
 

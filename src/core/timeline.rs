@@ -351,7 +351,7 @@ impl Timeline {
                 continue;
             };
             let (lock, from, to, who) = *hold;
-            before.retain(|(other, _, end, _)| *other == lock && *end >= from + SAME);
+            before.retain(|(other, _, end, _)| *other == lock && *end > from);
             for (_, _, end, other) in &before {
                 let to = to.min(*end);
                 if to >= from + SAME && self.overlaps.len() < MOST_OVERLAPS {

@@ -4,7 +4,7 @@
 //! times, formats. The question: the records with `JOB`, or all of ours; of this container where
 //! there is a file that names it, else, as on a host, of all containers.
 //!
-//! The right place is found beside this ([`super::journal`]); what is told after `--` goes before it.
+//! The right place is found beside this (`super::journal`); what is told after `--` goes before it.
 //!
 //! A job with `output = "file"` is shown by its files, the oldest first; `--since` or an option of
 //! journalctl asks for the journal's notes about it all the same, as lines of a file have no times.

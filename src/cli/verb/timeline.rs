@@ -1,12 +1,12 @@
 //! `lockkeeper timeline`: who held the lock when, who waited how long, and how each run ended.
 //!
 //! The records come from journalctl, or with `--from` from the log of a container that writes JSON; either
-//! is read line by line ([`source`], [`sign`]) into the one account of it ([`crate::core::timeline`]), and
-//! that is shown as text ([`text`]), as JSON ([`json`]) or as a picture ([`plot`], [`svg`]). All times are
+//! is read line by line (`source`, `sign`) into the one account of it ([`crate::core::timeline`]), and
+//! that is shown as text (`text`), as JSON (`json`) or as a picture (`plot`, `svg`). All times are
 //! UTC.
 //!
 //! Names and reasons come from the journal, into which many may write: what is shown of them goes through
-//! [`label`], so that nothing steers a terminal or breaks the picture.
+//! `label`, so that nothing steers a terminal or breaks the picture.
 
 mod axis;
 mod json;

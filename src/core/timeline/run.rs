@@ -304,8 +304,16 @@ impl Run {
         if self.held().is_some() {
             return;
         }
-        let waits = self.spans.iter().rfind(|span| span.phase == Phase::Waiting);
-        let since = since.max(waits.map_or(0, |span| span.to));
+        // Behind what it did before, whatever that was.
+        let mut before = 0;
+        for span in &mut self.spans {
+            if span.phase == Phase::Running {
+                let from = since.max(before).min(span.to);
+                (span.phase, span.from) = (Phase::Holding, from);
+            }
+            before = span.to;
+        }
+        let since = since.max(before);
         match &mut self.now {
             Some((Phase::Waiting, from)) => {
                 let since = since.max(*from);
@@ -314,11 +322,6 @@ impl Run {
             Some((phase @ Phase::Running, from)) => (*phase, *from) = (Phase::Holding, since),
             None if self.spans.is_empty() => self.now = Some((Phase::Holding, since)),
             _ => {}
-        }
-        for span in &mut self.spans {
-            if span.phase == Phase::Running {
-                (span.phase, span.from) = (Phase::Holding, since.min(span.to));
-            }
         }
         self.spans.retain(|span| span.from < span.to);
         self.open_left = false;

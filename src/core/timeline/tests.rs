@@ -263,6 +263,14 @@ fn a_release_that_is_heard_after_the_next_claim_is_no_overlap() {
         of("b", "2", 9000, Fact::Released(4000)),
     ];
     assert_eq!(timeline(&signs, &Question::default()).overlaps, []);
+    // Nor is a hold that is shorter than that.
+    let short = [
+        sign(1000, Fact::Obtained(0)),
+        of("b", "2", 5000, Fact::Obtained(0)),
+        of("b", "2", 5000 + SAME - 1, Fact::Released(SAME - 1)),
+        sign(9000, Fact::Released(8000)),
+    ];
+    assert_eq!(timeline(&short, &Question::default()).overlaps, []);
     let mut other = signs.to_vec();
     other[1].lock = "/other".into();
     assert_eq!(timeline(&other, &Question::default()).overlaps, []);
@@ -290,6 +298,23 @@ fn a_clock_that_was_set_back_makes_no_time_run_backwards() {
         sign(3000, ended(100, 9000)),
     ];
     check(&signs, "h5000-6000 Good");
+}
+
+#[test]
+fn signs_in_an_order_that_no_run_has_make_no_spans_that_overlap() {
+    check_in(
+        &[
+            sign(5000, Fact::Stops),
+            sign(6000, Fact::Starts),
+            sign(7000, Fact::Waits),
+            sign(8000, Fact::Released(4000)),
+        ],
+        &Question {
+            from: Some(1000),
+            ..Question::default()
+        },
+        "h4000-5000 s5000-6000 h6000-7000 h7000-8000 Open",
+    );
 }
 
 #[test]

@@ -532,7 +532,9 @@ impl Bar {
         });
         let times = PHASES.map(|phase| run.time_in(phase));
         if parts.is_empty() {
-            let phase = longest(times);
+            // A hold of less than a millisecond is one all the same.
+            let held = times == [0; 4] && !run.lock.is_empty() && run.end.mark() != Mark::NotRun;
+            let phase = if held { Phase::Holding } else { longest(times) };
             parts.push(Part { phase, from, to });
         }
         // What is thin is widened at its end.

@@ -30,34 +30,48 @@ pub(super) fn colours() -> bool {
     !unwanted && tty::is_terminal(stdout().as_fd())
 }
 
-/// A sign of the chart and its colour.
-type Cell = (char, &'static str);
+/// A sign of the chart, its colour, and what it means.
+struct Sign(char, &'static str, &'static str);
 
-const NOTHING: Cell = (' ', "");
+const RUNNING: Sign = Sign('─', "2", "runs without the lock");
+const WAITING: Sign = Sign('·', "33", "waits");
+const HOLDING: Sign = Sign('█', "34", "holds the lock");
+const STOPPING: Sign = Sign('▒', "35", "is being stopped");
+const RESULT: Sign = Sign('r', "1", "had its result");
+const STOPPED: Sign = Sign('s', "1", "asked to stop");
+const NOT_RUN: Sign = Sign('o', "1;31", "not started");
+const LOST: Sign = Sign('?', "1;31", "no end told");
+const FAILED: Sign = Sign('x', "1;31", "failed");
+const WATCHDOG: Sign = Sign('!', "1;31", "ended by a watchdog");
 
-const fn cell(phase: Phase) -> Cell {
+/// All of them, as the legend has them.
+const SIGNS: [&Sign; 10] = [
+    &WAITING, &HOLDING, &STOPPING, &RUNNING, &WATCHDOG, &FAILED, &NOT_RUN, &STOPPED, &RESULT, &LOST,
+];
+
+const fn of_phase(phase: Phase) -> &'static Sign {
     match phase {
-        Phase::Running => ('─', "2"),
-        Phase::Waiting => ('·', "33"),
-        Phase::Holding => ('█', "34"),
-        Phase::Stopping => ('▒', "35"),
+        Phase::Running => &RUNNING,
+        Phase::Waiting => &WAITING,
+        Phase::Holding => &HOLDING,
+        Phase::Stopping => &STOPPING,
     }
 }
 
-const fn letter(mark: Mark) -> Option<Cell> {
+const fn of_mark(mark: Mark) -> Option<&'static Sign> {
     match mark {
         Mark::Open | Mark::Good => None,
-        Mark::Final => Some(('r', "1")),
-        Mark::Stopped => Some(('s', "1")),
-        Mark::NotRun => Some(('o', "1;31")),
-        Mark::Lost => Some(('?', "1;31")),
-        Mark::Failed => Some(('x', "1;31")),
-        Mark::Watchdog => Some(('!', "1;31")),
+        Mark::Final => Some(&RESULT),
+        Mark::Stopped => Some(&STOPPED),
+        Mark::NotRun => Some(&NOT_RUN),
+        Mark::Lost => Some(&LOST),
+        Mark::Failed => Some(&FAILED),
+        Mark::Watchdog => Some(&WATCHDOG),
     }
 }
 
 /// Writes it.
-pub(super) fn render(timeline: &Timeline, colour: bool) -> String {
+pub(super) fn render(timeline: &Timeline, coloured: bool) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "{}\n", window(timeline.from, timeline.to));
     if timeline.rows.is_empty() {
@@ -65,12 +79,13 @@ pub(super) fn render(timeline: &Timeline, colour: bool) -> String {
         return text;
     }
     axis(&mut text, timeline);
+    let mut used = String::new();
     for row in &timeline.rows {
-        chart(&mut text, timeline, row, colour);
+        chart(&mut text, timeline, row, coloured, &mut used);
     }
-    legend(&mut text, timeline, colour);
+    legend(&mut text, &used, coloured);
     overlaps(&mut text, timeline);
-    runs(&mut text, timeline, colour);
+    runs(&mut text, timeline, coloured);
     text
 }
 
@@ -99,7 +114,8 @@ fn name(row: &Row, most: usize) -> String {
     label::name(&row.container, &row.job, most).concat()
 }
 
-fn chart(text: &mut String, timeline: &Timeline, row: &Row, colour: bool) {
+/// Draws a row; `used` gets the signs of it.
+fn chart(text: &mut String, timeline: &Timeline, row: &Row, coloured: bool, used: &mut String) {
     let mut phases: [Option<Phase>; CHART] = [None; CHART];
     let mut marks: [Mark; CHART] = [Mark::Open; CHART];
     for run in &row.runs {
@@ -115,22 +131,25 @@ fn chart(text: &mut String, timeline: &Timeline, row: &Row, colour: bool) {
         }
     }
     let name = name(row, NAMES);
-    let pad = NAMES + 1 - columns(&name);
-    let _ = write!(text, "{name}{:pad$}", "");
-    let cells = phases.iter().zip(marks);
-    let cells = cells.map(|(phase, mark)| letter(mark).or_else(|| phase.map(cell)));
-    let cells: Vec<Cell> = cells.map(|cell| cell.unwrap_or(NOTHING)).collect();
-    let end = cells
-        .iter()
-        .rposition(|(sign, _)| *sign != ' ')
-        .map_or(0, |at| at + 1);
+    let mut blanks = NAMES + 1 - columns(&name);
+    text.push_str(&name);
     let mut on = "";
-    for (sign, wanted) in cells.into_iter().take(end) {
-        if colour && wanted != on {
-            switch(text, on, wanted);
-            on = wanted;
+    for (phase, mark) in phases.into_iter().zip(marks) {
+        let Some(Sign(sign, colour, _)) = of_mark(mark).or_else(|| phase.map(of_phase)) else {
+            blanks += 1;
+            continue;
+        };
+        if on != *colour || blanks > 0 {
+            switch(text, on, "");
+            let _ = write!(text, "{:blanks$}", "");
+            on = if coloured { colour } else { "" };
+            switch(text, "", on);
+            blanks = 0;
         }
-        text.push(sign);
+        text.push(*sign);
+        if !used.contains(*sign) {
+            used.push(*sign);
+        }
     }
     switch(text, on, "");
     text.push('\n');
@@ -146,52 +165,28 @@ fn switch(text: &mut String, on: &str, wanted: &str) {
     }
 }
 
-fn legend(text: &mut String, timeline: &Timeline, colour: bool) {
-    let phases = [
-        (Phase::Waiting, "waits"),
-        (Phase::Holding, "holds the lock"),
-        (Phase::Stopping, "is being stopped"),
-        (Phase::Running, "runs without the lock"),
-    ];
-    let marks = [
-        (Mark::Watchdog, "ended by a watchdog"),
-        (Mark::Failed, "failed"),
-        (Mark::NotRun, "not started"),
-        (Mark::Stopped, "asked to stop"),
-        (Mark::Final, "had its result"),
-        (Mark::Lost, "no end told"),
-    ];
-    let runs = || timeline.rows.iter().flat_map(|row| &row.runs);
-    let phases = phases.map(|(phase, word)| {
-        let any = runs().any(|run| run.spans.iter().any(|span| span.phase == phase));
-        any.then(|| (cell(phase), word))
-    });
-    let marks = marks.map(|(mark, word)| {
-        let any = runs().any(|run| run.end.mark() == mark);
-        letter(mark).filter(|_| any).map(|cell| (cell, word))
-    });
-    text.push('\n');
-    for line in [&phases[..], &marks[..]] {
-        let mut width = 0;
-        for ((sign, on), word) in line.iter().flatten() {
-            let wide = columns(word) + 4;
-            if width + wide > WIDTH + 2 {
-                text.truncate(text.trim_end().len());
-                text.push('\n');
-                width = 0;
-            }
-            width += wide;
-            let on = if colour { *on } else { "" };
-            switch(text, "", on);
-            text.push(*sign);
-            switch(text, on, "");
-            let _ = write!(text, " {word}  ");
+/// Explains the signs that were used.
+fn legend(text: &mut String, used: &str, coloured: bool) {
+    let mut width = WIDTH;
+    for Sign(sign, colour, word) in SIGNS {
+        if !used.contains(*sign) {
+            continue;
         }
-        if width > 0 {
-            text.truncate(text.trim_end().len());
+        let wide = columns(word) + 4;
+        if width + wide > WIDTH + 2 {
             text.push('\n');
+            width = 0;
+        } else {
+            text.push_str("  ");
         }
+        width += wide;
+        let on = if coloured { *colour } else { "" };
+        switch(text, "", on);
+        text.push(*sign);
+        switch(text, on, "");
+        let _ = write!(text, " {word}");
     }
+    text.push('\n');
 }
 
 fn overlaps(text: &mut String, timeline: &Timeline) {
@@ -210,7 +205,7 @@ fn overlaps(text: &mut String, timeline: &Timeline) {
 }
 
 /// Tells the last runs one by one.
-fn runs(text: &mut String, timeline: &Timeline, colour: bool) {
+fn runs(text: &mut String, timeline: &Timeline, coloured: bool) {
     let each = timeline.rows.iter();
     let each = each.flat_map(|row| row.runs.iter().map(move |run| (row, run)));
     let all: Vec<(&Row, &Run)> = each.collect();
@@ -230,8 +225,8 @@ fn runs(text: &mut String, timeline: &Timeline, colour: bool) {
         };
         let waited = spent(run.time_in(Phase::Waiting));
         let held = spent(run.held().map_or(0, |(from, to)| to - from));
-        let on = letter(run.end.mark()).map_or("", |(_, on)| on);
-        let on = if colour { on } else { "" };
+        let on = of_mark(run.end.mark()).filter(|_| coloured);
+        let on = on.map_or("", |Sign(_, colour, _)| colour);
         line(
             text,
             [&began, &name(row, JOB), &waited, &held, &end(run)],

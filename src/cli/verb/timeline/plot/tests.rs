@@ -165,7 +165,7 @@ fn is_harmless(text: &str, svg: &str) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_signs_make_a_picture_in_which_nothing_leaves_it_or_overlaps(

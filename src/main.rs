@@ -8,7 +8,7 @@ mod unwind;
 use std::env;
 use std::process::ExitCode;
 
-use lockkeeper::cli::verb::{ask, check, init, lock, logs, pause, run, start, status};
+use lockkeeper::cli::verb::{ask, check, init, lock, logs, pause, run, start, status, timeline};
 use lockkeeper::cli::{Command, UsageError, help, parse, print};
 use lockkeeper::exit;
 use lockkeeper::init::{guards, reload};
@@ -29,6 +29,7 @@ fn main() -> ExitCode {
             Ok(Command::Pause(args)) => pause::pause(&args),
             Ok(Command::Logs(args)) => logs::logs(args),
             Ok(Command::Status(args)) => status::status(&args),
+            Ok(Command::Timeline(args)) => timeline::timeline(&args),
             Ok(Command::Ask(args)) => ask::ask(&args),
             Ok(Command::Help(verb)) => return printed(&help::help(verb)),
             Ok(Command::Version) => {

@@ -29,6 +29,7 @@ bindfs bindfs split
 unshare util-linux namespace
 timeout coreutils comparison
 tmux tmux terminal
+chromium chromium picture
 bash bash terminal
 hyperfine hyperfine cost
 cc gcc all

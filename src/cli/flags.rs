@@ -50,7 +50,7 @@ pub struct VerbInfo {
     pub verb: Verb,
     /// As it is typed.
     pub name: &'static str,
-    /// How it is used, each line without the program's name; empty: it is not built yet.
+    /// How it is used, each line without the program's name.
     pub synopsis: &'static [&'static str],
     /// What it does, one line.
     pub doc: &'static str,
@@ -138,7 +138,16 @@ pub const VERBS: &[VerbInfo] = &[
         synopsis: &["logs [JOB] [-c FILE] [-f] [--since WHEN] [-- OPTION...]"],
         doc: "what the journal, or its file, has of a job; or of all",
     },
-    unbuilt(Verb::Timeline, "timeline", "draw the journal"),
+    VerbInfo {
+        verb: Verb::Timeline,
+        name: "timeline",
+        synopsis: &[
+            "timeline [JOB] [--since WHEN] [--until WHEN] [--lock PATH] [--json]",
+            "timeline [JOB] [...] --svg FILE",
+            "timeline [JOB] [...] [--from FILE | -- OPTION...]",
+        ],
+        doc: "who held the lock when, who waited, and how each run ended",
+    },
 ];
 
 const LIST: &str = "lock list [ROOT...] [--json] [--skip NAME] [--no-skip]";
@@ -193,15 +202,6 @@ pub const LOCK_VERBS: &[VerbInfo] = &[
     },
 ];
 
-const fn unbuilt(verb: Verb, name: &'static str, doc: &'static str) -> VerbInfo {
-    VerbInfo {
-        verb,
-        name,
-        synopsis: &[],
-        doc,
-    }
-}
-
 impl Verb {
     /// The verb's row.
     pub fn info(self) -> Option<&'static VerbInfo> {
@@ -212,13 +212,6 @@ impl Verb {
     /// As it is typed.
     pub fn name(self) -> &'static str {
         self.info().map_or("", |info| info.name)
-    }
-}
-
-impl VerbInfo {
-    /// Whether this version can do it.
-    pub const fn is_built(&self) -> bool {
-        !self.synopsis.is_empty()
     }
 }
 
@@ -269,6 +262,12 @@ pub enum Id {
     Watch,
     /// `--metrics`.
     Metrics,
+    /// `--until`.
+    Until,
+    /// `--from`.
+    From,
+    /// `--svg`.
+    Svg,
     /// `--socket`.
     Socket,
     /// `--no-wait`.
@@ -349,8 +348,8 @@ pub const FLAGS: &[Flag] = &[
         Id::Lock,
         "lock",
         "PATH",
-        "hold this lock until the command and all it left end",
-        &[Verb::Run],
+        "hold it until all has ended; timeline: its runs alone",
+        &[Verb::Run, Verb::Timeline],
     ),
     of_command(
         Id::Wait,
@@ -400,6 +399,7 @@ pub const FLAGS: &[Flag] = &[
             Verb::LockClean,
             Verb::Pause,
             Verb::PauseEnd,
+            Verb::Timeline,
         ],
     ),
     with_value(
@@ -470,7 +470,28 @@ pub const FLAGS: &[Flag] = &[
         "since",
         "WHEN",
         "not what is older: 10m, 2h, or as journalctl takes it",
-        &[Verb::Logs],
+        &[Verb::Logs, Verb::Timeline],
+    ),
+    with_value(
+        Id::Until,
+        "until",
+        "WHEN",
+        "not what is newer, likewise",
+        &[Verb::Timeline],
+    ),
+    with_value(
+        Id::From,
+        "from",
+        "FILE",
+        "a container's JSON log, not the journal; - is stdin",
+        &[Verb::Timeline],
+    ),
+    with_value(
+        Id::Svg,
+        "svg",
+        "FILE",
+        "draw a picture into this file; - is standard output",
+        &[Verb::Timeline],
     ),
     plain(
         Id::Watch,

@@ -30,27 +30,18 @@ fn of_program(text: &mut String) {
          lock, interactive ones pass, and nobody is left behind.\n",
     );
     section(text, "Usage:");
-    let built = || VERBS.iter().filter(|info| info.is_built());
-    for info in built() {
+    for info in VERBS {
         synopsis(text, info);
     }
     section(text, "Verbs:");
-    for info in built() {
+    for info in VERBS {
         row(text, 8, info.name, info.doc);
     }
     options(text, "Options:", |_| true);
-    section(text, "Not built yet:");
-    for info in VERBS.iter().filter(|info| !info.is_built()) {
-        row(text, 8, info.name, info.doc);
-    }
 }
 
 fn of_verb(text: &mut String, info: &VerbInfo) {
     let _ = writeln!(text, "lockkeeper {}: {}", info.name, info.doc);
-    if !info.is_built() {
-        let _ = writeln!(text, "It is not built yet.");
-        return;
-    }
     section(text, "Usage:");
     synopsis(text, info);
     if info.verb == Verb::Lock {

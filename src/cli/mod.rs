@@ -16,5 +16,5 @@ pub mod verb;
 
 pub use parse::{
     AskArgs, CheckArgs, Command, Form, InitArgs, LockArgs, LogsArgs, PauseArgs, RunArgs,
-    StatusArgs, UsageError, parse,
+    StatusArgs, TimelineArgs, UsageError, parse,
 };

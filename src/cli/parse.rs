@@ -7,7 +7,7 @@
 //! (`--lock`, `--timeout`, …), at the first word that is no flag, as with flock(1) and timeout(1).
 //! Without such a flag that word is a job's name.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use std::time::Duration;
 use lexopt::Parser;
 
 use super::flags::{Id, Verb};
-use super::typed::{Read, Typed, not_built, quoted, text_of, time, usage};
+use super::typed::{Read, Typed, quoted, text_of, time, usage};
 use crate::config::plan::{LONGEST_PAUSE, Wait};
 use crate::exit;
 use crate::journal::Verbosity;
@@ -38,6 +38,8 @@ pub enum Command {
     Logs(LogsArgs),
     /// `lockkeeper status …`.
     Status(StatusArgs),
+    /// `lockkeeper timeline …`.
+    Timeline(TimelineArgs),
     /// `lockkeeper start | stop | restart | reload | health …`.
     Ask(AskArgs),
     /// `--help`, of the verb before it.
@@ -210,6 +212,27 @@ pub enum Form {
     Metrics,
 }
 
+/// `lockkeeper timeline [JOB] [--since WHEN] …`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TimelineArgs {
+    /// The job, or `CONTAINER/JOB`; `None`: all of them.
+    pub job: Option<String>,
+    /// `--lock`.
+    pub lock: Option<String>,
+    /// `--since`, as it was typed.
+    pub since: Option<OsString>,
+    /// `--until`, likewise.
+    pub until: Option<OsString>,
+    /// `--from`; never with options.
+    pub from: Option<PathBuf>,
+    /// `--json`; never with a picture.
+    pub json: bool,
+    /// `--svg`.
+    pub svg: Option<PathBuf>,
+    /// What journalctl is given besides.
+    pub options: Vec<OsString>,
+}
+
 /// `lockkeeper start | stop | restart | reload | health …`: what the running init is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AskArgs {
@@ -270,7 +293,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
         verb @ (Verb::Start | Verb::Stop | Verb::Restart | Verb::Reload | Verb::Health) => {
             ask(&mut typed, verb).map(Command::Ask)
         }
-        verb @ Verb::Timeline => Err(not_built(verb)),
+        Verb::Timeline => timeline(&mut typed).map(Command::Timeline),
     }
 }
 
@@ -314,13 +337,7 @@ fn logs(typed: &mut Typed) -> Result<LogsArgs, UsageError> {
         ));
     }
     let job = typed.job.take();
-    let since = typed.value(Id::Since).map(|(_, when)| {
-        // journalctl knows "10 minutes ago" and "-10m", and takes a bare "10m" for nothing.
-        match when.to_str().and_then(time) {
-            Some(ago) => format!("-{}s", ago.as_secs()).into(),
-            None => when.clone(),
-        }
-    });
+    let since = typed.value(Id::Since).map(|(_, when)| for_journalctl(when));
     Ok(LogsArgs {
         job: job.map(|job| text_of("a job's name", job)).transpose()?,
         config: typed.path(Id::Config)?,
@@ -361,6 +378,45 @@ fn status(typed: &mut Typed) -> Result<StatusArgs, UsageError> {
         verbosity: typed.verbosity()?,
         report: typed.descriptor()?,
     })
+}
+
+/// A time as journalctl takes it: it knows "10 minutes ago" and "-10m", and takes a bare "10m" for
+/// nothing.
+pub(super) fn for_journalctl(when: &OsStr) -> OsString {
+    match when.to_str().and_then(time) {
+        Some(ago) => format!("-{}s", ago.as_secs()).into(),
+        None => when.to_owned(),
+    }
+}
+
+fn timeline(typed: &mut Typed) -> Result<TimelineArgs, UsageError> {
+    typed.no_foreign_flag(Verb::Timeline)?;
+    if typed.value(Id::Report).is_some() {
+        return Err(usage(
+            "\"--report\" does not go with \"timeline\", which runs nothing",
+        ));
+    }
+    let job = typed.job.take();
+    let given = |id| typed.value(id).map(|(_, value)| value.clone());
+    let args = TimelineArgs {
+        job: job.map(|job| text_of("a job's name", job)).transpose()?,
+        lock: typed.text(Id::Lock)?,
+        since: given(Id::Since),
+        until: given(Id::Until),
+        from: typed.path(Id::From)?,
+        json: typed.value(Id::Json).is_some(),
+        svg: typed.path(Id::Svg)?,
+        options: typed.command.take().unwrap_or_default(),
+    };
+    if args.json && args.svg.is_some() {
+        return Err(usage("\"--json\" and \"--svg\" exclude each other"));
+    }
+    if args.from.is_some() && !args.options.is_empty() {
+        return Err(usage(
+            "what stands behind \"--\" is journalctl's, and \"--from\" asks no journal",
+        ));
+    }
+    Ok(args)
 }
 
 fn ask(typed: &mut Typed, verb: Verb) -> Result<AskArgs, UsageError> {

@@ -103,7 +103,13 @@ impl Typed {
         }
         let takes_job = matches!(
             verb,
-            Verb::Run | Verb::Logs | Verb::Start | Verb::Stop | Verb::Restart | Verb::Health
+            Verb::Run
+                | Verb::Logs
+                | Verb::Timeline
+                | Verb::Start
+                | Verb::Stop
+                | Verb::Restart
+                | Verb::Health
         );
         if takes_job && self.job.is_none() {
             self.job = Some(word);
@@ -111,7 +117,7 @@ impl Typed {
         }
         let word = quoted(&word);
         Err(match &self.job {
-            Some(job) if verb == Verb::Logs => usage(format!(
+            Some(job) if matches!(verb, Verb::Logs | Verb::Timeline) => usage(format!(
                 "unexpected argument {word} behind job {}: journalctl's own stand behind \"--\"",
                 quoted(job)
             )),
@@ -312,7 +318,8 @@ fn value_of(flag: &Flag, parser: &mut Parser) -> Result<OsString, UsageError> {
         return Ok(value);
     }
     let mut rest = parser.raw_args().map_err(misread)?;
-    match rest.next_if(|next| !next.as_encoded_bytes().starts_with(b"-")) {
+    // A lone dash is standard input or output.
+    match rest.next_if(|next| next == "-" || !next.as_encoded_bytes().starts_with(b"-")) {
         Some(value) => Ok(value),
         None => Err(usage(match rest.peek() {
             Some(next) => format!(
@@ -327,11 +334,7 @@ fn value_of(flag: &Flag, parser: &mut Parser) -> Result<OsString, UsageError> {
 
 fn verb_of(word: &OsStr, parser: &mut Parser) -> Result<Verb, UsageError> {
     if let Some(info) = VERBS.iter().find(|info| word == info.name) {
-        return if info.is_built() {
-            Ok(info.verb)
-        } else {
-            Err(not_built(info.verb))
-        };
+        return Ok(info.verb);
     }
     let shown = quoted(word);
     let typed = word.to_string_lossy();
@@ -372,19 +375,6 @@ fn lock_verb_of(word: &OsStr) -> Result<Verb, UsageError> {
              see \"lockkeeper lock --help\""
             ),
         },
-    ))
-}
-
-pub(super) fn not_built(verb: Verb) -> UsageError {
-    let built: Vec<_> = VERBS
-        .iter()
-        .filter(|info| info.is_built())
-        .map(|info| info.name)
-        .collect();
-    usage(format!(
-        "\"{}\" is not built yet; this version has {}",
-        verb.name(),
-        built.join(", ")
     ))
 }
 

@@ -20,6 +20,7 @@ pub mod run;
 pub mod table;
 pub mod text;
 pub mod time;
+pub mod timeline;
 pub mod timers;
 
 #[cfg(test)]

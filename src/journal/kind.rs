@@ -39,7 +39,7 @@ pub struct MessageId(pub &'static str);
 
 macro_rules! message_ids {
     ($($name:ident = $hex:literal,)+) => {
-        $(const $name: MessageId = MessageId($hex);)+
+        $(pub(crate) const $name: MessageId = MessageId($hex);)+
 
         /// Every message id with its name; the message catalogue is tested against it.
         pub const MESSAGE_IDS: &[(&str, MessageId)] = &[$((stringify!($name), $name),)+];

@@ -49,6 +49,7 @@ mod supervise;
 mod support;
 mod sweep;
 mod terminal;
+mod timeline;
 mod tree;
 mod view;
 mod waiting_line;

@@ -51,6 +51,29 @@ fn init_is_meant_where_no_verb_is_named() {
 }
 
 #[test]
+fn a_timeline_is_of_all_or_of_a_job_a_lock_a_time() {
+    let all = TimelineArgs::default();
+    check_ok("timeline", Command::Timeline(all.clone()));
+    let some = TimelineArgs {
+        job: Some("agents-1/dev".into()),
+        lock: Some("/l".into()),
+        since: Some("2h".into()),
+        until: Some("-5m".into()),
+        svg: Some("-".into()),
+        options: words("--merge"),
+        ..all.clone()
+    };
+    let line = "timeline agents-1/dev --lock /l --since 2h --until=-5m --svg=- -- --merge";
+    check_ok(line, Command::Timeline(some));
+    let log = TimelineArgs {
+        from: Some("-".into()),
+        json: true,
+        ..all
+    };
+    check_ok("timeline --from=- --json", Command::Timeline(log));
+}
+
+#[test]
 fn the_running_init_is_asked_about_a_job_or_about_all() {
     let ask = |verb, job: Option<&str>| AskArgs {
         verb,
@@ -263,8 +286,24 @@ const REFUSED: &[(&str, &str)] = &[
     ("rnu --lock L", r#"unknown verb "rnu": did you mean "run"?"#),
     ("help", r#"unknown verb "help": did you mean "--help"?"#),
     (
-        "timeline",
-        r#""timeline" is not built yet; this version has init, run, check, status, start, stop, restart, reload, health, lock, pause, logs"#,
+        "timeline --json --svg F",
+        r#""--json" and "--svg" exclude each other"#,
+    ),
+    (
+        "timeline --from F -- -D /x",
+        r#"what stands behind "--" is journalctl's, and "--from" asks no journal"#,
+    ),
+    (
+        "timeline a b",
+        r#"unexpected argument "b" behind job "a": journalctl's own stand behind "--""#,
+    ),
+    (
+        "timeline --report 3",
+        r#""--report" does not go with "timeline", which runs nothing"#,
+    ),
+    (
+        "timeline -c F",
+        r#""--config" does not go with "timeline": see "lockkeeper --help""#,
     ),
     ("start", r#""start" needs a job: lockkeeper start JOB"#),
     (
@@ -338,7 +377,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("check -- x", r#""check" takes no command"#),
     (
         "--lock L -- x",
-        r#""--lock" does not go with "init": see "lockkeeper run --help""#,
+        r#""--lock" does not go with "init": see "lockkeeper run or timeline --help""#,
     ),
     (
         "run --json -- x",

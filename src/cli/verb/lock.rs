@@ -8,7 +8,7 @@
 
 mod clean;
 mod hold;
-mod json;
+pub(super) mod json;
 mod list;
 mod release;
 mod show;

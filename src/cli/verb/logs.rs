@@ -4,9 +4,7 @@
 //! times, formats. The question: the records with `JOB`, or all of ours; of this container where
 //! there is a file that names it, else, as on a host, of all containers.
 //!
-//! The right place: journals of a namespace lie beside the machine's own
-//! (`systemd-journald.service(8)`), and a host's folder that is mounted into a container bears the
-//! host's machine id, not ours. What is told after `--` goes before what is found here.
+//! The right place is found beside this (`super::journal`); what is told after `--` goes before it.
 //!
 //! A job with `output = "file"` is shown by its files, the oldest first; `--since` or an option of
 //! journalctl asks for the journal's notes about it all the same, as lines of a file have no times.
@@ -18,7 +16,7 @@
 mod shown;
 
 use std::ffi::{CString, OsStr, OsString};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
@@ -28,6 +26,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::unistd::{dup2_stdout, execvp};
 
+use super::journal::{no_journalctl, option, place_asked};
 use super::start::{config_path, load, refused};
 use crate::cli::LogsArgs;
 use crate::config::load::Loaded;
@@ -38,22 +37,6 @@ use crate::sys::process::{self, Forked};
 use crate::sys::{signals, tty};
 use crate::trouble;
 use shown::Shown;
-
-/// Where journals lie (`systemd-journald.service(8)`, Files).
-const FOLDERS: [&str; 2] = ["/var/log/journal", "/run/log/journal"];
-
-/// journalctl's options that say where to look.
-const PLACES: [&str; 9] = [
-    "--directory",
-    "-D",
-    "--file",
-    "--root",
-    "--image",
-    "--namespace",
-    "--machine",
-    "-M",
-    "--merge",
-];
 
 /// Becomes journalctl; comes back only where it cannot.
 pub fn logs(args: LogsArgs) -> Result<u8, Refused> {
@@ -69,36 +52,13 @@ pub fn logs(args: LogsArgs) -> Result<u8, Refused> {
     let asked: Vec<&OsStr> = args.options.iter().map(AsRef::as_ref).collect();
     let matches = matches(args.job.as_deref(), container.as_deref(), &asked);
     let mut words: Vec<OsString> = vec!["journalctl".into()];
-    if !args.options.iter().any(|option| says_where(option)) {
-        let id = fs::read_to_string("/etc/machine-id").unwrap_or_default();
-        let place = place(&FOLDERS.map(Path::new), id.trim()).ok_or_else(|| {
-            let text = format!(
-                "finding a journal in \"{}\" and \"{}\": there is none; {}",
-                FOLDERS[0],
-                FOLDERS[1],
-                elsewhere(&matches)
-            );
-            refused(exit::FAILED, text)
-        })?;
-        words.extend(place.option());
-    }
+    words.extend(place_asked(&args.options, &matches)?);
     words.extend(args.follow.then(|| "--follow".into()));
-    words.extend(args.since.map(|since| {
-        let mut word = OsString::from("--since=");
-        word.push(since);
-        word
-    }));
+    words.extend(args.since.map(|when| option("--since=", &when)));
     words.extend(args.options);
     words.extend(matches.iter().cloned());
     let errno = become_program(&words);
-    let code = if errno == Errno::ENOENT {
-        exit::NOT_FOUND
-    } else {
-        exit::CANNOT_EXECUTE
-    };
-    let why = trouble::why(errno);
-    let text = format!("executing \"journalctl\": {why}; {}", elsewhere(&matches));
-    Err(refused(code, text))
+    Err(no_journalctl(errno, &matches))
 }
 
 /// A job's file, and how many older ones there may be.
@@ -222,27 +182,6 @@ fn copy(from: &mut File, escapes: bool) -> io::Result<()> {
     to.flush()
 }
 
-/// What is to be done where nothing can be read.
-fn elsewhere(matches: &[OsString]) -> String {
-    let words = matches.iter().map(|word| quoted(&word.to_string_lossy()));
-    let matches: Vec<String> = words.collect();
-    format!(
-        "read it on the host: journalctl {}; or have journalctl here, and the host's folder \
-         mounted: -v /var/log/journal:/var/log/journal:ro",
-        matches.join(" ")
-    )
-}
-
-/// As a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "=._-/:@+".contains(c);
-    if word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
 /// The file that is named; else the one that is found, if it can be read: on a host there is none.
 fn file(named: Option<&Path>) -> Result<Option<Loaded>, Refused> {
     match named {
@@ -281,71 +220,6 @@ fn is_match(word: &OsStr) -> bool {
     is_name && parts.next().is_some()
 }
 
-fn says_where(option: &OsStr) -> bool {
-    let option = option.as_bytes();
-    let is = |place: &&str| {
-        let rest = option.strip_prefix(place.as_bytes());
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"=") || place.len() == 2)
-    };
-    PLACES.iter().any(is) || option == b"-m"
-}
-
-/// Where the records are.
-#[derive(Debug, PartialEq, Eq)]
-enum Place {
-    /// Where journalctl looks by itself.
-    Own,
-    /// There, and in namespaces.
-    Namespaces,
-    /// In a folder of another machine id.
-    Folder(PathBuf),
-}
-
-impl Place {
-    fn option(self) -> Option<OsString> {
-        match self {
-            Self::Own => None,
-            Self::Namespaces => Some("--namespace=*".into()),
-            Self::Folder(folder) => {
-                let mut word = OsString::from("--directory=");
-                word.push(folder);
-                Some(word)
-            }
-        }
-    }
-}
-
-/// `None`: there is no journal. One that we may not read counts: journalctl says why.
-fn place(folders: &[&Path], machine_id: &str) -> Option<Place> {
-    let (mut own, mut namespaces, mut foreign) = (false, false, None);
-    for folder in folders {
-        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-        for entry in entries {
-            let name = entry.file_name();
-            let Some(name) = name.to_str() else { continue };
-            let (id, namespace) = name
-                .split_once('.')
-                .map_or((name, false), |(id, _)| (id, true));
-            if id.len() != 32 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                continue;
-            }
-            if id != machine_id {
-                foreign = Some(folder);
-            } else if namespace {
-                namespaces = true;
-            } else {
-                own = true;
-            }
-        }
-    }
-    match foreign {
-        _ if namespaces => Some(Place::Namespaces),
-        _ if own => Some(Place::Own),
-        Some(folder) => Some(Place::Folder(folder.to_path_buf())),
-        None => None,
-    }
-}
-
 /// Comes back only if it fails.
 fn become_program(words: &[OsString]) -> Errno {
     let c_words: Option<Vec<CString>> = words
@@ -365,62 +239,8 @@ fn become_program(words: &[OsString]) -> Errno {
 
 #[cfg(test)]
 mod tests {
+    use super::super::journal::elsewhere;
     use super::*;
-    use crate::lock::scratch::Scratch;
-
-    const OWN: &str = "0123456789abcdef0123456789abcdef";
-    const OTHER: &str = "fedcba9876543210fedcba9876543210";
-
-    fn found(names: &[String]) -> Option<Place> {
-        let dir = Scratch::new();
-        for name in names {
-            fs::create_dir(dir.join(name)).unwrap();
-        }
-        match place(&[&dir.join("none"), &dir], OWN) {
-            Some(Place::Folder(folder)) => {
-                assert_eq!(folder, *dir);
-                Some(Place::Folder("DIR".into()))
-            }
-            place => place,
-        }
-    }
-
-    #[test]
-    fn journals_are_looked_for_where_they_are() {
-        let (own, other) = (OWN.to_owned(), OTHER.to_owned());
-        let namespace = format!("{OWN}.agents");
-        assert_eq!(found(&[]), None);
-        assert_eq!(found(&["lost+found".to_owned()]), None);
-        assert_eq!(found(std::slice::from_ref(&own)), Some(Place::Own));
-        assert_eq!(found(&[own.clone(), other.clone()]), Some(Place::Own));
-        assert_eq!(found(&[own, namespace]), Some(Place::Namespaces));
-        assert_eq!(found(&[other]), Some(Place::Folder("DIR".into())));
-    }
-
-    #[test]
-    fn who_says_where_to_look_is_not_told_another_place() {
-        for option in [
-            "--directory=/x",
-            "-D",
-            "-D/x",
-            "--namespace=*",
-            "-m",
-            "--merge",
-            "-M",
-        ] {
-            assert!(says_where(option.as_ref()), "{option}");
-        }
-        for option in [
-            "--lines=5",
-            "-n5",
-            "--output=json",
-            "--no-pager",
-            "-r",
-            "-u",
-        ] {
-            assert!(!says_where(option.as_ref()), "{option}");
-        }
-    }
 
     #[test]
     fn the_question_is_about_a_job_or_about_all_that_is_ours() {

@@ -3,9 +3,11 @@
 pub mod ask;
 pub mod check;
 pub mod init;
+mod journal;
 pub mod lock;
 pub mod logs;
 pub mod pause;
 pub mod run;
 pub mod start;
 pub mod status;
+pub mod timeline;

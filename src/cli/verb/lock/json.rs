@@ -46,15 +46,15 @@ use crate::lock::scan::survey::Survey;
 /// The version of the JSON object.
 const VERSION: u32 = 1;
 
-pub(super) type Object = Map<String, Value>;
+pub(in crate::cli::verb) type Object = Map<String, Value>;
 
 /// An object of version 1.
-pub(super) fn versioned() -> Object {
+pub(in crate::cli::verb) fn versioned() -> Object {
     object(&mut [("v", VERSION.into())])
 }
 
 /// An object with these fields, which are taken out.
-pub(super) fn object(fields: &mut [(&str, Value)]) -> Object {
+pub(in crate::cli::verb) fn object(fields: &mut [(&str, Value)]) -> Object {
     let mut object = Object::new();
     for (name, value) in fields {
         object.insert((*name).to_owned(), value.take());

@@ -242,6 +242,8 @@ fn the_commands_of_the_readme_do_what_it_says() {
     let agent = dir.join("claude");
     fs::write(&agent, "#!/bin/sh\necho \"agent: $*\"\n").unwrap();
     fs::set_permissions(&agent, fs::Permissions::from_mode(0o755)).unwrap();
+    let file = dir.join("lockkeeper.toml");
+    fs::write(&file, "[classes.batch]\nidentity = \"${HOME}/.claude\"\n").unwrap();
     let own = lockkeeper().parent().unwrap();
     let path = std::env::var("PATH").unwrap();
     let path = format!("{}:{}:{path}", dir.display(), own.display());
@@ -255,7 +257,8 @@ fn the_commands_of_the_readme_do_what_it_says() {
             Judged::Run => {
                 let mut command = Command::new("sh");
                 let command = bare(&mut command).args(["-euc", &block]).current_dir(&*dir);
-                let said = read(command.env("HOME", &*dir).env("PATH", &path));
+                let command = command.env("HOME", &*dir).env("PATH", &path);
+                let said = read(command.env("LOCKKEEPER_CONFIG", &file));
                 if block.contains("claude -p") {
                     assert_eq!(said, "agent: -p take the next issue");
                 }

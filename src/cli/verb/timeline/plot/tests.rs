@@ -301,6 +301,8 @@ fn every_kind_of_note_that_says_something_of_a_run_is_read() {
             "PLACEMENT",
             "CLAIM_FAILED",
             "START_REFUSED",
+            "PAUSE",
+            "EVENT_FAILED",
             "GROUP_TROUBLE",
             "SPAWN_FAILED",
             "LOCK_FAILED",

@@ -127,10 +127,10 @@ impl Pause {
 impl fmt::Display for Pause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let left = humantime::format_duration(Duration::from_secs(self.left().as_secs()));
-        let (until, setter) = (At(self.until), Setter(self));
+        let (until, setter, since) = (At(self.until), Setter(self), At(self.set));
         write!(
             f,
-            "until {until} ({left}), by word of {setter}: {:?}",
+            "until {until} ({left}), by word of {setter} since {since}: {:?}",
             self.said
         )
     }

@@ -39,6 +39,7 @@ mod parts;
 mod pause;
 mod pty;
 mod readme;
+mod refusals;
 mod regression;
 mod signal_map;
 mod signal_table;

@@ -102,7 +102,7 @@ fn a_line_on_either_stream_stops_the_next_starts_until_it_is_ended_and_never_a_c
             assert_eq!((code, &*out), (Some(75), ""), "{err}");
             assert!(err.contains("by word of job \"dev\" in container"), "{err}");
             assert!(err.contains(&format!("{LINE:?}")), "{err}");
-            let end = format!("lockkeeper pause end {:?}", scene.lock());
+            let end = format!("`lockkeeper pause end {}`", scene.lock().display());
             assert!(err.contains(&end), "{err}");
         }
         let (code, out, err) = told(
@@ -206,8 +206,8 @@ fn a_run_that_is_going_goes_on() {
     assert!(said.contains("by word of ada in container"), "{said}");
     assert!(
         said.ends_with(&format!(
-            "to end it: lockkeeper pause end {:?}",
-            scene.lock()
+            "to end it: `lockkeeper pause end {}`",
+            scene.lock().display()
         )),
         "{said}"
     );

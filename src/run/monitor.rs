@@ -437,10 +437,8 @@ impl Monitor<'_> {
         } else if outcome.status.is_some() {
             self.check_file();
         }
-        if self.may_pause() {
-            // The next in the queue asks when he has the lock.
-            self.drain_output(Some(LAST_WORDS));
-        }
+        // The next in the queue asks when he has the lock.
+        let goes_on = !self.may_pause() || self.drain_output(Some(LAST_WORDS));
         if let Some(lock) = self.setup.lock.take()
             && self.locked
         {
@@ -456,7 +454,8 @@ impl Monitor<'_> {
         self.release_dirs();
         self.setup.claims.release();
         // Nobody waits for us any more, and the last line may be the one with the result.
-        self.drain_output(None);
+        // A request to stop that came meanwhile was heard there.
+        self.drain_output((!goes_on).then_some(output::BRIEF));
         let result = std::mem::take(&mut self.result);
         self.setup.journal.note(Note::Ended(outcome, result));
         self.end = Some(End::Ended(outcome));

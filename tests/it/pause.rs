@@ -198,6 +198,24 @@ fn a_reader_who_takes_nothing_holds_up_no_stop() {
 }
 
 #[test]
+fn one_stop_is_enough_for_a_run_whose_last_words_nobody_takes() {
+    let scene = Scene::new();
+    let script = "block USR1 , spew 100000 , touch DIR/said , wait USR1";
+    let file = config(&scene, script, "");
+    let mut command = lockkeeper(&["run", "-c"]);
+    let mut dev = child::start(command.arg(&file).arg("dev"));
+    until("it has said it", || scene.path("said").exists());
+    let monitor = child_of(dev.pid());
+    for process in scene.living() {
+        signal(process, SIGUSR1);
+    }
+    until("it has gone", || children(monitor).is_empty());
+    assert!(!scene.is_free());
+    signal(dev.pid(), SIGTERM);
+    assert_eq!(ended(&mut dev).code(), Some(0));
+}
+
+#[test]
 fn a_run_that_is_going_goes_on() {
     let scene = Scene::new();
     let script = "block USR1 , out begun , wait USR1 , exit 7";

@@ -15,7 +15,7 @@ use crate::sys::{clock, poll};
 /// How long a journal or a file that takes nothing is waited for when the tree is empty.
 const STALLED: Duration = Duration::from_secs(1);
 /// The same of any reader, where somebody wants the run over: twice that is less than init has left.
-const BRIEF: Duration = Duration::from_millis(250);
+pub(super) const BRIEF: Duration = Duration::from_millis(250);
 
 impl Monitor<'_> {
     /// Hears what the threads of the output have to say.
@@ -40,16 +40,19 @@ impl Monitor<'_> {
     /// Waits until the last output is written on. A request to stop, or the end of our guard, cuts it
     /// off, and one that has come before leaves it the time that somebody who reads needs; where it is
     /// kept, a journal or a file that takes nothing cuts it off, too; and where `limit` says so, any reader.
-    pub(super) fn drain_output(&mut self, limit: Option<Duration>) {
+    /// Says whether no request has: it is heard once.
+    pub(super) fn drain_output(&mut self, limit: Option<Duration>) -> bool {
         let begun = clock::now();
         let over_at = limit.map(|limit| begun + limit);
         loop {
             self.output_told();
-            let Some(output) = &self.output else { return };
+            let Some(output) = &self.output else {
+                return true;
+            };
             if output.is_finished() {
                 // One more look: a thread speaks before it ends.
                 self.output_told();
-                return;
+                return true;
             }
             let patience = match (self.run.is_unwanted(), output.is_kept()) {
                 (true, _) => Some(BRIEF),
@@ -59,12 +62,12 @@ impl Monitor<'_> {
             let stalled_at = patience.map(|patience| output.last_taken().max(begun) + patience);
             let is_over = |at: Option<Time>| at.is_some_and(|at| at <= clock::now());
             if is_over(over_at) || (limit.is_some() && is_over(stalled_at)) {
-                return;
+                return true;
             }
             if is_over(stalled_at) {
                 let text = "the end of it is lost, as nothing takes it".to_owned();
                 self.setup.journal.note(Note::OutputTrouble { text });
-                return;
+                return true;
             }
             let until = [stalled_at, over_at].into_iter().flatten().min();
             let (above, map) = (self.above(), &self.setup.plan.signals);
@@ -79,7 +82,7 @@ impl Monitor<'_> {
             if (signal && self.stop_is_pending())
                 || (order && above.is_some_and(|above| stop_is_ordered(above, map)))
             {
-                return;
+                return false;
             }
         }
     }

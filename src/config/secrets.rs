@@ -5,7 +5,6 @@
 //! a message says of one is masked by its value. In a line that cannot be read, what stands behind the
 //! name of a secret counts as one.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
@@ -30,7 +29,7 @@ pub(crate) struct Hidden {
 impl Hidden {
     /// Looks for secrets in `text`, which was read as `root`.
     pub(crate) fn find(root: &DeTable<'_>, text: &str, env: &Lookup<'_>) -> Self {
-        let mut names = BTreeSet::new();
+        let mut names = Vec::new();
         each(root, &mut |key, value| {
             let list = value.as_array().filter(|_| key == "redact");
             let list = list.into_iter().flat_map(|list| list.iter());
@@ -45,7 +44,7 @@ impl Hidden {
             let set = value.as_table().filter(|_| key == "env");
             for (name, value) in set.into_iter().flatten() {
                 let name = name.get_ref().as_ref();
-                if !is_secret_name(name) && !names.contains(name) {
+                if !is_secret_name(name) && !names.contains(&name) {
                     continue;
                 }
                 let source = text.get(value.span()).unwrap_or_default();

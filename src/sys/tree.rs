@@ -1,7 +1,6 @@
 //! Signals to the whole tree below this process, which must be a subreaper or PID 1: each level
 //! becomes ours as its parent dies.
 
-use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use super::pidfd::PidFd;
@@ -14,7 +13,7 @@ type Identity = (i32, u64);
 /// The descendants that were already asked to go; each is asked once.
 #[derive(Debug, Default)]
 pub struct Asked {
-    seen: BTreeSet<Identity>,
+    seen: Vec<Identity>,
     /// Children that are left alone, with all below them.
     spared: Vec<i32>,
 }
@@ -23,7 +22,7 @@ impl Asked {
     /// Leaves these children alone, with all below them.
     pub fn sparing(children: &[i32]) -> Self {
         Self {
-            seen: BTreeSet::new(),
+            seen: Vec::new(),
             spared: children.to_vec(),
         }
     }
@@ -72,23 +71,35 @@ impl Asked {
     }
 
     fn ask_child(&mut self, pid: i32, start_time: u64) {
-        if self.seen.insert((pid, start_time)) && wait::is_child(pid) {
+        if self.is_news((pid, start_time)) && wait::is_child(pid) {
             let _ = process::kill(pid, libc::SIGTERM);
             let _ = process::kill(pid, libc::SIGCONT);
+        }
+    }
+
+    /// Remembers who was asked, in order; `false`: he was already.
+    fn is_news(&mut self, who: Identity) -> bool {
+        match self.seen.binary_search(&who) {
+            Ok(_) => false,
+            // Numbers are given out upwards, so that it is nearly always the last.
+            Err(place) => {
+                self.seen.insert(place, who);
+                true
+            }
         }
     }
 
     /// The number may have been recycled since it was read: the handle is opened first, then the
     /// process behind it is compared, then it is signalled through the handle.
     fn ask_deeper(&mut self, pid: i32, parent: i32, start_time: u64) {
-        if self.seen.contains(&(pid, start_time)) {
+        if self.seen.binary_search(&(pid, start_time)).is_ok() {
             return;
         }
         let Ok(handle) = PidFd::open(pid) else { return };
         let same =
             proc::stat(pid).is_some_and(|now| now.start_time == start_time && now.parent == parent);
         if same {
-            self.seen.insert((pid, start_time));
+            self.is_news((pid, start_time));
             let _ = handle.send(libc::SIGTERM);
             let _ = handle.send(libc::SIGCONT);
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use lockkeeper::lock::pause::{Pauses, folder, pauses};
-use nix::sys::signal::Signal::SIGUSR1;
+use nix::sys::signal::Signal::{SIGTERM, SIGUSR1};
 
 use crate::support::bin;
 use crate::support::child::{self, output, signal, text};
@@ -175,6 +175,26 @@ fn who_waits_for_the_lock_of_the_run_that_says_so_does_not_start() {
     assert_eq!(waits.line(), None);
     scene.assert_empty();
     assert!(scene.is_free());
+}
+
+#[test]
+fn a_reader_who_takes_nothing_holds_up_no_stop() {
+    let scene = Scene::new();
+    for ends in ["block TERM , ", ""] {
+        let script = format!("{ends}spew 100000 , touch DIR/said , wait USR1");
+        let file = config(&scene, &script, "stop = { grace = \"100ms\" }");
+        let mut command = lockkeeper(&["run", "-c"]);
+        let mut dev = child::start(command.arg(&file).arg("dev"));
+        until("it has said more than our reader's pipe takes", || {
+            scene.path("said").exists()
+        });
+        signal(dev.pid(), SIGTERM);
+        let expected = if ends.is_empty() { 143 } else { 137 };
+        assert_eq!(ended(&mut dev).code(), Some(expected));
+        assert!(scene.is_free());
+        scene.assert_empty();
+        fs::remove_file(scene.path("said")).unwrap();
+    }
 }
 
 #[test]

@@ -170,7 +170,7 @@ fn end_all(lock: &Path, meant: &Meant) -> Result<Ended, Refused> {
     let ended = pause::end(lock).map_err(|errno| {
         let (folder, why) = (pause::folder(lock), trouble::why(errno));
         let text = format!(
-            "ending the pauses in {}: {why}; what lies there in place of a folder stops nobody",
+            "ending the pauses in {}: {why}; remove what lies there by hand, as a user who may",
             Quoted(&folder)
         );
         refused(exit::FAILED, text)

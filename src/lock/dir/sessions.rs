@@ -14,7 +14,6 @@
 //! - It ends: after [`LIMIT`] in all, a client that got no answer is killed; only a process that we
 //!   started. No more than `MOST_SOCKETS` are asked, no more than `MOST_BYTES` read of each.
 
-use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
@@ -73,8 +72,8 @@ pub struct Sessions {
 /// What all servers together said.
 #[derive(Debug, Default)]
 struct Answer {
-    /// Identifiers and names of all kinds; they cannot be mixed up, as a name has no such sign.
-    known: BTreeSet<String>,
+    /// Identifiers and names of all kinds, in order; they cannot be mixed up, as a name has no such sign.
+    known: Vec<String>,
     /// Whether there may be more than that.
     partial: bool,
 }
@@ -96,7 +95,8 @@ impl Sessions {
     /// A list as servers gave it, for tests of what follows from it.
     #[cfg(test)]
     pub(super) fn known(names: &[&str], partial: bool) -> Self {
-        let known = names.iter().map(|&name| name.to_owned()).collect();
+        let mut known: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        order::sort_by(&mut known, Ord::cmp);
         Self {
             answer: OnceLock::from(Answer { known, partial }),
         }
@@ -107,7 +107,13 @@ impl Sessions {
         let answer = self
             .answer
             .get_or_init(|| ask(&sockets(), servers(), LIMIT));
-        if answer.known.contains(id) || answer.known.contains(&session_name(id)) {
+        let is_known = |name: &str| {
+            let found = answer
+                .known
+                .binary_search_by(|known| known.as_str().cmp(name));
+            found.is_ok()
+        };
+        if is_known(id) || is_known(&session_name(id)) {
             Session::Alive
         } else if answer.partial {
             Session::CannotTell
@@ -172,7 +178,7 @@ fn ask(sockets: &[PathBuf], servers: impl Iterator<Item = i32>, limit: Duration)
         partial: sockets.len() > MOST_SOCKETS,
         ..Answer::default()
     };
-    let mut asked = BTreeSet::new();
+    let mut asked = Vec::new();
     for path in sockets.iter().take(MOST_SOCKETS) {
         answer.ask_at(path, deadline, &mut asked);
     }
@@ -193,6 +199,7 @@ fn ask(sockets: &[PathBuf], servers: impl Iterator<Item = i32>, limit: Duration)
     }
     // Without one that answered, it was never shown that there is a tmux here at all.
     answer.partial |= asked.is_empty() && !tmux_is_here();
+    order::sort_by(&mut answer.known, Ord::cmp);
     // Nor are other users' servers to be seen where their processes are hidden (`hidepid`, proc(5)).
     answer.partial |= !proc::is_ours() || proc::stat(1).is_none();
     answer
@@ -200,24 +207,27 @@ fn ask(sockets: &[PathBuf], servers: impl Iterator<Item = i32>, limit: Duration)
 
 impl Answer {
     /// Asks who listens at `path`, and adds his number to `asked`.
-    fn ask_at(&mut self, path: &Path, deadline: Time, asked: &mut BTreeSet<i32>) {
+    fn ask_at(&mut self, path: &Path, deadline: Time, asked: &mut Vec<i32>) {
         match server_at(path) {
             Server::None => {}
             Server::Silent => self.partial = true,
             // 0 is every process that our PID namespace does not know.
             Server::Listens(socket)
-                if !asked.insert(socket.peer.pid()) && socket.peer.pid() != 0 => {}
-            Server::Listens(socket) => match panes(&socket, deadline) {
-                Ok(text) => note(&text, &mut self.known),
-                // One that ended meanwhile has no sessions.
-                Err(_) => self.partial |= !matches!(server_at(path), Server::None),
-            },
+                if asked.contains(&socket.peer.pid()) && socket.peer.pid() != 0 => {}
+            Server::Listens(socket) => {
+                asked.push(socket.peer.pid());
+                match panes(&socket, deadline) {
+                    Ok(text) => note(&text, &mut self.known),
+                    // One that ended meanwhile has no sessions.
+                    Err(_) => self.partial |= !matches!(server_at(path), Server::None),
+                }
+            }
         }
     }
 }
 
 /// The identifiers and names in a server's answer.
-fn note(text: &str, known: &mut BTreeSet<String>) {
+fn note(text: &str, known: &mut Vec<String>) {
     for line in text.lines() {
         known.extend(line.splitn(4, ' ').map(str::to_owned));
     }

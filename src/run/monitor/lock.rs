@@ -4,7 +4,10 @@
 //! Owns `Monitor::waiter`, `Monitor::waited`, `Monitor::locked` and `Monitor::watch`. The lock is freed elsewhere, once and last, when
 //! the run is over.
 
+use std::time::Duration;
+
 use super::{End, Monitor};
+use crate::config::plan::Wait;
 use crate::core::event::Event;
 use crate::core::note::Note;
 use crate::lock::shared::{Attempt, Watch};
@@ -25,10 +28,14 @@ impl Monitor<'_> {
                 let (holder, trouble) = claims.waiting(self.owner());
                 self.setup.claims = claims;
                 let path = lock.path().to_owned();
-                let aloud = self.wait_begins(Awaited::Lock {
-                    path: path.clone(),
-                    run_id: self.setup.run_id.to_owned(),
-                });
+                // Who has no time to wait is told at once that it was not obtained.
+                let wait = self.setup.plan.kind.lock().map(|lock| lock.wait);
+                let waits = wait != Some(Wait::AtMost(Duration::ZERO));
+                let aloud = waits
+                    && self.wait_begins(Awaited::Lock {
+                        path: path.clone(),
+                        run_id: self.setup.run_id.to_owned(),
+                    });
                 self.setup.journal.note(Note::Waiting {
                     lock: path.clone(),
                     holder,

@@ -23,6 +23,8 @@ use crate::support::yard::{LOGIN, Yard};
 
 /// So many comparisons count, and so many of them with a queue.
 const ENOUGH: usize = 40;
+/// And so many have held the lock meanwhile.
+const HOLDERS: usize = 10;
 
 /// Two batch jobs that begin again and again, and one that passes them.
 fn file(container: u32) -> String {
@@ -187,17 +189,13 @@ fn in_four_containers_under_load_and_on_the_host_status_says_what_the_tracer_saw
         agreed += 1;
         queued += usize::from(waits_before > 1);
         holders.insert(holder.clone());
-        agreed >= ENOUGH
+        agreed >= ENOUGH && holders.len() > HOLDERS
     });
     eprintln!(
         "{agreed} comparisons, {queued} with a queue, {} holders",
         holders.len()
     );
-    assert!(
-        queued > ENOUGH / 2 && holders.len() > 10,
-        "{queued}, {}",
-        holders.len()
-    );
+    assert!(queued > ENOUGH / 2, "{queued}");
     // And once in the way in which people ask.
     let told = output(&mut containers[0].exec(&["lockkeeper", "status"]));
     let table = text(&told.stdout);

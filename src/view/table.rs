@@ -11,7 +11,7 @@ use crate::lock::listing::survey::Odd;
 use crate::lock::pause::Pause;
 use crate::lock::record::Record;
 
-/// The narrowest that is drawn for.
+/// The narrowest that is drawn for, but on a screen, which cuts lines off.
 const NARROWEST: usize = 80;
 /// From this width on, runs have their whole names, and there is more room for others.
 const WIDE: usize = 100;
@@ -47,7 +47,11 @@ pub fn draw(view: &View, now: u64, paper: Paper) -> Drawn {
     let mut sheet = Sheet {
         second: whole(now),
         into_second: now % 1000,
-        columns: paper.columns.max(NARROWEST),
+        columns: match paper.lines {
+            // A screen of its own shows no line twice, and none but what fits.
+            Some(_) if paper.columns > 0 => paper.columns,
+            _ => paper.columns.max(NARROWEST),
+        },
         colour: paper.colour,
         drawn: Drawn::default(),
     };
@@ -248,7 +252,7 @@ impl Sheet {
             return;
         }
         self.blank();
-        let directory = self.columns - 7 - TIME - 14 - RUN - 4;
+        let directory = self.columns.max(NARROWEST) - 7 - TIME - 14 - RUN - 4;
         let widths = [directory, 7, TIME, 14, RUN];
         self.cells(["DIRECTORY", "", "SINCE", "JOB", "RUN"], widths, "");
         for dir in &view.dirs {
@@ -378,7 +382,12 @@ impl Sheet {
             .take(kept)
             .flat_map(|line| [line, "\n"])
             .collect();
-        let _ = writeln!(cut, "… {} more lines", all - kept);
+        put(
+            &mut cut,
+            &format!("… {} more lines", all - kept),
+            self.columns,
+        );
+        cut.push('\n');
         self.drawn.text = cut;
     }
 }

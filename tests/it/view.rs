@@ -72,6 +72,24 @@ fn the_table_is_as_it_is_written_down() {
 }
 
 #[test]
+fn on_a_small_screen_every_line_ends_where_it_does() {
+    for columns in [1, 2, 10, 40, 79] {
+        for lines in [1, 3, 100] {
+            let paper = Paper {
+                columns,
+                lines: Some(lines),
+                ..Paper::default()
+            };
+            let text = table(facts(), paper);
+            assert!(text.lines().count() <= lines, "{text}");
+            for line in text.lines() {
+                assert!(line.chars().count() <= columns, "{columns}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
 fn no_line_is_wider_than_the_paper_and_none_commands_the_terminal() {
     for columns in [0, 80, 81, 99, 100, 200] {
         let text = table(

@@ -32,7 +32,7 @@ pub fn ask(args: &AskArgs) -> Result<u8, Refused> {
     signals::let_through();
     let report = args.report.map(adopt_report).transpose()?;
     let begun = clock::now();
-    let spoken = Conversation::begin(args.socket.as_deref(), begun + HELLO);
+    let spoken = Conversation::begin(args.socket.as_deref(), begun + HELLO, None);
     let spoken = spoken.and_then(|mut conversation| {
         let until = match args.verb {
             Verb::Health => Some(begun + HELLO),

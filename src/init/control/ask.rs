@@ -37,6 +37,8 @@ pub struct Conversation {
     path: PathBuf,
     /// What came after the last reply.
     rest: Vec<u8>,
+    /// As soon as this is readable no answer is waited for any longer.
+    stop: Option<OwnedFd>,
 }
 
 /// Why nobody answers, and what to do.
@@ -76,8 +78,12 @@ impl fmt::Display for Silence {
 }
 
 impl Conversation {
-    /// Finds the init that is meant and hears from it, `until` at the latest.
-    pub fn begin(named: Option<&Path>, until: Time) -> Result<Self, Silence> {
+    /// Finds the init that is meant and hears from it, `until` at the latest, or until `stop` is readable.
+    pub fn begin(
+        named: Option<&Path>,
+        until: Time,
+        stop: Option<OwnedFd>,
+    ) -> Result<Self, Silence> {
         let (stream, path) = match place::named(named) {
             Some(path) => {
                 let socket = Socket {
@@ -102,6 +108,7 @@ impl Conversation {
             stream,
             path,
             rest: Vec::new(),
+            stop,
         };
         let hello = Request {
             op: "hello".to_owned(),
@@ -180,7 +187,11 @@ impl Conversation {
             if searched > LONGEST {
                 return Err(NOT_OURS.to_owned());
             }
-            let [readable] = poll::wait([Some(self.stream.as_fd())], until);
+            let stop = self.stop.as_ref().map(AsFd::as_fd);
+            let [readable, stopped] = poll::wait([Some(self.stream.as_fd()), stop], until);
+            if !readable && stopped {
+                return Err(HANGS.to_owned());
+            }
             if !readable && until.is_some_and(|until| until <= clock::now()) {
                 return Err(HANGS.to_owned());
             }

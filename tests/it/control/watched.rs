@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use nix::sys::signal::Signal::{SIGKILL, SIGTERM};
+use nix::sys::signal::Signal::{SIGCONT, SIGKILL, SIGSTOP, SIGTERM};
 use serde_json::Value;
 
 use super::{Desk, JOBS, names};
@@ -13,7 +13,7 @@ use crate::support::child::{Tied, bare, output, signal, start, text};
 use crate::support::need::need;
 use crate::support::ns::Ns;
 use crate::support::pty::{CTRL_C, CTRL_Z, Pty};
-use crate::support::scene::{Scene, child_of, state};
+use crate::support::scene::{Scene, child_of, ended, state, waits_in};
 use crate::support::wait::until;
 
 const ENTER: &str = "\u{1b}[?1049h\u{1b}[?25l\u{1b}[?7l";
@@ -237,4 +237,27 @@ fn on_a_terminal_it_is_drawn_anew_fits_and_is_gone_with_ctrl_c() {
     // Ended by INT, as a shell expects it.
     pty.line("echo co''de $?");
     pty.until("code 130");
+}
+
+#[test]
+fn an_init_that_hangs_keeps_nobody_at_the_screen() {
+    need!("root");
+    let desk = Desk::new(STILL);
+    signal(desk.pid(), SIGSTOP);
+    // Who asked before still waits for his answer.
+    let mut before = start(&mut desk.command(&["health"]));
+    let asks = child_of(before.pid());
+    until("he waits", || waits_in(asks, libc::SYS_ppoll));
+    let mut watch = Pty::start(&mut desk.command(&["status", "--watch"]), Command::spawn);
+    watch.until(ENTER);
+    watch.keys(CTRL_C);
+    let (code, shown) = watch.end();
+    assert!(
+        before.try_wait().is_none(),
+        "he has waited as long: {shown}"
+    );
+    signal(desk.pid(), SIGCONT);
+    assert_eq!(code, None, "by the signal");
+    assert!(shown.ends_with(LEAVE), "{shown:?}");
+    ended(&mut before);
 }

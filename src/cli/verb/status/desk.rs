@@ -6,6 +6,7 @@
 //! Order: init is asked first, then the claims of this container's runs, then those beside each lock.
 //! Bounded: so many locks and directories, and of each what `listing::survey` says.
 
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
@@ -49,6 +50,8 @@ pub(super) struct Desk {
     wrong_file: Option<String>,
     file: Option<PathBuf>,
     pub(super) init: Option<Conversation>,
+    /// As soon as this is readable init is not waited for any longer.
+    pub(super) stop: Option<OwnedFd>,
     /// Its last answer, and when that came.
     pub(super) reply: Option<Value>,
     silent: Option<String>,
@@ -67,6 +70,7 @@ impl Desk {
             wrong_file: None,
             file: None,
             init: None,
+            stop: None,
             reply: None,
             silent: None,
             folders: Vec::new(),
@@ -107,10 +111,13 @@ impl Desk {
     /// Asks init, anew if there is none yet.
     pub(super) fn ask(&mut self) {
         let until = clock::now() + HELLO;
-        let asked = match self.init.take() {
-            Some(init) => Ok(init),
-            None => Conversation::begin(self.socket.as_deref(), until),
-        };
+        let asked = self.init.take().map_or_else(
+            || {
+                let stop = self.stop.as_ref().and_then(|stop| stop.try_clone().ok());
+                Conversation::begin(self.socket.as_deref(), until, stop)
+            },
+            Ok,
+        );
         let asked = asked.and_then(|mut init| {
             let request = Request {
                 op: "status".to_owned(),

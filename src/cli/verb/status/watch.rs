@@ -8,8 +8,8 @@
 //! those that come together; `settled`, a last look a second after the last word: the kernel tells that
 //! a latch is closed an instant before it frees it, and of an init's socket before it listens.
 //!
-//! On a terminal signals are read, as the screen has to be given back before they strike; elsewhere they
-//! strike at once.
+//! On a terminal signals are read, as the screen has to be given back before they strike, and whatever init
+//! is asked meanwhile is broken off; elsewhere they strike at once.
 
 use std::ffi::OsString;
 use std::io::stdout;
@@ -77,7 +77,7 @@ struct Watch {
 }
 
 /// Shows until a signal comes, or nobody reads any more.
-pub(super) fn watch(args: &StatusArgs, desk: Desk) -> Result<u8, Refused> {
+pub(super) fn watch(args: &StatusArgs, mut desk: Desk) -> Result<u8, Refused> {
     let unseen = |what: &str, errno: Errno| {
         let why = trouble::text(errno as i32);
         refused(exit::FAILED, format!("watching {what}: {why}"))
@@ -96,6 +96,9 @@ pub(super) fn watch(args: &StatusArgs, desk: Desk) -> Result<u8, Refused> {
         signals::let_through();
         None
     };
+    // An init that hangs keeps nobody from leaving.
+    let stop = signals.as_ref().map(AsFd::as_fd);
+    desk.stop = stop.and_then(|stop| stop.try_clone_to_owned().ok());
     let screen = on_screen
         .then(Screen::enter)
         .transpose()
@@ -151,6 +154,10 @@ impl Watch {
         }
         if signal && let Some(signo) = self.hear_signals(signals)? {
             return Ok(Some(signo));
+        }
+        // Perhaps the signal has broken off what was asked.
+        if signal && self.desk.init.is_none() {
+            self.has_changed();
         }
         if file && self.read_names() {
             self.has_changed();

@@ -24,12 +24,11 @@
 //! | `end` | `told`, `open` (it goes on, as far as is known) or `lost` (it must be over, and nobody said so) |
 //! | `reason`, `code`, `signal` | of a told end `REASON`, `RUN_CODE` or null, `SIGNAL`; else null |
 
-use std::fmt::Write as _;
-
 use serde_json::Value;
 
 use super::label::stamp;
 use crate::cli::verb::lock::json::object;
+use crate::core::text::json as one_line;
 use crate::core::timeline::{End, Mark, Overlap, Row, Run, Timeline};
 
 /// The object, on one line.
@@ -48,17 +47,7 @@ pub(super) fn render(timeline: &Timeline) -> String {
         ),
         ("forgotten", timeline.forgotten.into()),
     ]);
-    let mut line = String::new();
-    for sign in Value::Object(whole).to_string().chars() {
-        // What JSON lets stand, and a terminal would obey: U+007F to U+009F.
-        if sign.is_control() {
-            let _ = write!(line, "\\u{:04x}", u32::from(sign));
-        } else {
-            line.push(sign);
-        }
-    }
-    line.push('\n');
-    line
+    one_line(&Value::Object(whole))
 }
 
 fn row(row: &Row) -> Value {

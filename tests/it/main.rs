@@ -40,6 +40,7 @@ mod pause;
 mod pty;
 mod readme;
 mod regression;
+mod schema;
 mod signal_map;
 mod signal_table;
 mod signals;

@@ -36,6 +36,7 @@ cc gcc all
 patch patch chaos
 npm npm agent
 jsonschema python3-jsonschema schema
+mandoc mandoc manual
 go golang-go directory-lock
 node nodejs peer'
 

@@ -32,6 +32,7 @@ mod journal;
 mod lock_clean;
 mod lock_hold;
 mod lock_list;
+mod manual;
 mod nested;
 mod notify;
 mod output;

@@ -11,6 +11,7 @@ pub(crate) mod inherited;
 pub(crate) mod journald;
 pub(crate) mod locks;
 pub(crate) mod made;
+pub(crate) mod manual;
 pub(crate) mod need;
 pub(crate) mod net;
 pub(crate) mod notes;

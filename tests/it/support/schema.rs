@@ -145,7 +145,7 @@ fn property(key: &Key) -> Value {
         _ => String::new(),
     };
     let without = match key.default {
-        "required" => "Required.".to_owned(),
+        default if default.starts_with("required") => format!("It is {default}."),
         default => format!("Without it: {default}."),
     };
     let mut value = described(shape(key.shape), &format!("{}.{least} {without}", key.doc));

@@ -37,6 +37,8 @@ patch patch chaos
 npm npm agent
 jsonschema python3-jsonschema schema
 mandoc mandoc manual
+zsh zsh completion
+fish fish completion
 go golang-go directory-lock
 node nodejs peer'
 

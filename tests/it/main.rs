@@ -16,6 +16,7 @@ mod bad_input;
 mod cgroup;
 mod chaos;
 mod check;
+mod completions;
 mod conditions;
 mod config;
 mod containers;

@@ -5,6 +5,7 @@ pub(crate) mod api;
 pub(crate) mod bin;
 pub(crate) mod chance;
 pub(crate) mod child;
+pub(crate) mod completions;
 pub(crate) mod copies;
 pub(crate) mod dir;
 pub(crate) mod inherited;

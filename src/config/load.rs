@@ -17,6 +17,7 @@ use super::rules;
 use super::secrets::Hidden;
 use super::source::{NoText, bytes_of, text_of};
 use super::value::Reader;
+use crate::core::text::plain;
 
 /// A valid configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,12 +48,17 @@ pub struct Surroundings<'a> {
 /// Reads a configuration file in the surroundings of this process. The error holds all that is
 /// wrong with it, and prints as a report.
 pub fn read(path: &Path) -> Result<Loaded, Problems> {
-    parse_here(&path.display().to_string(), &bytes(path)?)
+    parse_here(&name_of(path), &bytes(path)?)
+}
+
+/// What reports call the file at `path`.
+pub fn name_of(path: &Path) -> String {
+    plain(&path.display().to_string())
 }
 
 /// The bytes of a file at `path`, if they may be a configuration's.
 pub fn bytes(path: &Path) -> Result<Vec<u8>, Problems> {
-    bytes_of(path).map_err(|no_text| problem(&path.display().to_string(), no_text))
+    bytes_of(path).map_err(|no_text| problem(&name_of(path), no_text))
 }
 
 /// Reads a configuration from bytes in the surroundings of this process.

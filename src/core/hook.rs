@@ -4,7 +4,8 @@
 //! One process at a time, so that events come in their order; at most [`MOST`] wait, and what comes then is
 //! dropped, the newest first, as the oldest tell how it began. A process that is late is killed, and the
 //! next one starts when it has been reaped. Nothing waits for any of this, and nothing but the first
-//! failure is said: of the same command, as long as init lives.
+//! failure is said: of the same command, as long as init lives. (At its end, when all runs are over, init
+//! gives it a moment.)
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -70,6 +71,11 @@ impl Hook {
     /// When [`Event::Tick`] is wanted.
     pub const fn next_deadline(&self) -> Option<Time> {
         self.due
+    }
+
+    /// Whether it is being told something.
+    pub const fn is_going(&self) -> bool {
+        self.going
     }
 
     /// What follows from `event` at `now`; the actions are appended to `out`.

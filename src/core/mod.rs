@@ -17,6 +17,7 @@ pub mod outcome;
 pub mod pause;
 pub mod refusal;
 pub mod run;
+pub mod shell;
 pub mod table;
 pub mod text;
 pub mod time;

@@ -62,6 +62,8 @@ pub enum Refusal {
         lock: PathBuf,
         /// When it ends, in milliseconds since 1970.
         until: u64,
+        /// Since when it lasts, likewise.
+        set: u64,
         /// How long that still is.
         left: Duration,
         /// Who set it, in words.

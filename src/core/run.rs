@@ -105,6 +105,8 @@ pub struct Run {
     /// answered it yet.
     stop_passed: bool,
     stop_asked_at: Option<Time>,
+    /// Why it is to be over though its plan lets it go on: somebody has asked, or is no longer there.
+    unwanted: Option<Reason>,
     /// Whoever asked for the stop wants it over by then.
     over_by: Option<Time>,
     /// Since when the tree is empty.
@@ -137,6 +139,7 @@ impl Run {
             leftover_cap: None,
             stop_passed: false,
             stop_asked_at: None,
+            unwanted: None,
             over_by: None,
             empty_at: None,
             late_watches: 0,
@@ -154,6 +157,12 @@ impl Run {
     /// it happens; else it is enough to have it before the next event.
     pub fn awaits_exec(&self) -> bool {
         !self.early.is_empty()
+    }
+
+    /// Whether somebody has asked for the stop, or the process above us has gone: then nobody who takes
+    /// nothing of its output is waited for.
+    pub const fn is_unwanted(&self) -> bool {
+        self.unwanted.is_some()
     }
 
     /// What follows from `event` at `now`; the actions are appended to `out`.

@@ -39,6 +39,7 @@ struct Charge {
     plan: RunPlan,
     run_id: String,
     container: Option<String>,
+    file: Option<PathBuf>,
     terminal: bool,
     started_in: Option<PathBuf>,
     runtime: Option<PathBuf>,
@@ -69,8 +70,9 @@ pub struct Guards {
     pub format: Format,
     /// How long a run may go on when we have died: an init that crashes waits no longer.
     pub stop_within: Duration,
-    /// Whether it is init who tells whoever started us how it stands, and no job.
-    pub answers: bool,
+    /// The file, where there is one: it is init then who tells whoever started us how it stands, and no
+    /// job.
+    pub file: Option<PathBuf>,
     /// Which notes are events; `None`: none are.
     pub events: Option<Vec<String>>,
 }
@@ -116,7 +118,7 @@ impl Guards {
         verbosity: Verbosity,
         format: Format,
         stop_within: Duration,
-        answers: bool,
+        file: Option<PathBuf>,
     ) -> io::Result<Self> {
         Ok(Self {
             program: program::open_own()?,
@@ -126,7 +128,7 @@ impl Guards {
             verbosity,
             format,
             stop_within,
-            answers,
+            file,
             events: None,
         })
     }
@@ -146,6 +148,7 @@ impl Guards {
             plan: plan.clone(),
             run_id: run.to_string(),
             container: self.container.clone(),
+            file: self.file.clone(),
             terminal,
             started_in: self.started_in.clone(),
             runtime: self.runtime.clone(),
@@ -196,7 +199,7 @@ impl Guards {
             .program(&self.program)
             .pass(&pass)
             .session(Session::Own);
-        if self.answers {
+        if self.file.is_some() {
             command.unset(&[NOTIFY_SOCKET]).unset(&WATCHDOG);
         }
         // Who can ask init is for its user to say, job by job.
@@ -307,6 +310,7 @@ pub fn be_one(words: &[std::ffi::OsString]) -> Result<u8, Refused> {
             job: Some(plan.job.clone()),
             class: Some(plan.class.clone()),
             run_id: Some(charge.run_id.clone()),
+            file: charge.file,
             speaker: Speaker::InitRun,
             format: charge.format,
             secrets: secrets::of([&plan]),

@@ -53,6 +53,11 @@ impl Hook {
         self.policy.next_deadline()
     }
 
+    /// Whether it is being told something.
+    pub const fn is_going(&self) -> bool {
+        self.policy.is_going()
+    }
+
     /// Its process was reaped; whether it was that.
     pub fn reaped(&mut self, now: Time, pid: i32, status: Status, notes: &mut Vec<Note>) -> bool {
         let is_ours = self.pid == Some(pid);

@@ -228,7 +228,7 @@ impl Reader {
         let rest = bytes.split_off(end + 1);
         match std::str::from_utf8(bytes.get(..end)?).ok()? {
             VALID => Some(Content::Valid {
-                name: self.path.display().to_string(),
+                name: load::name_of(&self.path),
                 bytes: rest,
             }),
             count => {
@@ -267,7 +267,7 @@ pub fn be_one(words: &[OsString]) -> Result<u8, Refused> {
     let adopted = fd::adopt(number).map_err(|errno| failed(errno.into()))?;
     let path = Path::new(path);
     let read = load::bytes(path)
-        .and_then(|bytes| load::parse_here(&path.display().to_string(), &bytes).map(|_| bytes));
+        .and_then(|bytes| load::parse_here(&load::name_of(path), &bytes).map(|_| bytes));
     let (head, rest) = match read {
         Ok(bytes) => (VALID.to_owned(), bytes),
         Err(problems) => {

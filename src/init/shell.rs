@@ -134,6 +134,9 @@ pub fn run(setup: Setup) -> io::Result<u8> {
         control.close();
     }
     let guards: Vec<i32> = shell.running.iter().map(|guard| guard.pid).collect();
+    if guards.is_empty() {
+        shell.tell_last_events();
+    }
     farewell::say(&shell.signals, &guards);
     shell.journal.finish(FLUSH);
     Ok(shell.exit.unwrap_or(crate::exit::FAILED))

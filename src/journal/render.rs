@@ -4,6 +4,7 @@
 //! and may change, the fields and the message id ([`super::kind`]) are for programs.
 
 use std::borrow::Cow;
+use std::path::Path;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -17,7 +18,9 @@ use super::words::{
 use crate::config::plan::Want;
 use crate::core::note::{Dead, Fate, Note};
 use crate::core::outcome::{Outcome, Reason, Status};
+use crate::core::pause::At;
 use crate::core::refusal::Refusal;
+use crate::core::shell::Command;
 use crate::trouble;
 
 /// A note, ready to be written.
@@ -55,7 +58,7 @@ pub fn render<'a>(note: &'a Note, context: &'a Context) -> Record<'a> {
         run_id: context.run_id.as_deref(),
         ..Fields::default()
     };
-    let text = context.secrets.hide(&describe(note, &mut fields));
+    let text = context.secrets.hide(&describe(note, context, &mut fields));
     if !context.secrets.is_empty() {
         let shown = [
             &mut fields.lock,
@@ -86,7 +89,7 @@ pub fn render<'a>(note: &'a Note, context: &'a Context) -> Record<'a> {
     clippy::unnecessary_debug_formatting,
     reason = "a path stands in quotes, and what is no text in it as an escape"
 )]
-fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
+fn describe<'a>(note: &'a Note, context: &Context, to: &mut Fields<'a>) -> String {
     match note {
         Note::Waiting { lock, holder, .. } => {
             to.lock = Some(lock.to_string_lossy());
@@ -120,8 +123,10 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
             to.holder = holder.as_deref().map(Cow::Borrowed);
             let waited = Short(*waited);
             format!(
-                "lock {lock:?} not obtained within {waited}{}",
-                held_by(holder.as_deref())
+                "lock {lock:?} not obtained within {waited}{}; end that run, or wait longer (--wait TIME, \
+                 or wait = \"TIME\" in the file); who is in the way: {}",
+                held_by(holder.as_deref()),
+                Command::on("lockkeeper lock show", lock)
             )
         }
         Note::LockReplacedWaiting { lock } => {
@@ -212,7 +217,14 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
                 to.paused_ms = Some(ms(*left));
             }
             let why = because(refusal);
-            format!("not started now: {why}; the next start of the job asks again")
+            let more = match (&context.file, refusal) {
+                // Its own command says it all.
+                (_, Refusal::Paused { .. }) | (None, _) => String::new(),
+                (Some(file), _) => {
+                    format!("; to see all: {}", Command::on("lockkeeper check -c", file))
+                }
+            };
+            format!("not started now: {why}; the next start of the job asks again{more}")
         }
         Note::PauseSet {
             lock,
@@ -227,7 +239,8 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
             let (end, by) = (until(*end, *length), by.as_deref().unwrap_or("the command"));
             format!(
                 "pause until {end}: no batch run on lock {lock:?} starts, in any container; {by} said: \
-                 {said:?}; to end it: lockkeeper pause end {lock:?}"
+                 {said:?}; to end it: {}",
+                end_pause(lock)
             )
         }
         Note::PauseFailed { lock, text } => {
@@ -240,7 +253,8 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
             to.lock = Some(lock.to_string_lossy());
             to.claim = Some(path.to_string_lossy());
             format!(
-                "what lies at {path:?} is no pause and stops nobody: {why}; to remove it: lockkeeper pause end {lock:?}"
+                "what lies at {path:?} is no pause and stops nobody: {why}; to remove it: {}",
+                end_pause(lock)
             )
         }
         Note::PauseEnded {
@@ -507,8 +521,12 @@ fn describe<'a>(note: &'a Note, to: &mut Fields<'a>) -> String {
             let more = match errors {
                 0 | 1 => String::new(),
                 errors => format!(
-                    " ({} in all; lockkeeper check shows them)",
-                    plural(*errors, "error")
+                    " ({} in all; to see them: {})",
+                    plural(*errors, "error"),
+                    match &context.file {
+                        Some(file) => Command::on("lockkeeper check -c", file).to_string(),
+                        None => "`lockkeeper check`".to_owned(),
+                    }
                 ),
             };
             format!("the file was read again, and nothing has changed: {text}{more}")
@@ -604,14 +622,17 @@ pub fn because(refusal: &Refusal) -> String {
         Refusal::Paused {
             lock,
             until: end,
+            set,
             left,
             by,
             said,
         } => {
             let end = until(*end, *left);
             format!(
-                "no batch run on lock {lock:?} starts until {end}, by word of {by}: {said:?}; to end \
-                 that pause: lockkeeper pause end {lock:?}"
+                "no batch run on lock {lock:?} starts until {end}, by word of {by} since {}: {said:?}; \
+                 to end that pause: {}",
+                At(*set),
+                end_pause(lock)
             )
         }
         Refusal::Silent { path } => format!(
@@ -621,6 +642,10 @@ pub fn because(refusal: &Refusal) -> String {
             format!("its conditions cannot be asked: {}", trouble::text(*errno))
         }
     }
+}
+
+const fn end_pause(lock: &Path) -> Command<'_> {
+    Command::on("lockkeeper pause end", lock)
 }
 
 /// The words behind the name of a lock directory.

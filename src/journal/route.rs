@@ -7,6 +7,7 @@
 use std::fs;
 use std::io::IsTerminal as _;
 use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use nix::sys::stat::fstat;
@@ -30,6 +31,8 @@ pub struct Context {
     pub class: Option<String>,
     /// `RUN_ID`, likewise.
     pub run_id: Option<String>,
+    /// The file that says what to do, by a path that holds wherever we are; `None`: there is none.
+    pub file: Option<PathBuf>,
     /// For whom standard error is.
     pub speaker: Speaker,
     /// What a line on standard error looks like.

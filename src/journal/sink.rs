@@ -232,6 +232,7 @@ mod tests {
             job: Some("dev".into()),
             class: Some("batch".into()),
             run_id: Some("r1".into()),
+            file: None,
             speaker: Speaker::InitRun,
             format: Format::Text,
             secrets: Arc::default(),

@@ -127,10 +127,10 @@ impl Pause {
 impl fmt::Display for Pause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let left = humantime::format_duration(Duration::from_secs(self.left().as_secs()));
-        let (until, setter) = (At(self.until), Setter(self));
+        let (until, setter, since) = (At(self.until), Setter(self), At(self.set));
         write!(
             f,
-            "until {until} ({left}), by word of {setter}: {:?}",
+            "until {until} ({left}), by word of {setter} since {since}: {:?}",
             self.said
         )
     }
@@ -144,6 +144,7 @@ pub fn folder(lock: &Path) -> PathBuf {
 /// The pauses beside `lock`, at this moment.
 pub fn pauses(lock: &Path) -> Pauses {
     let mut found = Pauses::default();
+    // The folder itself has no name in it.
     let mut ignored = |name: &[u8], why| {
         let name = OsString::from_vec(name.to_vec());
         found.ignored.push((name, why));
@@ -152,12 +153,12 @@ pub fn pauses(lock: &Path) -> Pauses {
         Ok(dir) => dir,
         Err(Errno::ENOENT) => return found,
         Err(_) => {
-            ignored(NAME.as_bytes(), "it is no folder that we can read");
+            ignored(b"", "it is no folder that we can read");
             return found;
         }
     };
     if !is_open(&dir) {
-        ignored(NAME.as_bytes(), "not everybody may remove what lies in it");
+        ignored(b"", "not everybody may remove what lies in it");
         return found;
     }
     let mut origin = None;
@@ -258,7 +259,8 @@ fn read(
     let ours = origin.get_or_insert_with(Origin::read).boot_id.as_deref();
     let is_of_this_start = ours.is_some() && record.get("boot_id").and_then(Value::as_str) == ours;
     let since_boot = number("set_boot_ms").filter(|_| is_of_this_start);
-    let written = meta.mtime().saturating_mul(1000) + meta.mtime_nsec() / 1_000_000;
+    let written = meta.mtime().saturating_mul(1000);
+    let written = written.saturating_add(meta.mtime_nsec() / 1_000_000);
     let times = Times {
         set,
         until,
@@ -304,7 +306,7 @@ pub fn set(lock: &Path, pause: &Pause) -> Result<String, Errno> {
         "run_id": plain(pause.run_id.as_deref()),
         "container": plain(pause.container.as_deref()),
         "uid": geteuid().as_raw(),
-        "said": pause.said,
+        "said": pause.said.chars().take(SHOWN).collect::<String>(),
     });
     let text = text.to_string();
     let try_once = || {
@@ -356,14 +358,23 @@ pub fn forget(lock: &Path, name: &str) {
     }
 }
 
-/// Ends all pauses beside `lock`: removes whatever lies in their folder.
+/// Ends all pauses beside `lock`: removes whatever lies in their folder, and what lies in its place.
 ///
 /// # Errors
-/// There is a folder, and it cannot be opened.
+/// There is a folder, and it cannot be opened; or what lies in its place cannot be removed.
 pub fn end(lock: &Path) -> Result<Ended, Errno> {
     let mut ended = Ended::default();
-    let Some(dir) = open(lock)? else {
-        return Ok(ended);
+    let dir = match open(lock) {
+        Ok(Some(dir)) => dir,
+        Ok(None) => return Ok(ended),
+        Err(errno @ (Errno::ENOTDIR | Errno::ELOOP)) => {
+            // Or it is the folder around it that is none.
+            let parent = open_existing(&claims_folder(lock)).map_err(|_| errno)?;
+            unlinkat(parent, NAME, UnlinkatFlags::NoRemoveDir)?;
+            ended.removed = 1;
+            return Ok(ended);
+        }
+        Err(errno) => return Err(errno),
     };
     for name in names(&dir, usize::MAX) {
         let gone = match unlinkat(&dir, name.as_c_str(), UnlinkatFlags::NoRemoveDir) {

@@ -76,7 +76,8 @@ mod waits;
 /// How long the last notes may take to reach the journal.
 const FLUSH: Duration = Duration::from_secs(1);
 /// How long what a command has said last may keep the lock from the next: there may be a pause in it.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// With what the leftovers have it is less than `released_after_end` allows.
+const LAST_WORDS: Duration = Duration::from_millis(1500);
 
 /// What a monitor is given.
 #[derive(Debug)]

@@ -36,6 +36,7 @@ pub fn of(plan: &RunPlan, notes: &mut Vec<Note>) -> Option<Refusal> {
     Some(Refusal::Paused {
         lock,
         until: longest.until,
+        set: longest.set,
         left: longest.left(),
         by: Setter(&longest).to_string(),
         said: longest.said,

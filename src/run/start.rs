@@ -17,6 +17,7 @@ use crate::config::plan::{Kind, LockPlan, RunPlan};
 use crate::core::mask::Secrets;
 use crate::core::note::Note;
 use crate::core::outcome::{Outcome, Reason};
+use crate::core::shell::Command;
 use crate::exit;
 use crate::journal::route;
 use crate::journal::{Context, Format, Journal, Speaker, Verbosity};
@@ -93,7 +94,7 @@ fn live_guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
     let needed = plan.kind.lock();
     let needed = needed.filter(|lock| !nested::passes(&lock.path, &mut notes));
     let unsure = match needed {
-        Some(lock) => place(lock, &mut notes)?,
+        Some(lock) => place(lock, caller, &mut notes)?,
         None => false,
     };
     let owner = Owner {
@@ -257,6 +258,7 @@ impl Caller {
                 job: Some(plan.job.clone()),
                 class: Some(plan.class.clone()),
                 run_id: Some(run_id.clone()),
+                file: None,
                 speaker: Speaker::Run,
                 format: route::format(Format::Text),
                 secrets: secrets::of([plan]),
@@ -286,10 +288,16 @@ impl Caller {
 }
 
 /// Refuses a lock that would exclude nobody; whether nobody can know that of this one.
-fn place(lock: &LockPlan, notes: &mut Vec<Note>) -> Result<bool, Refused> {
+fn place(lock: &LockPlan, caller: &Caller, notes: &mut Vec<Note>) -> Result<bool, Refused> {
     let verdict = placement::check(&lock.path, lock.shared_mount).map_err(|refusal| Refused {
         code: exit::CONFIG,
-        text: refusal.to_string(),
+        text: format!(
+            "{refusal}; to see more: {}",
+            match &caller.context.file {
+                Some(file) => Command::on("lockkeeper check -c", file),
+                None => Command::on("lockkeeper lock show", &lock.path),
+            }
+        ),
     })?;
     for remark in verdict.remarks {
         notes.push(Note::Placement {

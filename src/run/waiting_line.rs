@@ -106,7 +106,8 @@ impl Drop for WaitingLine {
     fn drop(&mut self) {
         self.shared.with(|shown, mut terminal| {
             shown.is_over = true;
-            if shown.is_there {
+            // In the background others have written below it since.
+            if shown.is_there && tty::is_ours(terminal.as_fd()) {
                 let _ = terminal.write(ERASE.as_bytes());
             }
         });

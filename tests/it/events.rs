@@ -2,11 +2,15 @@
 //! its own.
 
 use std::fs;
+use std::process::Command;
 
 use serde_json::Value;
 
 use crate::control::Desk;
+use crate::support::bin;
+use crate::support::child::{self, bare, output};
 use crate::support::need::need;
+use crate::support::scene::Scene;
 use crate::support::wait::until;
 
 const QUICK: &str = "[classes.quick]\nkind = \"interactive\"\nstdin = \"null\"\n";
@@ -20,7 +24,11 @@ fn desk(on_event: &str, jobs: &str) -> Desk {
 
 /// What the command was told, an event each.
 fn told(desk: &Desk) -> Vec<Value> {
-    let text = fs::read_to_string(desk.scene.path("told")).unwrap_or_default();
+    told_in(&desk.scene)
+}
+
+fn told_in(scene: &Scene) -> Vec<Value> {
+    let text = fs::read_to_string(scene.path("told")).unwrap_or_default();
     let lines = text
         .split_inclusive('\n')
         .filter(|line| line.ends_with('\n'));
@@ -30,8 +38,12 @@ fn told(desk: &Desk) -> Vec<Value> {
 }
 
 fn kinds(desk: &Desk) -> Vec<String> {
+    kinds_in(&desk.scene)
+}
+
+fn kinds_in(scene: &Scene) -> Vec<String> {
     let kind = |event: &Value| event["KIND"].as_str().unwrap_or_default().to_owned();
-    told(desk).iter().map(kind).collect()
+    told_in(scene).iter().map(kind).collect()
 }
 
 #[test]
@@ -125,4 +137,36 @@ fn a_command_that_cannot_be_run_is_said_once_and_a_reload_puts_another_in_its_pl
     run();
     until("the new one is told", || kinds(&desk) == ["ended"]);
     assert_eq!(desk.said("on_event"), 1);
+}
+
+#[test]
+fn what_ends_init_is_told_before_it_ends() {
+    let scene = Scene::new();
+    let file = scene.config(&format!(
+        "[init]
+        on_event = {{ command = [\"sh\", \"-c\", \"cat >> DIR/told\"], kinds = [\"ended\", \"init_ended\"] }}
+        {QUICK}[jobs.a]
+        class = \"quick\"
+        script = exit 3"
+    ));
+    let mut command = Command::new(bin::lockkeeper());
+    let ended = output(bare(&mut command).arg("-c").arg(&file));
+    assert_eq!(ended.status.code(), Some(3));
+    assert_eq!(kinds_in(&scene), ["ended", "init_ended"]);
+}
+
+#[test]
+fn a_command_that_hangs_at_the_end_of_init_ends_with_it() {
+    let scene = Scene::new();
+    let file = scene.config(&format!(
+        "[init]
+        on_event = {{ command = [\"sh\", \"-c\", \"trap '' TERM; echo x >> DIR/begun; sleep 1000 & wait\"], kinds = [\"ended\"] }}
+        {QUICK}[jobs.a]
+        class = \"quick\"
+        script = exit 3"
+    ));
+    let mut command = Command::new(bin::lockkeeper());
+    let mut init = child::start(bare(&mut command).arg("-c").arg(&file));
+    until("it was told", || scene.path("begun").exists());
+    assert_eq!(init.wait().code(), Some(3));
 }

@@ -22,7 +22,7 @@ fn a_held_directory_is_nobodys_until_it_is_released() {
     copies.copy("w");
     let hold = copies.lock("hold ROOT/w --by alice --reason moving");
     assert_eq!(hold.status.code(), Some(0), "{hold:?}");
-    assert!(text(&hold.stdout).contains("is held; give it back with: lockkeeper lock release"));
+    assert!(text(&hold.stdout).contains("is held; give it back with: `lockkeeper lock release"));
     let refused = run(&copies, "w");
     assert_eq!(refused.status.code(), Some(75), "{refused:?}");
     let said = text(&refused.stderr);

@@ -41,6 +41,7 @@ mod parts;
 mod pause;
 mod pty;
 mod readme;
+mod refusals;
 mod regression;
 mod schema;
 mod signal_map;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use lockkeeper::lock::pause::{Pauses, folder, pauses};
-use nix::sys::signal::Signal::SIGUSR1;
+use nix::sys::signal::Signal::{SIGTERM, SIGUSR1};
 
 use crate::support::bin;
 use crate::support::child::{self, output, signal, text};
@@ -102,7 +102,7 @@ fn a_line_on_either_stream_stops_the_next_starts_until_it_is_ended_and_never_a_c
             assert_eq!((code, &*out), (Some(75), ""), "{err}");
             assert!(err.contains("by word of job \"dev\" in container"), "{err}");
             assert!(err.contains(&format!("{LINE:?}")), "{err}");
-            let end = format!("lockkeeper pause end {:?}", scene.lock());
+            let end = format!("`lockkeeper pause end {}`", scene.lock().display());
             assert!(err.contains(&end), "{err}");
         }
         let (code, out, err) = told(
@@ -178,6 +178,26 @@ fn who_waits_for_the_lock_of_the_run_that_says_so_does_not_start() {
 }
 
 #[test]
+fn a_reader_who_takes_nothing_holds_up_no_stop() {
+    let scene = Scene::new();
+    for ends in ["block TERM , ", ""] {
+        let script = format!("{ends}spew 100000 , touch DIR/said , wait USR1");
+        let file = config(&scene, &script, "stop = { grace = \"100ms\" }");
+        let mut command = lockkeeper(&["run", "-c"]);
+        let mut dev = child::start(command.arg(&file).arg("dev"));
+        until("it has said more than our reader's pipe takes", || {
+            scene.path("said").exists()
+        });
+        signal(dev.pid(), SIGTERM);
+        let expected = if ends.is_empty() { 143 } else { 137 };
+        assert_eq!(ended(&mut dev).code(), Some(expected));
+        assert!(scene.is_free());
+        scene.assert_empty();
+        fs::remove_file(scene.path("said")).unwrap();
+    }
+}
+
+#[test]
 fn a_run_that_is_going_goes_on() {
     let scene = Scene::new();
     let script = "block USR1 , out begun , wait USR1 , exit 7";
@@ -186,8 +206,8 @@ fn a_run_that_is_going_goes_on() {
     assert!(said.contains("by word of ada in container"), "{said}");
     assert!(
         said.ends_with(&format!(
-            "to end it: lockkeeper pause end {:?}",
-            scene.lock()
+            "to end it: `lockkeeper pause end {}`",
+            scene.lock().display()
         )),
         "{said}"
     );

@@ -8,7 +8,7 @@ use super::support::bin;
 use super::support::child::{self, bare, output, text};
 use super::support::locks::waiters;
 use super::support::ns::children;
-use super::support::pty::{CTRL_C, Pty};
+use super::support::pty::{CTRL_C, CTRL_Z, Pty};
 use super::support::scene::{Scene, child_of};
 use super::support::stat::descendants;
 use super::support::wait::until;
@@ -21,6 +21,19 @@ fn waiting(scene: &Scene) -> Pty {
     pty.until("waiting ");
     pty.until("session.lock: held by puppet ");
     pty
+}
+
+/// A shell with job control on a terminal of its own, which knows the program and the lock.
+fn shell(scene: &Scene) -> Pty {
+    let mut command = Command::new("bash");
+    bare(&mut command)
+        .args(["--norc", "--noprofile", "--noediting", "-i"])
+        .env("LK", bin::lockkeeper())
+        .env("L", scene.lock())
+        .env("PS1", "what now? ");
+    let mut bash = Pty::start(&mut command, Command::spawn);
+    bash.until("what now? ");
+    bash
 }
 
 /// What is left on the screen of the last line.
@@ -55,14 +68,7 @@ fn a_line_is_gone_as_well_when_the_wait_ends_without_the_lock() {
 fn a_run_in_the_background_draws_nothing_until_it_is_brought_to_the_front() {
     let scene = Scene::new();
     let mut holder = scene.begun("", "out begun , cat");
-    let mut command = Command::new("bash");
-    bare(&mut command)
-        .args(["--norc", "--noprofile", "--noediting", "-i"])
-        .env("LK", bin::lockkeeper())
-        .env("L", scene.lock())
-        .env("PS1", "what now? ");
-    let mut bash = Pty::start(&mut command, Command::spawn);
-    bash.until("what now? ");
+    let mut bash = shell(&scene);
     bash.line("$LK run --lock $L -- echo thr''ough &");
     until("it waits", || waiters(&scene.lock()) == 1);
     let monitor = child_of(*children(bash.pid()).last().expect("a job"));
@@ -74,6 +80,27 @@ fn a_run_in_the_background_draws_nothing_until_it_is_brought_to_the_front() {
     holder.hang_up();
     let seen = bash.until("through");
     assert_eq!(last_line(&seen), "through");
+}
+
+#[test]
+fn a_line_that_was_drawn_before_the_run_went_to_the_background_is_not_erased_there() {
+    let scene = Scene::new();
+    let mut holder = scene.begun("", "out begun , cat");
+    let mut bash = shell(&scene);
+    bash.line("$LK run --lock $L -- touch $L.through");
+    bash.until("session.lock: held by puppet ");
+    bash.keys(CTRL_Z);
+    bash.until("Stopped");
+    bash.until("what now? ");
+    bash.line("bg");
+    bash.until("what now? ");
+    holder.hang_up();
+    until("the command has run", || {
+        scene.path("session.lock.through").exists()
+    });
+    bash.line("wait; echo that is a''ll");
+    let seen = bash.until("that is all");
+    assert!(!seen.contains(ERASE), "{seen:?}");
 }
 
 /// Whether the thread that draws has come to rest after it would have drawn: at its start it may rest once

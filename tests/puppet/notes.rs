@@ -38,6 +38,7 @@ pub(crate) fn write(words: &[&str]) -> Done {
         job: Some("dev".into()),
         class: Some("batch".into()),
         run_id: Some("0123456789abcdef".into()),
+        file: None,
         speaker: Speaker::InitRun,
         format: Format::Text,
         secrets: Arc::default(),

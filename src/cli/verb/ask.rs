@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::start::{adopt_report, refused};
 use crate::cli::flags::Verb;
 use crate::cli::{AskArgs, print};
+use crate::core::shell::Command;
 use crate::core::text::plain;
 use crate::exit;
 use crate::init::control::ask::{Conversation, HELLO, Silence};
@@ -81,12 +82,13 @@ const fn silent(verb: Verb) -> u8 {
 }
 
 fn sentence(args: &AskArgs, silence: &Silence) -> String {
-    match (args.verb, silence) {
-        (Verb::Start | Verb::Restart, Silence::Nobody) => {
-            let job = args.job.as_deref().unwrap_or("JOB");
-            format!("{silence}; one run without init: lockkeeper run {job}")
+    let more = "what can be known without it: `lockkeeper status`";
+    match (args.verb, &args.job, silence) {
+        (Verb::Start | Verb::Restart, Some(job), Silence::Nobody) => {
+            let run = Command::on("lockkeeper run", job.as_ref());
+            format!("{silence}; one run without init: {run}; {more}")
         }
-        _ => silence.to_string(),
+        _ => format!("{silence}; {more}"),
     }
 }
 

@@ -120,13 +120,14 @@ fn table(plan: Plan, told: Told) -> Result<u8, Refused> {
         told.verbosity,
         format,
         plan.init.stop_within,
-        has_file,
+        told.file.clone(),
     );
     let context = Context {
         container_name: container,
         job: None,
         class: None,
         run_id: None,
+        file: told.file.clone(),
         speaker: Speaker::Init,
         format,
         secrets: secrets::of(plan.jobs.iter().map(|job| &job.run)),

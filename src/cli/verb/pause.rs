@@ -21,6 +21,7 @@ use crate::cli::{PauseArgs, print};
 use crate::config::plan::LOCK_NAME;
 use crate::core::note::Note;
 use crate::core::pause::end;
+use crate::core::shell::Command;
 use crate::core::text::json as one_line;
 use crate::exit;
 use crate::journal::{Context, Format, Journal, Speaker, Verbosity};
@@ -169,7 +170,7 @@ fn end_all(lock: &Path, meant: &Meant) -> Result<Ended, Refused> {
     let ended = pause::end(lock).map_err(|errno| {
         let (folder, why) = (pause::folder(lock), trouble::why(errno));
         let text = format!(
-            "ending the pauses in {}: {why}; what lies there in place of a folder stops nobody",
+            "ending the pauses in {}: {why}; remove what lies there by hand, as a user who may",
             Quoted(&folder)
         );
         refused(exit::FAILED, text)
@@ -194,6 +195,7 @@ fn note(meant: &Meant, note: Note) {
         job: None,
         class: None,
         run_id: None,
+        file: None,
         speaker: Speaker::Run,
         format: Format::Text,
         secrets: std::sync::Arc::default(),
@@ -220,7 +222,8 @@ fn words(text: &mut String, lock: &Path, found: &Pauses, ended: Option<&Ended>) 
         }
         (true, Some(_)) => {}
         (false, _) => {
-            let _ = writeln!(text, "    to end it: lockkeeper pause end {lock_shown}");
+            let end = Command::on("lockkeeper pause end", lock);
+            let _ = writeln!(text, "    to end it: {end}");
         }
     }
     for (name, why) in &found.ignored {

@@ -20,20 +20,24 @@ pub fn run(args: RunArgs) -> Result<u8, Refused> {
     let report = args.report.map(adopt_report).transpose()?;
     let (verbosity, named) = (args.verbosity, args.job.is_some());
     let (plan, file) = plan(args)?;
-    let (container, log) = match file {
-        Some(init) => (Some(init.name), init.log),
-        None => (host_name(), Format::Text),
+    let (container, log, file) = match file {
+        Some((path, init)) => (Some(init.name), init.log, absolute(path).ok()),
+        None => (host_name(), Format::Text, None),
     };
     let mut caller = Caller::person(&plan, container, verbosity, report);
     caller.context.format = route::format(log);
+    caller.context.file = file;
     // So that the init of this container sees it.
     caller.runtime = runtime_folder();
     caller.by = if named { By::Hand } else { By::Command };
     guarded(&plan, &caller)
 }
 
-/// The plan, and what its file says of init, if there is one: the container's name, the look of a line.
-fn plan(args: RunArgs) -> Result<(RunPlan, Option<InitPlan>), Refused> {
+/// A file, and what it says of init: the container's name, the look of a line.
+type OfFile = Option<(PathBuf, InitPlan)>;
+
+/// The plan, and its file, if there is one.
+fn plan(args: RunArgs) -> Result<(RunPlan, OfFile), Refused> {
     if let Some(job) = &args.job {
         let path = config_path(args.config.as_deref());
         let loaded = load(&path)?;
@@ -58,7 +62,7 @@ fn plan(args: RunArgs) -> Result<(RunPlan, Option<InitPlan>), Refused> {
                 ),
             )
         })?;
-        return Ok((found.run, Some(loaded.plan.init)));
+        return Ok((found.run, Some((path, loaded.plan.init))));
     }
     let (class, file) = match (&args.class, &args.config) {
         (None, None) => (without_file(&args)?, None),
@@ -86,16 +90,13 @@ const CONFIG_WITHOUT_CLASS: &str = "\"--config\" with a command needs \"--class 
      how to run it; a job of the file is run by its name: lockkeeper run -c FILE JOB";
 
 /// A class of the file if there is one, else a built-in one.
-fn named_class(
-    name: &str,
-    config: Option<&Path>,
-) -> Result<(ClassPlan, Option<InitPlan>), Refused> {
+fn named_class(name: &str, config: Option<&Path>) -> Result<(ClassPlan, OfFile), Refused> {
     let path = config_path(config);
     if config.is_none() && !path.exists() {
         return Ok((class(None, name)?, None));
     }
     let loaded = load(&path)?;
-    Ok((class(Some(&loaded), name)?, Some(loaded.plan.init)))
+    Ok((class(Some(&loaded), name)?, Some((path, loaded.plan.init))))
 }
 
 /// The class of a run that names none: in place of `flock` and `timeout`. With a lock, or a time to

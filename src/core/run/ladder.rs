@@ -96,6 +96,12 @@ impl Run {
     }
 
     fn stop_with(&mut self, now: Time, reason: Reason, at_most: Duration, out: &mut Vec<Action>) {
+        if matches!(
+            reason,
+            Reason::Signal(_) | Reason::InitStop | Reason::GuardLost
+        ) {
+            self.unwanted.get_or_insert(reason);
+        }
         match self.state {
             State::New | State::Checking | State::Claiming | State::Queued => {
                 self.finish(now, reason, out);

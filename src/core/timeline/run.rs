@@ -95,7 +95,7 @@ impl End {
             "final" => Mark::Final,
             "timeout" | "idle_timeout" | "ready_timeout" | "heartbeat" => Mark::Watchdog,
             "signal" | "init_stop" => Mark::Stopped,
-            "wait_expired" | "dir_not_locked" | "start_refused" => Mark::NotRun,
+            "wait_expired" | "dir_not_locked" | "start_refused" | "paused" => Mark::NotRun,
             _ => Mark::Failed,
         }
     }

@@ -362,3 +362,21 @@ fn the_oldest_runs_are_forgotten_and_counted() {
     assert_eq!(known.rows[0].runs.len(), MOST_RUNS);
     assert_eq!(known.rows[0].runs[0].run_id, "5");
 }
+
+#[test]
+fn every_run_that_never_started_has_the_mark_of_those() {
+    use crate::core::outcome::Reason;
+    for reason in [
+        Reason::WaitExpired,
+        Reason::DirNotLocked,
+        Reason::StartRefused,
+        Reason::Paused,
+    ] {
+        let end = End::Told {
+            reason: reason.word().to_owned(),
+            code: Some(75),
+            signal: String::new(),
+        };
+        assert_eq!(end.mark(), Mark::NotRun, "{reason:?}");
+    }
+}

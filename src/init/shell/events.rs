@@ -2,13 +2,19 @@
 //!
 //! Owns `Shell::hook` and `Shell::heard`.
 
+use std::os::fd::AsFd as _;
+use std::time::Duration;
+
 use super::Shell;
 use crate::config::plan::EventPlan;
 use crate::core::hook::Event;
 use crate::core::note::Note;
 use crate::core::outcome::Status;
 use crate::init::hook::Hook;
-use crate::sys::clock;
+use crate::sys::{clock, poll};
+
+/// How long what ends init may take to be told.
+const LAST: Duration = Duration::from_secs(1);
 
 impl Shell {
     /// Hands on what has been noted since, and lets the command have its time and no more.
@@ -25,6 +31,27 @@ impl Shell {
             hook.step(now, Event::Tick, &mut notes);
         }
         self.note_all(notes);
+    }
+
+    /// All runs are over, and so are we: what has not been told yet has a moment, and whoever asks for the
+    /// end once more does not wait for it.
+    pub(super) fn tell_last_events(&mut self) {
+        let until = clock::now() + LAST;
+        while let Some(hook) = self.hook.as_ref().filter(|hook| hook.is_going()) {
+            let due = hook.next_deadline().map_or(until, |due| due.min(until));
+            poll::wait([Some(self.signals.as_fd())], Some(due));
+            let mut signals = std::iter::from_fn(|| self.signals.next().ok().flatten());
+            let is_asked =
+                signals.any(|signal| matches!(signal.signo, libc::SIGTERM | libc::SIGINT));
+            self.reap();
+            self.tell_events();
+            if is_asked || clock::now() >= until {
+                break;
+            }
+        }
+        if let Some(hook) = &mut self.hook {
+            hook.kill();
+        }
     }
 
     /// A child of ours has ended; whether it was that command.

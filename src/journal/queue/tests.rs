@@ -23,6 +23,7 @@ fn onto(fd: OwnedFd, speaker: Speaker, verbosity: Verbosity) -> Journal {
         job: Some("dev".into()),
         class: None,
         run_id: None,
+        file: None,
         speaker,
         format: Format::Text,
         secrets: Arc::default(),

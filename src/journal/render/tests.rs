@@ -20,6 +20,7 @@ fn nobody() -> Context {
         job: None,
         class: None,
         run_id: None,
+        file: None,
         speaker: Speaker::Run,
         format: Format::Text,
         secrets: std::sync::Arc::default(),

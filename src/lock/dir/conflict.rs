@@ -12,6 +12,7 @@ use nix::errno::Errno;
 
 use super::judge::Why;
 use super::record::{Corrupt, DirRecord, Plain, State};
+use crate::core::shell::Command;
 use crate::exit;
 use crate::lock::fault::{Quoted, Why as Words};
 
@@ -67,6 +68,11 @@ impl Conflict {
         self.at != self.dir && self.dir.starts_with(&self.at)
     }
 
+    /// What shows more of it.
+    pub fn show(&self) -> Command<'_> {
+        Command::on("lockkeeper lock show", &self.at)
+    }
+
     /// Who it is and how far, without the directory and the remedy.
     pub fn holder(&self) -> String {
         Holder(self).to_string()
@@ -83,7 +89,8 @@ impl fmt::Display for Conflict {
         } else if self.at != self.dir {
             write!(f, "its lock would cover {}, and ", Quoted(&self.at))?;
         }
-        let at = Quoted(&self.at);
+        let release = Command::on("lockkeeper lock release", &self.at);
+        let by_force = Command::on("lockkeeper lock release --force", &self.at);
         match self.kind {
             Kind::Run => write!(
                 f,
@@ -103,34 +110,32 @@ impl fmt::Display for Conflict {
                  take the lock in one of the two only",
                 Holder(self)
             ),
-            Kind::Manual => write!(
-                f,
-                "{}; when it may be used again: lockkeeper lock release {at}",
-                Holder(self)
-            ),
+            Kind::Manual => write!(f, "{}; when it may be used again: {release}", Holder(self)),
             Kind::Foreign(why) => write!(
                 f,
                 "{} has it ({why}); end that agent, or if it does not work there: \
-                 lockkeeper lock release --force {at}",
+                 {by_force}",
                 Holder(self)
             ),
             Kind::CannotTell(why) => write!(
                 f,
                 "{} claims it, and whether that lives cannot be told from here ({why}); \
-                 if nobody works there: lockkeeper lock release --force {at}",
+                 if nobody works there: {by_force}",
                 Holder(self)
             ),
             Kind::Corrupt(_) | Kind::NoFile(_) | Kind::Closed(_) => write!(
                 f,
-                "{}; look at it, and if nobody works there: lockkeeper lock release --force {at}",
+                "{}; look at it, and if nobody works there: {by_force}",
                 Holder(self)
             ),
             Kind::Kept => write!(
                 f,
-                "{}; find out which (fuser {at}/.runtime/agent.lock.flock), and end it",
-                Holder(self)
+                "{}; find out which ({}), and end it",
+                Holder(self),
+                Command::on("fuser", &self.at.join(".runtime/agent.lock.flock"))
             ),
-        }
+        }?;
+        write!(f, "; to see more: {}", self.show())
     }
 }
 

@@ -297,8 +297,47 @@ fn what_lies_in_the_folders_place_stops_nobody() {
     fs::write(elsewhere.join("a.pause"), record(|_| {})).unwrap();
     symlink(&elsewhere, folder(&lock)).unwrap();
     assert_eq!(why(&lock), ["it is no folder that we can read"]);
-    assert!(end(&lock).is_err());
+    assert_eq!(end(&lock).unwrap().removed, 1);
+    assert_eq!(pauses(&lock), Pauses::default());
     assert!(elsewhere.join("a.pause").exists());
+}
+
+#[test]
+fn what_lies_in_the_folders_place_is_named_by_its_own_path() {
+    let (_dir, lock) = lock();
+    fs::remove_dir(folder(&lock)).unwrap();
+    fs::write(folder(&lock), "").unwrap();
+    let found = pauses(&lock);
+    let [(name, _)] = found.ignored.as_slice() else {
+        panic!("{found:?}");
+    };
+    assert_eq!(folder(&lock).join(name), folder(&lock));
+}
+
+#[test]
+fn a_file_of_the_last_instant_that_there_is_ends_nobody() {
+    let (_dir, lock) = lock();
+    let path = put(&lock, "a.pause", &record(|_| {}));
+    // In milliseconds no longer a number of 64 bits. Not every file system keeps it.
+    let then = TimeSpec::new(i64::MAX / 1000 + 1, 999_000_000);
+    let follow = nix::sys::stat::UtimensatFlags::NoFollowSymlink;
+    utimensat(AT_FDCWD, &path, &then, &then, follow).unwrap();
+    assert_eq!(why(&lock), ["it was set in the future"]);
+}
+
+#[test]
+fn whatever_is_said_a_pause_that_was_set_is_believed() {
+    for said in [
+        "x".repeat(5000),
+        "\u{1}".repeat(5000),
+        "\u{1f512}".repeat(5000),
+    ] {
+        let dir = Scratch::new();
+        let lock = dir.join("session.lock");
+        set(&lock, &Pause { said, ..an_hour() }).unwrap();
+        let found = pauses(&lock);
+        assert_eq!((found.active.len(), found.ignored), (1, Vec::new()));
+    }
 }
 
 #[test]

@@ -8,11 +8,14 @@ use super::Monitor;
 use super::orders::stop_is_ordered;
 use crate::core::event::Event;
 use crate::core::note::Note;
+use crate::core::time::Time;
 use crate::run::output::Output;
 use crate::sys::{clock, poll};
 
 /// How long a journal or a file that takes nothing is waited for when the tree is empty.
 const STALLED: Duration = Duration::from_secs(1);
+/// The same of any reader, where somebody wants the run over: twice that is less than init has left.
+const BRIEF: Duration = Duration::from_millis(250);
 
 impl Monitor<'_> {
     /// Hears what the threads of the output have to say.
@@ -35,8 +38,8 @@ impl Monitor<'_> {
     }
 
     /// Waits until the last output is written on. A request to stop, or the end of our guard, cuts it
-    /// off; where it is kept, a journal or a file that takes nothing does, too; and where `limit` says so,
-    /// any reader.
+    /// off, and one that has come before leaves it the time that somebody who reads needs; where it is
+    /// kept, a journal or a file that takes nothing cuts it off, too; and where `limit` says so, any reader.
     pub(super) fn drain_output(&mut self, limit: Option<Duration>) {
         let begun = clock::now();
         let over_at = limit.map(|limit| begun + limit);
@@ -48,14 +51,19 @@ impl Monitor<'_> {
                 self.output_told();
                 return;
             }
-            let stalled_at = output.last_taken().max(begun) + STALLED;
-            let stalled_at = Some(stalled_at).filter(|_| output.is_kept());
-            if stalled_at.is_some_and(|at| at <= clock::now()) {
-                let text = "the end of it is lost, as nothing takes it".to_owned();
-                self.setup.journal.note(Note::OutputTrouble { text });
+            let patience = match (self.run.is_unwanted(), output.is_kept()) {
+                (true, _) => Some(BRIEF),
+                (false, true) => Some(STALLED),
+                (false, false) => None,
+            };
+            let stalled_at = patience.map(|patience| output.last_taken().max(begun) + patience);
+            let is_over = |at: Option<Time>| at.is_some_and(|at| at <= clock::now());
+            if is_over(over_at) || (limit.is_some() && is_over(stalled_at)) {
                 return;
             }
-            if over_at.is_some_and(|at| at <= clock::now()) {
+            if is_over(stalled_at) {
+                let text = "the end of it is lost, as nothing takes it".to_owned();
+                self.setup.journal.note(Note::OutputTrouble { text });
                 return;
             }
             let until = [stalled_at, over_at].into_iter().flatten().min();

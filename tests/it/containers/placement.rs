@@ -56,6 +56,12 @@ fn a_lock_in_a_container_without_mounts_is_refused_and_the_mount_to_add_is_named
     let output = podman.run(&Run::new(&args));
     let add = format!("-v HOST_FOLDER:{LOGIN}");
     refused(&output, &["the container's own overlay", &add]);
+    // The command that it names says why, though nobody has made the lock.
+    let more = format!("to see more: `lockkeeper lock show {lock}`");
+    refused(&output, &[&more]);
+    let shown = podman.run(&Run::new(&["lock", "show", &lock]));
+    assert_eq!(shown.status.code(), Some(1), "{shown:?}");
+    assert!(text(&shown.stdout).contains("container's own"), "{shown:?}");
     // A folder over which nobody should mount another.
     let args = ["run", "--lock", "/tmp/x.lock", "--", "puppet", "out", "ran"];
     let output = podman.run(&Run::new(&args));

@@ -49,6 +49,7 @@ fn context(of_run: bool) -> Context {
         job: text("dev"),
         class: text("batch"),
         run_id: text("0123456789abcdef"),
+        file: None,
         speaker: Speaker::InitRun,
         format: Format::Text,
         secrets: Arc::default(),

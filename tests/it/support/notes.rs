@@ -94,7 +94,7 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
                 waited: secs(600),
                 holder: Some("dev".into()),
             },
-            r#"lock "/x" not obtained within 10m, held by dev"#,
+            r#"lock "/x" not obtained within 10m, held by dev; end that run, or wait longer (--wait TIME, or wait = "TIME" in the file); who is in the way: `lockkeeper lock show /x`"#,
         ),
         (
             Note::DirWaiting {
@@ -211,13 +211,14 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
         ),
         (
             Note::StartRefused(Refusal::Paused {
+                set: 1_763_704_800_000,
                 lock: lock(),
                 until: 1_763_708_400_000,
                 left: secs(3483),
                 by: "ada".into(),
                 said: "limit".into(),
             }),
-            r#"not started now: no batch run on lock "/x" starts until 2025-11-21T07:00:00Z (58m 3s), by word of ada: "limit"; to end that pause: lockkeeper pause end "/x"; the next start of the job asks again"#,
+            r#"not started now: no batch run on lock "/x" starts until 2025-11-21T07:00:00Z (58m 3s), by word of ada since 2025-11-21T06:00:00Z: "limit"; to end that pause: `lockkeeper pause end /x`; the next start of the job asks again"#,
         ),
         (
             Note::PauseSet {
@@ -227,7 +228,7 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
                 by: None,
                 said: "limit\u{1b}".into(),
             },
-            r#"pause until 2025-11-21T07:00:00Z (1h): no batch run on lock "/x" starts, in any container; the command said: "limit\u{1b}"; to end it: lockkeeper pause end "/x""#,
+            r#"pause until 2025-11-21T07:00:00Z (1h): no batch run on lock "/x" starts, in any container; the command said: "limit\u{1b}"; to end it: `lockkeeper pause end /x`"#,
         ),
         (
             Note::PauseSet {
@@ -237,7 +238,7 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
                 by: Some("ada".into()),
                 said: String::new(),
             },
-            r#"pause until 18446744073709551 s after 1970 (1s): no batch run on lock "/x" starts, in any container; ada said: ""; to end it: lockkeeper pause end "/x""#,
+            r#"pause until 18446744073709551 s after 1970 (1s): no batch run on lock "/x" starts, in any container; ada said: ""; to end it: `lockkeeper pause end /x`"#,
         ),
         (
             Note::PauseFailed {
@@ -252,7 +253,7 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
                 path: "/x.d/pauses/y".into(),
                 why: text(),
             },
-            r#"what lies at "/x.d/pauses/y" is no pause and stops nobody: why; to remove it: lockkeeper pause end "/x""#,
+            r#"what lies at "/x.d/pauses/y" is no pause and stops nobody: why; to remove it: `lockkeeper pause end /x`"#,
         ),
         (
             Note::PauseEnded {
@@ -704,8 +705,8 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
                 text: text(),
                 errors: 3,
             },
-            "the file was read again, and nothing has changed: why (3 errors in all; lockkeeper \
-             check shows them)",
+            "the file was read again, and nothing has changed: why (3 errors in all; to see \
+             them: `lockkeeper check`)",
         ),
         (
             Note::ControlFailed { text: text() },

@@ -11,6 +11,7 @@ use nix::unistd::{AccessFlags, faccessat};
 use super::report::{About, Level, LockState, Report, count};
 use super::{folder_of, quoted};
 use crate::config::plan::{ClassPlan, LockPlan, SharedMount};
+use crate::core::shell::Command;
 use crate::lock::folders::claims_folder;
 use crate::lock::listing::list;
 use crate::lock::pause;
@@ -115,17 +116,17 @@ fn one(lock: &LockPlan, classes: Vec<String>, is_told: bool, report: &mut Report
     let pauses = pause::pauses(path);
     for pause in &pauses.active {
         let text = format!(
-            "no batch run on {} starts {pause}; to end that: lockkeeper pause end {}",
+            "no batch run on {} starts {pause}; to end that: {}",
             quoted(path),
-            quoted(path)
+            Command::on("lockkeeper pause end", path)
         );
         say(Level::Warning, text);
     }
     for (name, why) in &pauses.ignored {
         let text = format!(
-            "{} is no pause and stops nobody: {why}; to remove it: lockkeeper pause end {}",
+            "{} is no pause and stops nobody: {why}; to remove it: {}",
             quoted(pause::folder(path).join(name)),
-            quoted(path)
+            Command::on("lockkeeper pause end", path)
         );
         say(Level::Warning, text);
     }

@@ -20,6 +20,7 @@ use serde::Serialize;
 
 use crate::config::plan::SharedMount;
 use crate::core::mask::Secrets;
+use crate::core::text::plain;
 use crate::lock::record::Record;
 
 /// The version of the JSON object.
@@ -186,7 +187,7 @@ impl Report {
         if let Some(sketch) = self.sketch.as_deref().filter(|_| all) {
             let _ = write!(text, "\n{sketch}");
         }
-        if let Some(file) = &self.file
+        if let Some(file) = self.file.as_deref().map(plain)
             && (all || self.errors + self.warnings > 0)
         {
             let _ = match (self.errors, self.warnings) {
@@ -233,6 +234,23 @@ pub(in crate::cli::verb) fn count(number: usize, word: &str) -> String {
     format!("{number} {word}{s}")
 }
 
+/// The words of `line`; a command between backticks is one, as a break would change what it means.
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(line);
+    std::iter::from_fn(move || {
+        let line = rest?;
+        let command = line.strip_prefix('`').and_then(|it| it.find('`'));
+        let from = command.map_or(0, |length| length + 1);
+        let end = line.get(from..).and_then(|it| it.find(' '));
+        let (word, after) = match end {
+            Some(end) => (line.get(..from + end), line.get(from + end + 1..)),
+            None => (Some(line), None),
+        };
+        rest = after;
+        word
+    })
+}
+
 /// Breaks `line` between words, so that none is wider than [`WIDTH`] that has a blank in it.
 pub(in crate::cli::verb) fn wrap(text: &mut String, line: &str, indent: &str) {
     let mut width = 0;
@@ -240,7 +258,7 @@ pub(in crate::cli::verb) fn wrap(text: &mut String, line: &str, indent: &str) {
     let (front, line) = line.split_at(line.len() - line.trim_start().len());
     text.push_str(front);
     width += front.len();
-    for (number, word) in line.split(' ').enumerate() {
+    for (number, word) in words(line).enumerate() {
         let length = word.chars().count();
         if number > 0 && width + 1 + length > WIDTH {
             text.push('\n');
@@ -275,6 +293,18 @@ mod tests {
         let path = "x".repeat(100);
         let text = wrapped(&format!("ok: the lock {path} is free"));
         assert_eq!(text, format!("ok: the lock\n    {path}\n    is free\n"));
+    }
+
+    #[test]
+    fn a_command_is_not_broken() {
+        let long = "x".repeat(60);
+        let text = wrapped(&format!("ok: {long} run `a 'b  c' \"d e f g h\"`, then"));
+        assert_eq!(
+            text,
+            format!("ok: {long} run\n    `a 'b  c' \"d e f g h\"`, then\n")
+        );
+        let odd = wrapped("`a b c");
+        assert_eq!(odd, "`a b c\n");
     }
 
     #[test]

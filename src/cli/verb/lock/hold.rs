@@ -8,6 +8,7 @@ use nix::unistd::{User, geteuid};
 
 use super::{json, tell, unseen};
 use crate::cli::LockArgs;
+use crate::core::shell::Command;
 use crate::exit;
 use crate::journal::Verbosity;
 use crate::lock::dir::claim::Obstacle;
@@ -48,7 +49,10 @@ pub(super) fn hold(args: &LockArgs, report: Option<OwnedFd>) -> Result<u8, Refus
         if args.verbosity == Verbosity::Quiet {
             return String::new();
         }
-        format!("{shown} is held; give it back with: lockkeeper lock release {shown}\n")
+        format!(
+            "{shown} is held; give it back with: {}\n",
+            Command::on("lockkeeper lock release", &dir)
+        )
     })?;
     Ok(exit::OK)
 }

@@ -1,7 +1,7 @@
 //! `lockkeeper lock show`: one directory's lock, or who holds a shared lock and who waits for it.
 
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, absolute};
 
 use serde_json::Value;
 
@@ -9,21 +9,29 @@ use super::super::check::wrap;
 use super::text::{advice, ago};
 use super::{code, json, tell, unseen};
 use crate::cli::LockArgs;
+use crate::config::plan::SharedMount;
 use crate::lock::dir::conflict::Owner;
 use crate::lock::dir::in_use::{self, InUse, Reach};
 use crate::lock::fault::Quoted;
 use crate::lock::folders::claims_folder;
+use crate::lock::kernel_table;
 use crate::lock::listing;
 use crate::lock::pause;
+use crate::lock::placement;
 use crate::lock::record::{Kind, Named, Record, State};
 use crate::lock::scan::look::{Judge, look_at};
 use crate::run::start::Refused;
 
 pub(super) fn show(args: &LockArgs, report: Option<OwnedFd>) -> Result<u8, Refused> {
     let named = args.paths.first().map_or(Path::new("."), |path| path);
-    let path = named
-        .canonicalize()
-        .map_err(|error| unseen(named, &error))?;
+    let path = match named.canonicalize() {
+        Ok(path) => path,
+        // A run that was refused for the place of its lock has not made it.
+        Err(error) => match absolute(named) {
+            Ok(path) if placement::check(&path, SharedMount::Auto).is_err() => path,
+            _ => return Err(unseen(named, &error)),
+        },
+    };
     if path.is_dir() {
         directory(args, &path, report)
     } else {
@@ -98,24 +106,41 @@ fn shared(args: &LockArgs, path: &Path, report: Option<OwnedFd>) -> Result<u8, R
         };
         Value::Array(records.iter().map(value).collect())
     };
+    // Who has just got it from the queue, and has not said so yet.
+    let waits = |pid: &i32| waiting.iter().any(|it| it.monitor == Some(*pid));
+    let mut unclaimed = kernel_table::holders(path);
+    unclaimed.retain(|pid| holders.is_empty() && !waits(pid));
+    let (placed, place) = match placement::check(path, SharedMount::Auto) {
+        Ok(verdict) => {
+            let texts = verdict.remarks.into_iter().map(|remark| remark.text);
+            (true, texts.collect())
+        }
+        Err(refusal) => (false, vec![refusal.to_string()]),
+    };
     let paused = pause::pauses(path);
     let mut whole = json::versioned();
     whole.extend(json::object(&mut [
         ("path", json::path(path)),
         ("holders", array(&holders)),
+        ("unclaimed", unclaimed.clone().into()),
         ("waiting", array(&waiting)),
         ("interactive", array(&interactive)),
         (
             "pauses",
             paused.active.iter().map(super::super::pause::one).collect(),
         ),
+        ("placed", placed.into()),
+        ("place", place.clone().into()),
         ("ignored", listing.ignored.into()),
         ("truncated", listing.truncated.into()),
     ]));
     tell(args, report, &whole.into(), &mut || {
         let mut text = format!("{}: a shared lock\n", Quoted(path));
         let mut say = |line: String| wrap(&mut text, &format!("    {line}"), "      ");
-        if holders.is_empty() {
+        for pid in &unclaimed {
+            say(format!("held by process {pid}, which leaves no claim"));
+        }
+        if holders.is_empty() && unclaimed.is_empty() {
             say("nobody says that he holds it (flock(1) leaves no claim)".to_owned());
         }
         for record in &holders {
@@ -137,6 +162,9 @@ fn shared(args: &LockArgs, path: &Path, report: Option<OwnedFd>) -> Result<u8, R
                 Quoted(&path)
             ));
         }
+        for text in &place {
+            say(text.clone());
+        }
         if listing.ignored > 0 {
             say(format!(
                 "{} claims that cannot be believed",
@@ -145,5 +173,5 @@ fn shared(args: &LockArgs, path: &Path, report: Option<OwnedFd>) -> Result<u8, R
         }
         text
     })?;
-    Ok(code(false))
+    Ok(code(!placed))
 }

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use super::super::check::{WIDTH, count, wrap};
 use crate::cli::print;
 use crate::core::order;
+use crate::core::shell::Command;
 use crate::lock::dir::record::{DirRecord, Plain, time_of};
 use crate::lock::fault::Quoted;
 use crate::lock::scan::look::{Lock, State, words};
@@ -61,18 +62,23 @@ impl<'a> Row<'a> {
 /// Why a lock needs a person, and what to do.
 pub(super) fn advice(lock: &Lock) -> String {
     let why = &lock.why;
+    let by_force = || Command::on("lockkeeper lock release --force", &lock.dir);
     match lock.state {
         State::Stale if lock.of_agentctl => format!("{why}; \"agentctl prune\" removes it"),
         State::CannotTell | State::Orphaned if lock.of_agentctl => {
             format!("{why}; it stands in agentctl's list: ask agentctl")
         }
-        State::Stale => format!("{why}; \"lockkeeper lock clean\" removes it"),
+        State::Stale => format!(
+            "{why}; {} removes it",
+            Command::on("lockkeeper lock clean", &lock.dir)
+        ),
         State::Corrupt => format!(
-            "{why}; look who wrote it, and remove it with \"lockkeeper lock release --force DIR\""
+            "{why}; look who wrote it, and remove it with {}",
+            by_force()
         ),
         State::CannotTell if lock.record.is_some() => format!(
-            "{why}; ask where it was made, and if its owner is gone: \
-             \"lockkeeper lock release --force DIR\""
+            "{why}; ask where it was made, and if its owner is gone: {}",
+            by_force()
         ),
         State::Orphaned if lock.record.as_ref().is_some_and(DirRecord::is_ours) => {
             format!("{why}; end its process")

@@ -156,7 +156,7 @@ impl Desk {
             if let Ok(loaded) = load(&path) {
                 self.take_file(&loaded);
             } else {
-                let text = "cannot be used, so its locks are not known: see \"lockkeeper check\"";
+                let text = "cannot be used, so its locks are not known: see `lockkeeper check`";
                 self.wrong_file = Some(format!(
                     "the locks of the file {}: it {text}",
                     Quoted(&path)

@@ -35,7 +35,7 @@ fn a_claim_by_hand_stands_without_a_process_until_it_is_released() {
     let text = told.to_string();
     assert!(text.contains("anna holds it by hand since 2"), "{text}");
     assert!(text.contains("(rebasing by hand)"), "{text}");
-    assert!(text.contains("lockkeeper lock release \""), "{text}");
+    assert!(text.contains("`lockkeeper lock release /"), "{text}");
     let Ok(Released::Manual(was)) = release(&dir, false) else {
         panic!("it was not released");
     };

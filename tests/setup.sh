@@ -35,6 +35,10 @@ hyperfine hyperfine cost
 cc gcc all
 patch patch chaos
 npm npm agent
+jsonschema python3-jsonschema schema
+mandoc mandoc manual
+zsh zsh completion
+fish fish completion
 go golang-go directory-lock
 node nodejs peer'
 
@@ -42,6 +46,11 @@ have() {
     case $1 in
         # The image has no libraries, so the busybox with libraries is none.
         static-busybox) [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1 ;;
+        jsonschema)
+            for python in /usr/bin/python3 python3; do
+                "$python" -c 'import jsonschema, tomllib' 2>/dev/null && return
+            done
+            return 1 ;;
         *) command -v "$1" >/dev/null 2>&1 ;;
     esac
 }

@@ -58,7 +58,7 @@ pub(crate) fn stands_in(path: &str, name: &str, expected: &str) {
 }
 
 /// What a value must be, in words.
-fn value(shape: Shape) -> String {
+pub(crate) fn value(shape: Shape) -> String {
     match shape {
         Shape::Literal | Shape::Text => "text".into(),
         Shape::Name => "name".into(),

@@ -4,14 +4,14 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use super::child::output;
 use super::{agent, bin, peer};
 
 /// `need!("root", "podman")`: returns from the test if one of them is not to be had. Besides names
 /// of programs: `root`, `static` (the static builds), `agent`, `peer` (proper-lockfile), `fuse`,
-/// `journald`, `userns`.
+/// `journald`, `userns`, `jsonschema`.
 macro_rules! need {
     ($($what:literal),+) => {
         if let Some(missing) = [$($what),+].into_iter().find(|what| !$crate::support::need::have(what)) {
@@ -37,6 +37,7 @@ pub(crate) fn have(what: &str) -> bool {
             .open("/dev/fuse")
             .is_ok(),
         "peer" => peer::library().exists(),
+        "jsonschema" => validator().is_some(),
         "journald" => Path::new("/lib/systemd/systemd-journald").exists(),
         // Forbidden on many machines (sysctls, AppArmor, container run-times): only trying tells.
         "userns" => {
@@ -59,6 +60,16 @@ pub(crate) fn skip(module: &str, line: u32, missing: &str) {
     let file = bin::target().join("skipped");
     let opened = File::options().append(true).create(true).open(file);
     let _ = opened.and_then(|mut file| file.write_all(format!("{text}\n").as_bytes()));
+}
+
+/// A python that has jsonschema: the system's, for which there is a package, or another one.
+pub(crate) fn validator() -> Option<&'static str> {
+    ["/usr/bin/python3", "python3"].into_iter().find(|python| {
+        let mut command = Command::new(python);
+        command.args(["-c", "import jsonschema, tomllib"]);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    })
 }
 
 fn on_path(program: &str) -> bool {

@@ -5,7 +5,6 @@
 //! stand between quotes that way is written by printf(1), in the octal numbers that every shell knows.
 
 use std::fmt::{self, Write as _};
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use super::text::is_command;
@@ -24,7 +23,7 @@ impl<'a> Command<'a> {
 impl fmt::Display for Command<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(words, path) = self;
-        let bytes = path.as_os_str().as_bytes();
+        let bytes = path.as_os_str().as_encoded_bytes();
         // It would be taken for an option.
         let here = if bytes.starts_with(b"-") { "./" } else { "" };
         let text = path.to_str().filter(|text| !text.contains(must_be_number));
@@ -72,6 +71,7 @@ impl fmt::Display for Octal<'_> {
 #[cfg(test)]
 mod tests {
     use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
 
     use super::*;
 

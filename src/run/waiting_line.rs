@@ -231,9 +231,9 @@ fn drain(changes: &Inotify) -> bool {
 struct Queue {
     /// Who has it, and since when, in milliseconds since 1970.
     holder: Option<(String, u64)>,
-    /// How many wait, and how many of them came before us.
+    /// How many wait, and how many of them came before us; `None`: our own claim is not among them.
     waiting: usize,
-    before: usize,
+    before: Option<usize>,
 }
 
 impl Queue {
@@ -248,9 +248,7 @@ impl Queue {
         Self {
             holder: holder.map(|(record, _)| (ascii(&name(record)), record.since_unix_ms)),
             waiting: waiting().count(),
-            before: waiting()
-                .take_while(|(record, _)| record.run_id != us)
-                .count(),
+            before: waiting().position(|(record, _)| record.run_id == us),
         }
     }
 
@@ -262,8 +260,8 @@ impl Queue {
             is_young = held.as_secs() < HOUR;
             words = format!("held by {name} for {}", rough(held));
         }
-        if self.waiting > 1 {
-            let place = self.before + 1;
+        if let Some(before) = self.before.filter(|_| self.waiting > 1) {
+            let place = before + 1;
             // Writing to a string does not fail.
             let _ = write!(words, ", place {place} of {}", self.waiting);
         }
@@ -348,6 +346,16 @@ mod tests {
         assert!(is_young);
         let (_, is_young) = Queue::of(&claims, "us").words(1 + HOUR * SECOND);
         assert!(!is_young);
+    }
+
+    #[test]
+    fn who_could_not_write_a_claim_is_told_no_place() {
+        let claims = [
+            claim("first", State::Waiting, 2),
+            claim("second", State::Waiting, 3),
+        ];
+        let (words, _) = Queue::of(&claims, "us").words(SECOND);
+        assert_eq!(words, "held by a process that leaves no claim");
     }
 
     #[test]

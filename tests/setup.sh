@@ -27,6 +27,7 @@ logger bsdutils journal
 strace strace system-call
 bindfs bindfs split
 unshare util-linux namespace
+mmdebstrap mmdebstrap newcomer
 timeout coreutils comparison
 tmux tmux terminal
 chromium chromium picture
@@ -109,6 +110,18 @@ if ! grep -qs "\"version\": \"$peer\"" "$real/node_modules/proper-lockfile/packa
     { have npm && npm install --prefix "$real" --no-audit --no-fund --loglevel=error \
         "proper-lockfile@$peer" >&2; } || lacks "proper-lockfile $peer from npm" peer
 fi
+
+# Roots of a clean Debian: with nothing in it, and with the C linker that Rust asks for.
+debian=bookworm
+for root in debian= debian-rust=--include=gcc,libc6-dev,ca-certificates; do
+    tar=$target/real/${root%%=*}.tar
+    [ -s "$tar" ] || {
+        mkdir -p "$target/real" && have mmdebstrap &&
+            mmdebstrap --quiet --variant=minbase --format=tar \
+                ${root#*=} "$debian" "$tar.new" >&2 &&
+            mv "$tar.new" "$tar"
+    } || lacks "a root of Debian $debian from mmdebstrap" newcomer
+done
 
 # For one line of the benchmarks alone; nothing else misses it.
 if ! have go && [ "${LOCKKEEPER_BENCH:-0}" = 1 ] && have apt-get; then

@@ -16,7 +16,7 @@ use crate::lock::record::{By, Record, State};
 /// The version of the object.
 pub const VERSION: u32 = 1;
 
-/// What the fields say, of the object and of what is in it: the README's table, and the goldens' keys.
+/// What the fields say, of the object and of what is in it: packaging/reference/status.md has the table, and the goldens' keys.
 pub const FIELDS: &[(&str, &str)] = &[
     ("v", "1"),
     (

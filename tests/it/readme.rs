@@ -1,4 +1,5 @@
-//! README.md says what the code does: its tables are made from the code's, its commands are run.
+//! README.md and the pages behind it say what the code does: their tables are made from the code's,
+//! their commands are run.
 //!
 //! `UPDATE=1` writes the tables anew; read the difference before it is committed.
 
@@ -6,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use lockkeeper::cli::flags::VERBS;
@@ -27,17 +28,20 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn readme() -> String {
-    fs::read_to_string(root().join("README.md")).unwrap()
+/// What a user reads: the first page, and those that it leads to.
+fn pages() -> Vec<PathBuf> {
+    let reference = fs::read_dir(root().join("packaging/reference")).unwrap();
+    let mut pages: Vec<PathBuf> = reference.map(|entry| entry.unwrap().path()).collect();
+    pages.sort();
+    let first = ["README.md", "packaging/journal.md", "packaging/README.md"];
+    first
+        .map(|page| root().join(page))
+        .into_iter()
+        .chain(pages)
+        .collect()
 }
 
-/// Compares what stands between the marks of `name` in the README with `expected`.
-#[track_caller]
-fn stands(name: &str, expected: &str) {
-    stands_in("README.md", name, expected);
-}
-
-/// The same in another file of the repository.
+/// Compares what stands between the marks of `name` in a file of the repository with `expected`.
 #[track_caller]
 pub(crate) fn stands_in(path: &str, name: &str, expected: &str) {
     let path = root().join(path);
@@ -103,7 +107,7 @@ pub(crate) fn value(shape: Shape) -> String {
 }
 
 #[test]
-fn the_readme_has_every_key_that_can_be_written_and_no_other() {
+fn the_page_of_the_file_has_every_key_that_can_be_written_and_no_other() {
     let mut text = String::new();
     for (scope, more) in [
         (Scope::Init, ""),
@@ -138,7 +142,7 @@ fn the_readme_has_every_key_that_can_be_written_and_no_other() {
             .unwrap();
         }
     }
-    stands("keys", &(text + "\n"));
+    stands_in("packaging/reference/file.md", "keys", &(text + "\n"));
 }
 
 #[test]
@@ -150,7 +154,7 @@ fn the_readme_and_every_help_have_the_exit_codes_of_the_code() {
             assert!(help(Some(info.verb)).contains(meaning), "{}", info.name);
         }
     }
-    stands("exit codes", &(text + "\n"));
+    stands_in("README.md", "exit codes", &(text + "\n"));
 }
 
 #[test]
@@ -161,21 +165,23 @@ fn what_the_readme_calls_not_built_is_what_the_code_refuses() {
         .map(|key| format!("`{}` ({})", key.name, key.doc))
         .collect();
     let text = format!("\n- Keys of the file: {}.\n\n", keys.join(", "));
-    stands("unbuilt", &text);
+    stands_in("README.md", "unbuilt", &text);
 }
 
 /// The blocks of this language, as they stand.
 fn blocks(language: &str) -> Vec<String> {
-    let readme = readme();
     let fence = format!("```{language}\n");
-    let parts = readme.split(&fence).skip(1);
-    parts
-        .map(|part| part.split_once("```").unwrap().0.to_owned())
-        .collect()
+    let blocks = |page: PathBuf| -> Vec<String> {
+        let page = fs::read_to_string(page).unwrap();
+        let parts = page.split(&fence).skip(1);
+        let block = |part: &str| part.split_once("```").unwrap().0.to_owned();
+        parts.map(block).collect()
+    };
+    pages().into_iter().flat_map(blocks).collect()
 }
 
 #[test]
-fn every_toml_of_the_readme_is_a_file_that_lockkeeper_takes() {
+fn every_toml_of_the_pages_is_a_file_that_lockkeeper_takes() {
     let dir = Dir::new();
     let blocks = blocks("toml");
     // Without its comment; a second job follows.
@@ -225,6 +231,9 @@ fn judge(block: &str) -> Judged {
         "docker" => {
             Judged::Not("Docker and its registry are not to be had; podman's tests stand in")
         }
+        "cp" => {
+            Judged::Not("a test of its own has journalctl take the catalog, in a root of its own")
+        }
         "rustup" => Judged::Not("tests/run.sh makes that very build, for the containers"),
         other => panic!("nobody says whether this block can be run: {other}"),
     }
@@ -236,7 +245,7 @@ fn in_container() -> bool {
 }
 
 #[test]
-fn the_commands_of_the_readme_do_what_it_says() {
+fn the_commands_of_the_pages_do_what_they_say() {
     let dir = Dir::new();
     fs::create_dir(dir.join(".claude")).unwrap();
     let agent = dir.join("claude");
@@ -296,16 +305,37 @@ fn the_commands_of_the_readme_do_what_it_says() {
     }
 }
 
+/// The names by which the headings of a page can be linked to, as those who show Markdown make them.
+fn anchors(page: &str) -> Vec<String> {
+    let heading = |line: &str| {
+        let words = line.strip_prefix('#')?.trim_start_matches('#').trim();
+        let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+        let words: String = words.to_lowercase().chars().filter(kept).collect();
+        Some(words.replace(' ', "-"))
+    };
+    page.lines().filter_map(heading).collect()
+}
+
 #[test]
-fn the_files_that_the_readme_links_to_are_there() {
-    let readme = readme();
+fn every_link_of_the_pages_leads_somewhere() {
     let mut links = 0;
-    for link in readme.split("](").skip(1) {
-        let target = link.split_once(')').unwrap().0;
-        assert!(root().join(target).is_file(), "{target}");
-        links += 1;
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        for link in text.split("](").skip(1) {
+            let target = link.split_once(')').unwrap().0;
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let file = match file {
+                "" => page.clone(),
+                file => page.parent().unwrap().join(file),
+            };
+            assert!(file.is_file(), "{}: {target}", page.display());
+            let anchors = anchors(&fs::read_to_string(file).unwrap_or_default());
+            let there = heading.is_empty() || anchors.iter().any(|anchor| anchor == heading);
+            assert!(there, "{}: {target}", page.display());
+            links += 1;
+        }
     }
-    assert!(links > 5);
+    assert!(links > 30);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! README.md's table of what each signal does, walked: each of the 64 signals is sent to the real
+//! The table in packaging/reference/signals.md of what each signal does, walked: each of the 64 signals is sent to the real
 //! program in each of its roles, and does what the cell says.
 //!
 //! A cell with a slash says what holds for a PID 1, and what else.
@@ -108,9 +108,12 @@ fn name(signo: i32) -> String {
 }
 
 fn column(role: Role) -> Column {
-    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-    let readme = fs::read_to_string(readme).unwrap();
-    let (_, rest) = readme.split_once("<!-- signals:").unwrap();
+    let page = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/packaging/reference/signals.md"
+    );
+    let page = fs::read_to_string(page).unwrap();
+    let (_, rest) = page.split_once("<!-- signals:").unwrap();
     let (table, _) = rest.split_once("<!-- /signals -->").unwrap();
     let (at, pid1) = role.column();
     let mut read = Column {
@@ -487,46 +490,46 @@ fn walk(role: Role) {
 }
 
 #[test]
-fn each_signal_does_to_a_waiting_run_what_the_readme_says() {
+fn each_signal_does_to_a_waiting_run_what_its_page_says() {
     walk(Role::Waiting);
 }
 
 #[test]
-fn each_signal_does_to_a_run_what_the_readme_says() {
+fn each_signal_does_to_a_run_what_its_page_says() {
     walk(Role::Run);
 }
 
 #[test]
-fn each_signal_does_to_a_single_command_what_the_readme_says() {
+fn each_signal_does_to_a_single_command_what_its_page_says() {
     walk(Role::Alone { pid1: false });
 }
 
 #[test]
-fn each_signal_does_to_a_single_command_of_a_pid_1_what_the_readme_says() {
+fn each_signal_does_to_a_single_command_of_a_pid_1_what_its_page_says() {
     need!("root");
     walk(Role::Alone { pid1: true });
 }
 
 #[test]
-fn each_signal_does_to_an_init_with_a_main_job_what_the_readme_says() {
+fn each_signal_does_to_an_init_with_a_main_job_what_its_page_says() {
     need!("root");
     walk(Role::Main { pid1: true });
 }
 
 #[test]
-fn each_signal_does_to_a_subreaper_with_a_main_job_what_the_readme_says() {
+fn each_signal_does_to_a_subreaper_with_a_main_job_what_its_page_says() {
     need!("root");
     walk(Role::Main { pid1: false });
 }
 
 #[test]
-fn each_signal_does_to_an_init_without_a_main_job_what_the_readme_says() {
+fn each_signal_does_to_an_init_without_a_main_job_what_its_page_says() {
     need!("root");
     walk(Role::Jobs { pid1: true });
 }
 
 #[test]
-fn each_signal_does_to_a_subreaper_without_a_main_job_what_the_readme_says() {
+fn each_signal_does_to_a_subreaper_without_a_main_job_what_its_page_says() {
     need!("root");
     walk(Role::Jobs { pid1: false });
 }

@@ -121,7 +121,7 @@ fn no_line_is_wider_than_the_paper_and_none_commands_the_terminal() {
 }
 
 #[test]
-fn the_object_is_as_it_is_written_down_and_has_the_fields_that_the_readme_names() {
+fn the_object_is_as_it_is_written_down_and_has_the_fields_that_its_page_names() {
     for (name, facts) in [("status.json", facts()), ("alone.json", alone())] {
         let line = json::line(&View::of(facts));
         assert_eq!(line.matches('\n').count(), 1);
@@ -135,7 +135,7 @@ fn the_object_is_as_it_is_written_down_and_has_the_fields_that_the_readme_names(
     for (field, what) in json::FIELDS {
         writeln!(text, "| `{field}` | {what} |").unwrap();
     }
-    stands_in("README.md", "status", &(text + "\n"));
+    stands_in("packaging/reference/status.md", "status", &(text + "\n"));
     // Each field of the object is named there, and each name there is one.
     let value: Value = serde_json::from_str(&json::line(&View::of(facts()))).unwrap();
     let keys = |value: &Value| -> BTreeSet<String> {
@@ -348,5 +348,5 @@ fn the_metrics_are_as_they_are_written_down_and_prometheus_can_read_them() {
             metric.name
         );
     }
-    stands_in("README.md", "metrics", &(text + "\n"));
+    stands_in("packaging/reference/status.md", "metrics", &(text + "\n"));
 }

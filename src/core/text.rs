@@ -95,7 +95,25 @@ pub fn put(to: &mut String, text: &str, room: usize) -> usize {
     left
 }
 
-/// A time in its two greatest units, `12m4s`, and after how many milliseconds more it reads otherwise.
+/// A duration in its two greatest units: `340ms`, `2.3s`, `12m 3s`, `5h 2m`, `3d 1h`.
+pub fn took(ms: u64) -> String {
+    let secs = ms / 1000;
+    let of = |[big, small]: [u64; 2], [many, few]: [char; 2]| match small {
+        0 => format!("{big}{many}"),
+        _ => format!("{big}{many} {small}{few}"),
+    };
+    match secs {
+        0 if ms > 0 => format!("{ms}ms"),
+        0..60 if ms % 1000 >= 100 => format!("{secs}.{}s", ms % 1000 / 100),
+        0..60 => format!("{secs}s"),
+        60..3600 => of([secs / 60, secs % 60], ['m', 's']),
+        3600..86400 => of([secs / 3600, secs / 60 % 60], ['h', 'm']),
+        _ => of([secs / 86400, secs / 3600 % 24], ['d', 'h']),
+    }
+}
+
+/// The same for a narrow column, in whole seconds, `12m4s`, and after how many milliseconds more it reads
+/// otherwise.
 pub fn age(ms: u64) -> (String, u64) {
     let (secs, unit) = (ms / 1000, |unit: u64| unit - ms % unit);
     match (secs / 86400, secs / 3600 % 24, secs / 60 % 60, secs % 60) {
@@ -132,6 +150,25 @@ mod tests {
         assert!(to.len() < 200, "{}", to.len());
         put(&mut to, &"\u{301}".repeat(5000), 10);
         assert!(to.len() < 400, "{}", to.len());
+    }
+
+    #[test]
+    fn a_time_is_as_long_as_somebody_wants_to_read_it() {
+        for (ms, text) in [
+            (0, "0s"),
+            (1, "1ms"),
+            (999, "999ms"),
+            (1_000, "1s"),
+            (2_399, "2.3s"),
+            (59_999, "59.9s"),
+            (60_000, "1m"),
+            (3_599_999, "59m 59s"),
+            (3_600_000, "1h"),
+            (86_399_000, "23h 59m"),
+            (90_000_000, "1d 1h"),
+        ] {
+            assert_eq!(took(ms), text);
+        }
     }
 
     #[test]

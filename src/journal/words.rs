@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::core::outcome::{Reason, SpawnStep};
 use crate::core::pause::At;
+use crate::core::text::took;
 
 /// The reason in words that fit behind "ended by".
 pub(super) fn cause(reason: Reason) -> Cow<'static, str> {
@@ -124,18 +125,7 @@ pub(super) struct Short(pub(super) Duration);
 
 impl fmt::Display for Short {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let millis = self.0.as_millis();
-        if millis < 1000 {
-            return write!(f, "{millis}ms");
-        }
-        if millis < 60_000 {
-            let (secs, tenths) = (millis / 1000, millis % 1000 / 100);
-            return match tenths {
-                0 => write!(f, "{secs}s"),
-                _ => write!(f, "{secs}.{tenths}s"),
-            };
-        }
-        let whole = Duration::from_secs(self.0.as_secs());
-        write!(f, "{}", humantime::format_duration(whole))
+        let millis = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
+        f.write_str(&took(millis))
     }
 }

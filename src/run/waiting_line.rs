@@ -23,6 +23,7 @@ use std::time::Duration;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
+use crate::core::text::took;
 use crate::core::time::Time;
 use crate::lock::folders::claims_folder;
 use crate::lock::listing::list;
@@ -35,7 +36,6 @@ const STACK: usize = 256 * 1024;
 const SHOWN_AFTER: Duration = Duration::from_millis(300);
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
-const DAY: u64 = 24 * HOUR;
 /// To the first column, and nothing to the right of it (ECMA-48: EL).
 const ERASE: &str = "\r\x1b[K";
 
@@ -258,7 +258,7 @@ impl Queue {
         if let Some((name, since)) = &self.holder {
             let held = Duration::from_millis(now_unix_ms.saturating_sub(*since));
             is_young = held.as_secs() < HOUR;
-            words = format!("held by {name} for {}", rough(held));
+            words = format!("held by {name} for {}", took(held.as_secs() * 1000));
         }
         if let Some(before) = self.before.filter(|_| self.waiting > 1) {
             let place = before + 1;
@@ -274,7 +274,7 @@ fn line(path: &Path, elapsed: Duration, told: &str, width: usize) -> String {
     const SHORTEST: usize = 12;
     const CUT: &str = "...";
     let path = ascii(&path.to_string_lossy());
-    let begin = format!("waiting {} for ", rough(elapsed));
+    let begin = format!("waiting {} for ", took(elapsed.as_secs() * 1000));
     let end = format!(": {told}");
     let room = width.saturating_sub(1 + begin.len() + end.len());
     let path = if path.len() <= room.max(SHORTEST) {
@@ -298,18 +298,6 @@ fn ascii(text: &str) -> String {
         }
     };
     text.chars().map(plain).collect()
-}
-
-/// To the second in the first hour, then to the minute, then to the hour.
-fn rough(time: Duration) -> String {
-    let all = time.as_secs();
-    let (days, hours, minutes) = (all / DAY, all % DAY / HOUR, all % HOUR / MINUTE);
-    match all {
-        0..MINUTE => format!("{all}s"),
-        MINUTE..HOUR => format!("{minutes}m {:02}s", all % MINUTE),
-        HOUR..DAY => format!("{hours}h {minutes:02}m"),
-        _ => format!("{days}d {hours}h"),
-    }
 }
 
 #[cfg(test)]
@@ -393,20 +381,5 @@ mod tests {
             line(70),
             "waiting 1m 12s for ...sion.lock: held by dev in agents-1 for 14m 03s,"
         );
-    }
-
-    #[test]
-    fn a_time_is_as_long_as_somebody_wants_to_read_it() {
-        for (seconds, text) in [
-            (0, "0s"),
-            (59, "59s"),
-            (60, "1m 00s"),
-            (3_599, "59m 59s"),
-            (3_600, "1h 00m"),
-            (86_399, "23h 59m"),
-            (90_000, "1d 1h"),
-        ] {
-            assert_eq!(rough(Duration::from_secs(seconds)), text);
-        }
     }
 }

@@ -9,6 +9,7 @@ use super::super::check::{WIDTH, count, wrap};
 use crate::cli::print;
 use crate::core::order;
 use crate::core::shell::Command;
+use crate::core::text::took;
 use crate::lock::dir::record::{DirRecord, Plain, time_of};
 use crate::lock::fault::Quoted;
 use crate::lock::scan::look::{Lock, State, words};
@@ -117,14 +118,7 @@ pub(super) fn ago(time: &str) -> Option<String> {
     let Some(secs) = now.checked_sub(then.as_secs()) else {
         return Some("to come".to_owned());
     };
-    Some(
-        match (secs / 86400, secs / 3600 % 24, secs / 60 % 60, secs % 60) {
-            (0, 0, 0, secs) => format!("{secs}s"),
-            (0, 0, minutes, secs) => format!("{minutes}m {secs}s"),
-            (0, hours, minutes, _) => format!("{hours}h {minutes}m"),
-            (days, hours, _, _) => format!("{days}d {hours}h"),
-        },
-    )
+    Some(took(secs.saturating_mul(1000)))
 }
 
 /// The table as it grows.

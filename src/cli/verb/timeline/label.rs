@@ -74,23 +74,6 @@ pub(super) fn name(container: &str, job: &str, most: usize) -> [String; 2] {
     [cut(container, left) + "/", job]
 }
 
-/// A duration in two units: `340ms`, `2.3s`, `12m 3s`, `5h 2m`, `3d 1h`.
-pub(super) fn took(ms: Ms) -> String {
-    let secs = ms / 1000;
-    let of = |[big, small]: [u64; 2], [many, few]: [char; 2]| match small {
-        0 => format!("{big}{many}"),
-        _ => format!("{big}{many} {small}{few}"),
-    };
-    match secs {
-        0 => format!("{ms}ms"),
-        1..60 if ms % 1000 >= 100 => format!("{secs}.{}s", ms % 1000 / 100),
-        1..60 => format!("{secs}s"),
-        60..3600 => of([secs / 60, secs % 60], ['m', 's']),
-        3600..86400 => of([secs / 3600, secs / 60 % 60], ['h', 'm']),
-        _ => of([secs / 86400, secs / 3600 % 24], ['d', 'h']),
-    }
-}
-
 /// `2026-11-21T06:40:20.123Z`.
 pub(super) fn stamp(at: Ms) -> String {
     let time = UNIX_EPOCH + Duration::from_millis(at);

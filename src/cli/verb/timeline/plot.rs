@@ -14,8 +14,9 @@
 use std::fmt::Write as _;
 
 use super::axis::ticks;
-use super::label::{columns, cut, end, name, plain, stamp, took, window};
+use super::label::{columns, cut, end, name, plain, stamp, window};
 use crate::cli::verb::check::count;
+use crate::core::text::took;
 use crate::core::timeline::{Mark, Ms, Phase, Row, Run, Timeline};
 
 /// Tenths of a pixel.

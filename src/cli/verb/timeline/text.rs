@@ -10,8 +10,9 @@ use std::io::stdout;
 use std::os::fd::AsFd as _;
 
 use super::axis::ticks;
-use super::label::{self, Moment, columns, cut, end, took, window};
+use super::label::{self, Moment, columns, cut, end, window};
 use crate::cli::verb::check::{WIDTH, count, wrap};
+use crate::core::text::took;
 use crate::core::timeline::{Mark, Ms, Phase, Row, Run, Timeline, order};
 use crate::sys::tty;
 

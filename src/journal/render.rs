@@ -3,22 +3,28 @@
 //! One exhaustive match; the record is complete before any sink sees it. The words are for people
 //! and may change, the fields and the message id ([`super::kind`]) are for programs.
 
+mod ended;
+mod refused;
+mod swept;
+
 use std::borrow::Cow;
-use std::path::Path;
 use std::time::Duration;
 
 use nix::errno::Errno;
 
+use self::ended::{ended, invocation};
+pub use self::refused::because;
+use self::refused::end_pause;
+use self::swept::fate_of;
 pub use super::fields::Fields;
 use super::kind::{Level, MessageId, heard, kind};
 use super::route::Context;
 use super::words::{
-    Bytes, Short, cause, held_by, listed, plural, signal_name, step_verb, step_word, until,
+    Short, cause, held_by, listed, plural, signal_name, step_verb, step_word, until,
 };
 use crate::config::plan::Want;
-use crate::core::note::{Dead, Fate, Note};
-use crate::core::outcome::{Outcome, Reason, Status};
-use crate::core::pause::At;
+use crate::core::note::Note;
+use crate::core::outcome::Reason;
 use crate::core::refusal::Refusal;
 use crate::core::shell::Command;
 use crate::trouble;
@@ -574,216 +580,6 @@ fn describe<'a>(note: &'a Note, context: &Context, to: &mut Fields<'a>) -> Strin
             format!("the command of on_event, {program:?}, {how}; further failures are not told")
         }
     }
-}
-
-/// What does not hold, and what to do.
-#[expect(
-    clippy::unnecessary_debug_formatting,
-    reason = "a path stands in quotes, and what is no text in it as an escape"
-)]
-pub fn because(refusal: &Refusal) -> String {
-    match refusal {
-        Refusal::NoPath { path, errno } => {
-            let why = trouble::why(Errno::from_raw(*errno));
-            format!("{path:?}, which require_path asks for, is not there ({why})")
-        }
-        Refusal::NoVariable { name } => {
-            format!("the variable {name}, which require_env asks for, has no value")
-        }
-        Refusal::File {
-            variable,
-            path,
-            line,
-            why,
-        } => {
-            // Behind `NAME:` would stand a secret.
-            let of = match variable {
-                Some(name) => format!("has the value of {name}"),
-                None => "env_file names".to_owned(),
-            };
-            let line = line.map_or_else(String::new, |line| format!(", in line {line}"));
-            format!("{path:?}, which {of}, cannot be used{line}: {why}")
-        }
-        Refusal::Memory {
-            wanted,
-            free,
-            group,
-        } => {
-            let place = match group {
-                Some(group) => format!("control group {group:?}"),
-                None => "this machine".to_owned(),
-            };
-            let (free, wanted) = (Bytes(*free), Bytes(*wanted));
-            format!("{place} has {free} of memory left, and require_free_memory asks for {wanted}")
-        }
-        Refusal::NoFolder { path, why } => {
-            format!("the folder {path:?}, which create_dirs names, is not to be had: {why}")
-        }
-        Refusal::Paused {
-            lock,
-            until: end,
-            set,
-            left,
-            by,
-            said,
-        } => {
-            let end = until(*end, *left);
-            format!(
-                "no batch run on lock {lock:?} starts until {end}, by word of {by} since {}: {said:?}; \
-                 to end that pause: {}",
-                At(*set),
-                end_pause(lock)
-            )
-        }
-        Refusal::Silent { path } => format!(
-            "the file system of {path:?} does not answer; find out what has become of its mount"
-        ),
-        Refusal::NotAsked { errno } => {
-            format!("its conditions cannot be asked: {}", trouble::text(*errno))
-        }
-    }
-}
-
-const fn end_pause(lock: &Path) -> Command<'_> {
-    Command::on("lockkeeper pause end", lock)
-}
-
-/// The words behind the name of a lock directory.
-fn fate_of(fate: Fate, to: &mut Fields<'_>) -> Cow<'static, str> {
-    let (reason, text): (_, Cow<'static, str>) = match fate {
-        Fate::Removed(Dead::Stale(silent)) => {
-            let silent = Short(silent);
-            ("stale", format!("removed: not refreshed for {silent}").into())
-        }
-        Fate::Removed(Dead::Ahead(ahead)) => {
-            let ahead = Short(ahead);
-            ("ahead", format!("removed: its time lies {ahead} in the future").into())
-        }
-        Fate::Removed(Dead::Alone) => (
-            "alone",
-            "removed: nobody else uses the login".into(),
-        ),
-        Fate::Removed(Dead::Silent(watched)) => {
-            let watched = Short(watched);
-            let text = format!("removed: the run left it, no sign of life for {watched}");
-            ("silent", text.into())
-        }
-        Fate::Remains => (
-            "remains",
-            "removed for good: a sweep that was killed had put it aside".into(),
-        ),
-        Fate::BroughtBack => (
-            "brought_back",
-            "is back in its place: a sweep that was killed had put it aside".into(),
-        ),
-        Fate::Owned => ("owned", "left alone: it was there before the run".into()),
-        Fate::Refreshed => ("refreshed", "left alone: its owner lives".into()),
-        Fate::CutShort => (
-            "cut_short",
-            "left alone: no time to watch it; the start of a run removes it when it is stale".into(),
-        ),
-        Fate::Late => (
-            "late",
-            "left alone: we were not running all the time, and its owner perhaps was not either; \
-             the start of a run removes it when it is stale"
-                .into(),
-        ),
-        Fate::NotEmpty => (
-            "not_empty",
-            "left alone: it is not empty, and no lock; remove it by hand, or take it out of lock_dirs"
-                .into(),
-        ),
-        Fate::NotAFolder => (
-            "not_a_folder",
-            "left alone: it is no directory; remove it by hand, or take it out of lock_dirs".into(),
-        ),
-        Fate::Denied { errno } => {
-            to.errno = Some(errno);
-            let why = trouble::why(Errno::from_raw(errno));
-            let text = format!("left alone, it can be neither judged nor moved: {why}");
-            ("denied", text.into())
-        }
-        Fate::Unwatched { errno } => {
-            to.errno = Some(errno);
-            let why = Errno::from_raw(errno).desc();
-            let text = format!("cannot be watched ({why}): compared once, at the end");
-            ("unwatched", text.into())
-        }
-        Fate::Disturbed { back: true } => (
-            "disturbed",
-            "was refreshed in the instant in which it was moved, and is back: its owner may have \
-             missed it, and have to log in again"
-                .into(),
-        ),
-        Fate::Disturbed { back: false } => (
-            "lost",
-            "was refreshed in the instant in which it was moved, and somebody has made another: \
-             two may have used the login at once; see whether both are still logged in"
-                .into(),
-        ),
-    };
-    to.reason = Some(reason);
-    text
-}
-
-fn ended(outcome: &Outcome, to: &mut Fields<'_>) -> String {
-    let Outcome {
-        code,
-        reason,
-        status,
-        waited,
-        held,
-        ran,
-    } = *outcome;
-    to.run_code = Some(code);
-    to.invocation_id = to.run_id.map(invocation);
-    to.reason = Some(reason.word());
-    to.waited_ms = Some(ms(waited));
-    to.held_ms = Some(ms(held));
-    (to.exit_code, to.exit_status) = match status {
-        Some(Status::Exited(code)) => (Some("exited"), Some(i32::from(code))),
-        Some(Status::Killed(signal)) => (Some("killed"), Some(signal)),
-        Some(Status::Dumped(signal)) => (Some("dumped"), Some(signal)),
-        None => (None, None),
-    };
-    let died_of = match status {
-        Some(Status::Killed(signal) | Status::Dumped(signal)) => Some(signal_name(signal)),
-        Some(Status::Exited(_)) | None => None,
-    };
-    let after = Short(ran);
-    let text = match reason {
-        Reason::Ended => match &died_of {
-            Some(signal) => {
-                let dumped = matches!(status, Some(Status::Dumped(_)));
-                let dumped = if dumped { ", core dumped" } else { "" };
-                format!("killed by {signal} after {after}{dumped} (exit {code})")
-            }
-            None => format!("ended after {after} (exit {code})"),
-        },
-        Reason::Timeout
-        | Reason::IdleTimeout
-        | Reason::ReadyTimeout
-        | Reason::Heartbeat
-        | Reason::Final { .. }
-        | Reason::Signal(_)
-        | Reason::GuardLost
-        | Reason::InitStop => format!("ended by {} after {after} (exit {code})", cause(reason)),
-        Reason::WaitExpired
-        | Reason::DirNotLocked
-        | Reason::StartRefused
-        | Reason::Paused
-        | Reason::SpawnFailed { .. } => {
-            format!("not run, {} (exit {code})", cause(reason))
-        }
-        Reason::Failed => format!("lockkeeper failed after {after} (exit {code})"),
-    };
-    to.signal = died_of;
-    text
-}
-
-/// The id of a run in the shape that systemd's tools take: 128 bits.
-fn invocation(run_id: &str) -> String {
-    format!("{run_id}{run_id}")
 }
 
 fn ms(time: Duration) -> u64 {

@@ -7,7 +7,7 @@ use super::super::route::{Format, Speaker};
 use super::*;
 use crate::core::final_line::AgentResult;
 use crate::core::mask::Secrets;
-use crate::core::outcome::SpawnStep;
+use crate::core::outcome::{SpawnStep, Status};
 
 #[path = "../../../tests/it/support/notes.rs"]
 mod notes;

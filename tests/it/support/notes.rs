@@ -351,7 +351,7 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
         ),
         (
             Note::WokeLate { late: secs(3905) },
-            "woke 1h 5m 5s late, as after a pause: silence meanwhile does not count",
+            "woke 1h 5m late, as after a pause: silence meanwhile does not count",
         ),
         (
             Note::Stopping {

@@ -24,6 +24,9 @@ static-busybox busybox-static container
 tini tini comparison
 /lib/systemd/systemd-journald systemd journal
 logger bsdutils journal
+systemd-analyze systemd deployment
+catatonit catatonit deployment
+venv python3-venv deployment
 strace strace system-call
 bindfs bindfs split
 unshare util-linux namespace
@@ -47,6 +50,7 @@ have() {
     case $1 in
         # The image has no libraries, so the busybox with libraries is none.
         static-busybox) [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1 ;;
+        venv) /usr/bin/python3 -c 'import venv, ensurepip' 2>/dev/null ;;
         jsonschema)
             for python in /usr/bin/python3 python3; do
                 "$python" -c 'import jsonschema, tomllib' 2>/dev/null && return
@@ -109,6 +113,40 @@ if ! grep -qs "\"version\": \"$peer\"" "$real/node_modules/proper-lockfile/packa
     mkdir -p "$real"
     { have npm && npm install --prefix "$real" --no-audit --no-fund --loglevel=error \
         "proper-lockfile@$peer" >&2; } || lacks "proper-lockfile $peer from npm" peer
+fi
+
+# Who judges the deployment files, and starts the one for compose: podman-compose, and the schemas of
+# Kubernetes and of the Compose Specification, which come with their validators.
+real=$target/real/deploy
+judges='podman-compose==1.6.0 kubernetes-validate==1.37.0 check-jsonschema==0.39.0'
+if [ "$(cat "$real/judges" 2>/dev/null)" != "$judges" ]; then
+    # shellcheck disable=SC2086 # a list of words
+    { /usr/bin/python3 -m venv --clear "$real" &&
+        "$real/bin/pip" install --quiet $judges >&2 &&
+        echo "$judges" >"$real/judges"; } || lacks "$judges from PyPI" deployment
+fi
+
+# podman's generator of units from quadlets: the machine's own, or (4.3 has none) that of the next Debian,
+# of whose packages nothing is installed.
+real=$target/real/quadlet
+if ! have /usr/libexec/podman/quadlet && ! have "$real/quadlet"; then
+    rm -rf "$real" && mkdir -p "$real/lists/partial" "$real/cache/archives/partial" && : >"$real/status"
+    keys=/usr/share/keyrings/debian-archive-keyring.gpg
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Label: Debian' 2>/dev/null | head -n 1)
+    echo "deb [signed-by=$keys] $mirror trixie main" >"$real/sources"
+    real=$(cd "$real" && pwd)
+    trixie() {
+        apt-get -q -o Dir::Etc::SourceList="$real/sources" -o Dir::Etc::SourceParts=/dev/null \
+            -o Dir::State::Lists="$real/lists" -o Dir::State::Status="$real/status" \
+            -o Dir::Cache="$real/cache" -o APT::Sandbox::User= \
+            -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false "$@" >&2
+    }
+    { [ -n "$mirror" ] && trixie update && (cd "$real" && trixie download podman) &&
+        dpkg-deb --fsys-tarfile "$real"/podman_*.deb |
+        tar -xO ./usr/libexec/podman/quadlet >"$real/quadlet.new" &&
+        chmod +x "$real/quadlet.new" && "$real/quadlet.new" -version >&2 &&
+        mv "$real/quadlet.new" "$real/quadlet"; } || lacks "the quadlet generator of podman 5" deployment
+    rm -rf "$real/lists" "$real/cache" "$real"/podman_*.deb
 fi
 
 # Roots of a clean Debian: with nothing in it, and with the C linker that Rust asks for.

@@ -22,6 +22,7 @@ mod config;
 mod containers;
 mod contest;
 mod control;
+mod deploy;
 mod directory;
 mod early;
 mod events;

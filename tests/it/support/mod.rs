@@ -10,6 +10,7 @@ pub(crate) mod copies;
 pub(crate) mod dir;
 pub(crate) mod inherited;
 pub(crate) mod journald;
+pub(crate) mod judges;
 pub(crate) mod locks;
 pub(crate) mod made;
 pub(crate) mod manual;

@@ -7,11 +7,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::child::output;
-use super::{agent, bin, peer};
+use super::{agent, bin, judges, peer};
 
 /// `need!("root", "podman")`: returns from the test if one of them is not to be had. Besides names
 /// of programs: `root`, `static` (the static builds), `agent`, `peer` (proper-lockfile), `fuse`,
-/// `journald`, `userns`, `jsonschema`.
+/// `journald`, `userns`, `jsonschema`, `judges` (of deployment files), `quadlet` (podman's generator).
 macro_rules! need {
     ($($what:literal),+) => {
         if let Some(missing) = [$($what),+].into_iter().find(|what| !$crate::support::need::have(what)) {
@@ -37,8 +37,11 @@ pub(crate) fn have(what: &str) -> bool {
             .open("/dev/fuse")
             .is_ok(),
         "peer" => peer::library().exists(),
+        "judges" => judges::all().iter().all(|judge| judge.exists()),
+        "quadlet" => judges::quadlet().is_some(),
         "jsonschema" => validator().is_some(),
         "journald" => Path::new("/lib/systemd/systemd-journald").exists(),
+        "systemd" => Path::new("/lib/systemd/systemd").exists(),
         // Forbidden on many machines (sysctls, AppArmor, container run-times): only trying tells.
         "userns" => {
             let mut command = Command::new("unshare");

@@ -9,8 +9,10 @@
 //! `Container`; one whose test was killed goes when the next test asks for the image. Needs root.
 
 use std::collections::hash_map::DefaultHasher;
-use std::fs::{self, File};
+use std::fmt::Write as _;
+use std::fs::{self, File, Permissions};
 use std::hash::{Hash as _, Hasher as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, id};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -23,8 +25,28 @@ use super::{agent, bin};
 
 /// The mounts of a call, then podman itself: `$0` is where it keeps everything.
 const CALL: &str = "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; \
-    exec podman --root \"$0/root\" --runroot \"$0/run\" --tmpdir \"$0/tmp\" --storage-driver overlay \
-    --cgroup-manager cgroupfs --runtime crun --events-backend none \"$@\"";
+    exec \"${PODMAN:-podman}\" --root \"$0/root\" --runroot \"$0/run\" --tmpdir \"$0/tmp\" --storage-driver overlay \
+    --cgroup-manager cgroupfs --runtime \"${RUNTIME:-crun}\" --events-backend none \"$@\"";
+
+const CONFIG: &str = "[engine]\nlock_type = \"file\"\n";
+
+/// The same for pods, whose every container takes its settings from here. Without its control groups
+/// podman makes no pod, and crun, which may not limit devices here, none with them.
+const POD_CONFIG: &str = "[containers]\nlog_driver = \"k8s-file\"\nhttp_proxy = false\n\
+    default_ulimits = [\"nofile=1024:1024\", \"nproc=4096:4096\"]\n";
+const POD_RUNTIME: &str = "#!/bin/sh\nexec crun --cgroup-manager=disabled \"$@\"\n";
+
+/// What crun refuses on hybrid cgroups and beyond the caller's own limits, and what is nobody's to see.
+pub(crate) const HERE: [&str; 8] = [
+    "--cgroups=disabled",
+    "--http-proxy=false",
+    "--log-driver",
+    "k8s-file",
+    "--ulimit",
+    "nofile=1024:1024",
+    "--ulimit",
+    "nproc=4096:4096",
+];
 
 /// The loader's folder is a link into /usr, which is empty unless the host's is mounted there.
 const RECIPE: &str = r#"FROM scratch
@@ -40,6 +62,7 @@ pub(crate) struct Podman {
     image: String,
     net: Option<String>,
     notify: Option<PathBuf>,
+    pods: bool,
 }
 
 /// How a container is to be run. Without `entrypoint` its arguments are lockkeeper's.
@@ -62,8 +85,18 @@ impl Podman {
         let home = bin::target().join("real/podman");
         fs::create_dir_all(&home).expect("target can be written");
         // A semaphore of this machine would be shared with other users of podman.
-        let config = home.join("containers.conf");
-        fs::write(config, "[engine]\nlock_type = \"file\"\n").expect("target can be written");
+        let pods = format!("{CONFIG}{POD_CONFIG}");
+        for (name, text) in [
+            ("containers.conf", CONFIG),
+            ("pods.conf", &pods),
+            ("crun", POD_RUNTIME),
+        ] {
+            // Whole at any moment: another test may be reading it.
+            let new = home.join(format!("{name}.{}", id()));
+            fs::write(&new, text).expect("target can be written");
+            fs::set_permissions(&new, Permissions::from_mode(0o755)).expect("it is ours");
+            fs::rename(new, home.join(name)).expect("target can be written");
+        }
         let guard = File::create(home.join("image.lock")).expect("target can be written");
         guard.lock().expect("one test at a time builds");
         let mut podman = Self {
@@ -71,6 +104,7 @@ impl Podman {
             image: String::new(),
             net: None,
             notify: None,
+            pods: false,
         };
         podman.sweep();
         podman.build();
@@ -87,6 +121,38 @@ impl Podman {
     pub(crate) fn notifying(mut self, socket: &Path) -> Self {
         self.notify = Some(socket.to_owned());
         self
+    }
+
+    /// The same, for `kube play`.
+    pub(crate) fn for_pods(mut self) -> Self {
+        self.pods = true;
+        self
+    }
+
+    /// The image of the tests.
+    pub(crate) fn image(&self) -> &str {
+        &self.image
+    }
+
+    /// All this as one program, for others who call podman; it is written into `folder`.
+    pub(crate) fn program(&self, folder: &Path) -> PathBuf {
+        let path = folder.join("podman");
+        let mut text = "#!/bin/sh\n".to_owned();
+        for (name, value) in variables(&self.home, self.pods) {
+            writeln!(text, "export {name}='{}'", value.display()).expect("a text grows");
+        }
+        let home = self.home.display();
+        writeln!(text, "exec unshare --mount sh -c '{CALL}' '{home}' \"$@\"")
+            .expect("a text grows");
+        fs::write(&path, text).expect("room for a script");
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("it is ours");
+        path
+    }
+
+    /// A container that somebody else has started; removed when dropped.
+    pub(crate) fn named(&self, name: &str) -> Container<'_> {
+        let (podman, name) = (self, name.to_owned());
+        Container { podman, name }
     }
 
     fn build(&mut self) {
@@ -131,19 +197,42 @@ impl Podman {
         drop(fs::remove_dir_all(context));
     }
 
-    /// Removes containers of tests that are no more.
+    /// Removes containers and pods of tests that are no more.
     fn sweep(&self) {
-        let names = read(self.call().args(["ps", "--all", "--format", "{{.Names}}"]));
-        for name in names.lines() {
+        let gone = |name: &str| {
             let owner = name.split('-').nth(1).unwrap_or_default();
-            if !Path::new("/proc").join(owner).exists() {
-                read(self.call().args(["rm", "--force", "--time", "0", name]));
+            !Path::new("/proc").join(owner).exists()
+        };
+        let format = "{{.Names}} {{.PodName}}";
+        let names = read(
+            self.call()
+                .args(["ps", "--all", "--pod", "--format", format]),
+        );
+        let (mut pods, mut alone) = (Vec::new(), Vec::new());
+        for line in names.lines() {
+            match line.split_once(' ') {
+                Some((_, pod)) if !pod.is_empty() => pods.push(pod),
+                Some((name, _)) => alone.push(name),
+                None => alone.push(line),
             }
+        }
+        pods.sort_unstable();
+        pods.dedup();
+        for pod in pods.into_iter().filter(|pod| gone(pod)) {
+            let rest = ["pod", "rm", "--force", "--time", "0", pod];
+            read(self.call_for(true).args(rest));
+        }
+        for name in alone.into_iter().filter(|name| gone(name)) {
+            read(self.call().args(["rm", "--force", "--time", "0", name]));
         }
     }
 
     /// A call of podman, still without a verb.
-    fn call(&self) -> Command {
+    pub(crate) fn call(&self) -> Command {
+        self.call_for(self.pods)
+    }
+
+    fn call_for(&self, pods: bool) -> Command {
         let mut command = match &self.net {
             Some(net) => {
                 let mut command = Command::new("nsenter");
@@ -153,7 +242,7 @@ impl Podman {
             None => Command::new("unshare"),
         };
         command.args(["--mount", "sh", "-c", CALL]).arg(&self.home);
-        command.env("CONTAINERS_CONF", self.home.join("containers.conf"));
+        command.envs(variables(&self.home, pods));
         command
     }
 
@@ -161,19 +250,7 @@ impl Podman {
         let mut command = self.call();
         command.envs(self.notify.iter().map(|socket| ("NOTIFY_SOCKET", socket)));
         command.arg("run").args(how);
-        command.args([
-            "--cgroups=disabled",
-            "--http-proxy=false",
-            "--log-driver",
-            "k8s-file",
-        ]);
-        // Beyond the caller's own limits, crun refuses.
-        command.args([
-            "--ulimit",
-            "nofile=1024:1024",
-            "--ulimit",
-            "nproc=4096:4096",
-        ]);
+        command.args(HERE);
         command.args([
             "--network",
             if self.net.is_some() { "host" } else { "none" },
@@ -197,6 +274,15 @@ impl Podman {
     pub(crate) fn run(&self, run: &Run) -> Output {
         output(&mut self.run_call(run, &["--rm"]))
     }
+}
+
+/// What podman is told by its environment.
+fn variables(home: &Path, pods: bool) -> Vec<(&'static str, PathBuf)> {
+    if pods {
+        let runtime = ("RUNTIME", home.join("crun"));
+        return vec![("CONTAINERS_CONF", home.join("pods.conf")), runtime];
+    }
+    vec![("CONTAINERS_CONF", home.join("containers.conf"))]
 }
 
 impl Run {
@@ -288,6 +374,12 @@ impl Container<'_> {
     /// One fact of `podman inspect`, as a Go template.
     pub(crate) fn inspect(&self, format: &str) -> String {
         read(&mut self.call(&["inspect", "--format", format]))
+    }
+
+    /// Whether the health check that it was made with says so, now.
+    pub(crate) fn is_healthy(&self) -> bool {
+        let checked = output(&mut self.call(&["healthcheck", "run"]));
+        checked.status.success()
     }
 
     /// The number of its PID 1 on the host; 0 when it has ended.

@@ -43,6 +43,9 @@ jsonschema python3-jsonschema schema
 mandoc mandoc manual
 zsh zsh completion
 fish fish completion
+/usr/share/bash-completion/bash_completion bash-completion completion
+lintian lintian package
+xz xz-utils package
 go golang-go directory-lock
 node nodejs peer'
 
@@ -147,6 +150,14 @@ if ! have /usr/libexec/podman/quadlet && ! have "$real/quadlet"; then
         chmod +x "$real/quadlet.new" && "$real/quadlet.new" -version >&2 &&
         mv "$real/quadlet.new" "$real/quadlet"; } || lacks "the quadlet generator of podman 5" deployment
     rm -rf "$real/lists" "$real/cache" "$real"/podman_*.deb
+fi
+
+# What makes the Debian package. Unoptimised and without its own xz it is there in half a minute.
+cargo_deb=3.8.0
+real=$target/real/cargo-deb
+if ! grep -qs "\"cargo-deb $cargo_deb " "$real/.crates.toml"; then
+    cargo install --quiet --locked --debug --no-default-features --root "$real" \
+        "cargo-deb@$cargo_deb" >&2 || lacks "cargo-deb $cargo_deb from crates.io" package
 fi
 
 # Roots of a clean Debian: with nothing in it, and with the C linker that Rust asks for.

@@ -3,12 +3,13 @@
 #
 # Wants cargo-deb (`cargo install --locked cargo-deb`, or CARGO_DEB=its path) and the Rust target.
 # The same sources make the same bytes: every time in the package is SOURCE_DATE_EPOCH, by default
-# that of the last commit.
+# that of the package's changelog.
 set -eu
 cd "$(dirname "$0")/.."
 triple=${1:-$(uname -m)-unknown-linux-musl}
 target=${CARGO_TARGET_DIR:-target}
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+dated=$(sed -n 's/^ -- .*>  //p' packaging/deb/changelog | head -1)
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(date --date "$dated" +%s)}
 export SOURCE_DATE_EPOCH
 
 cargo build --locked --quiet --release --target "$triple" --bin lockkeeper

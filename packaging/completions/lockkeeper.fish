@@ -1,8 +1,9 @@
 # Made from the program's tables: UPDATE=1 cargo nextest run -E 'test(completions::)'
 
-# The verb on the command line, or COMMAND behind --.
+# The verb on the command line, or COMMAND behind --; then the job, if there is one.
 function __lockkeeper_verb
     set -l verb
+    set -l job
     set -l skip 0
     for word in (commandline -opc)[2..]
         if test $skip = 1
@@ -21,15 +22,37 @@ function __lockkeeper_verb
                     set verb $word
                 else if test "$verb $word" = 'pause end' -o "$verb" = lock
                     set verb "$verb $word"
+                else
+                    set job $word
                 end
         end
     end
-    printf '%s\n' "$verb"
+    printf '%s\n' "$verb" $job
 end
 
 # Whether it is one of these.
 function __lockkeeper_at
-    contains -- (__lockkeeper_verb)"" $argv
+    contains -- (__lockkeeper_verb)[1]"" $argv
+end
+
+# Names of jobs or of classes, as the file in use has them; none where there is no file.
+function __lockkeeper_names
+    set -l words (commandline -opc | string replace -r '^~/' "$HOME/")
+    set -l program $words[1]
+    set -l config
+    for at in (seq (count $words))
+        if contains -- $words[$at] -c --config; and set -q words[(math $at + 1)]
+            set config -c $words[(math $at + 1)]
+        else if string match -q -- '--config=*' $words[$at]
+            set config -c (string replace -- '--config=' '' $words[$at])
+        end
+    end
+    command -q $program; or return
+    $program check --names $config 2>/dev/null </dev/null | string replace -rf "^$argv\\." ""
+end
+
+function __lockkeeper_jobs
+    test (count (__lockkeeper_verb)) = 1; and __lockkeeper_names jobs
 end
 
 # What is offered for the command behind --.
@@ -61,8 +84,15 @@ complete -c lockkeeper -n '__lockkeeper_at ""' -a pause -d 'keep batch jobs from
 complete -c lockkeeper -n '__lockkeeper_at pause' -a end -d 'end all pauses, whoever set them'
 complete -c lockkeeper -n '__lockkeeper_at ""' -a logs -d 'what the journal, or its file, has of a job; or of all'
 complete -c lockkeeper -n '__lockkeeper_at ""' -a timeline -d 'who held the lock when, who waited, and how each run ended'
+complete -c lockkeeper -n '__lockkeeper_at "run"' -a '(__lockkeeper_jobs)'
 complete -c lockkeeper -n '__lockkeeper_at "status"' -a '(__fish_complete_path (commandline -ct))'
+complete -c lockkeeper -n '__lockkeeper_at "start"' -a '(__lockkeeper_jobs)'
+complete -c lockkeeper -n '__lockkeeper_at "stop"' -a '(__lockkeeper_jobs)'
+complete -c lockkeeper -n '__lockkeeper_at "restart"' -a '(__lockkeeper_jobs)'
+complete -c lockkeeper -n '__lockkeeper_at "health"' -a '(__lockkeeper_jobs)'
 complete -c lockkeeper -n '__lockkeeper_at "pause"' -a '(__fish_complete_path (commandline -ct))'
+complete -c lockkeeper -n '__lockkeeper_at "logs"' -a '(__lockkeeper_jobs)'
+complete -c lockkeeper -n '__lockkeeper_at "timeline"' -a '(__lockkeeper_jobs)'
 complete -c lockkeeper -n '__lockkeeper_at "lock list"' -a '(__fish_complete_directories (commandline -ct))'
 complete -c lockkeeper -n '__lockkeeper_at "lock show"' -a '(__fish_complete_path (commandline -ct))'
 complete -c lockkeeper -n '__lockkeeper_at "lock clean"' -a '(__fish_complete_directories (commandline -ct))'
@@ -71,7 +101,7 @@ complete -c lockkeeper -n '__lockkeeper_at "lock release"' -a '(__fish_complete_
 complete -c lockkeeper -n '__lockkeeper_at "pause end"' -a '(__fish_complete_path (commandline -ct))'
 complete -c lockkeeper -n '__lockkeeper_at COMMAND' -a '(__lockkeeper_command)'
 complete -c lockkeeper -n '__lockkeeper_at "" "init" "run" "check" "status" "logs" "pause" "pause end"' -l config -s c -rF -d 'else $LOCKKEEPER_CONFIG, else /etc/lockkeeper.toml'
-complete -c lockkeeper -n '__lockkeeper_at "" "init" "run"' -l class -x -d 'the class of the file that the command runs in'
+complete -c lockkeeper -n '__lockkeeper_at "" "init" "run"' -l class -x -a '(__lockkeeper_names classes)' -d 'the class of the file that the command runs in'
 complete -c lockkeeper -n '__lockkeeper_at "run"' -l dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'the directory to run the command in'
 complete -c lockkeeper -n '__lockkeeper_at "run" "timeline"' -l lock -rF -d 'hold it until all has ended; timeline: its runs alone'
 complete -c lockkeeper -n '__lockkeeper_at "run"' -l wait -x -d 'time to wait for the locks, or forever (10m)'
@@ -80,6 +110,7 @@ complete -c lockkeeper -n '__lockkeeper_at "run"' -l idle-timeout -x -d 'end the
 complete -c lockkeeper -n '__lockkeeper_at "run"' -l grace -x -d 'the time between SIGTERM and what is harder (15s)'
 complete -c lockkeeper -n '__lockkeeper_at "run"' -l dir-lock -x -a '(__fish_complete_directories (commandline -ct))' -d 'one agent in this directory; can be repeated'
 complete -c lockkeeper -n '__lockkeeper_at "check" "status" "lock list" "lock show" "lock clean" "pause" "pause end" "timeline"' -l json -d 'one JSON object in place of text'
+complete -c lockkeeper -n '__lockkeeper_at "check"' -l names -d 'the names of jobs and classes alone, one a line'
 complete -c lockkeeper -n '__lockkeeper_at "lock list" "lock clean"' -l skip -x -d 'look into no folder of this name; can be given again'
 complete -c lockkeeper -n '__lockkeeper_at "lock list" "lock clean"' -l no-skip -d 'look into .git, node_modules, target and such, too'
 complete -c lockkeeper -n '__lockkeeper_at "lock list" "lock clean"' -l agentctl -rF -d 'agentctl\'s list (~/.agentctl/locks.json)'

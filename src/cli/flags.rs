@@ -78,7 +78,7 @@ pub const VERBS: &[VerbInfo] = &[
     VerbInfo {
         verb: Verb::Check,
         name: "check",
-        synopsis: &["check [-c FILE] [--json]"],
+        synopsis: &["check [-c FILE] [--json | --names]"],
         doc: "check the file, the mounts and the identities; 78 on errors",
     },
     VerbInfo {
@@ -238,6 +238,8 @@ pub enum Id {
     DirLock,
     /// `--json`.
     Json,
+    /// `--names`.
+    Names,
     /// `--skip`; can be given again.
     Skip,
     /// `--no-skip`.
@@ -401,6 +403,13 @@ pub const FLAGS: &[Flag] = &[
             Verb::PauseEnd,
             Verb::Timeline,
         ],
+    ),
+    plain(
+        Id::Names,
+        "names",
+        None,
+        "the names of jobs and classes alone, one a line",
+        &[Verb::Check],
     ),
     with_value(
         Id::Skip,

@@ -103,6 +103,8 @@ pub struct CheckArgs {
     pub config: Option<PathBuf>,
     /// `--json`.
     pub json: bool,
+    /// `--names`; never with JSON.
+    pub names: bool,
     /// `-v`, `-q`.
     pub verbosity: Verbosity,
     /// `--report`: the number of a descriptor, open or not.
@@ -321,9 +323,14 @@ fn check(typed: &mut Typed) -> Result<CheckArgs, UsageError> {
     if typed.command.is_some() {
         return Err(usage("\"check\" takes no command"));
     }
+    let given = |id| typed.value(id).is_some();
+    if given(Id::Json) && given(Id::Names) {
+        return Err(usage("\"--json\" and \"--names\" exclude each other"));
+    }
     Ok(CheckArgs {
         config: typed.path(Id::Config)?,
-        json: typed.value(Id::Json).is_some(),
+        json: given(Id::Json),
+        names: given(Id::Names),
         verbosity: typed.verbosity()?,
         report: typed.descriptor()?,
     })

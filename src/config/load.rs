@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use nix::sys::utsname;
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 use super::expand::Lookup;
 use super::findings::Findings;
@@ -15,6 +15,7 @@ use super::report::{Finding, Problems, Severity};
 use super::resolve::{built_in_class, resolve};
 use super::rules;
 use super::secrets::Hidden;
+use super::sheet::fits_name;
 use super::source::{NoText, bytes_of, text_of};
 use super::value::Reader;
 use crate::core::text::plain;
@@ -114,6 +115,30 @@ pub fn parse(name: &str, bytes: &[u8], around: &Surroundings<'_>) -> Result<Load
             .collect(),
         warnings,
     })
+}
+
+/// The classes that a file's jobs can name, as `classes.NAME`, and its jobs, as `jobs.NAME`, one a line.
+/// Whatever else is wrong with the file does not matter.
+pub fn names(bytes: &[u8]) -> String {
+    let text = text_of(bytes).unwrap_or_default();
+    let repaired = repair(text, &mut Findings::default());
+    let (root, _) = DeTable::parse_recoverable(repaired.as_deref().unwrap_or(text));
+    let mut lines = "classes.batch\nclasses.interactive\n".to_owned();
+    for (table, value) in root.get_ref() {
+        let DeValue::Table(named) = value.get_ref() else {
+            continue;
+        };
+        for name in named.keys() {
+            let line = format!("{}.{}", table.get_ref(), name.get_ref());
+            let asked_for = ["classes", "jobs"].contains(&&**table.get_ref());
+            let known = lines.lines().any(|known| known == line);
+            if asked_for && !known && fits_name(name.get_ref()) {
+                lines.push_str(&line);
+                lines.push('\n');
+            }
+        }
+    }
+    lines
 }
 
 /// The classes where there is no file.

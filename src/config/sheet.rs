@@ -240,6 +240,13 @@ fn in_order<'a, 'i>(table: &'a DeTable<'i>) -> Vec<Item<'a, 'i>> {
     items
 }
 
+/// Whether it can name a lock, a class or a job.
+pub(crate) fn fits_name(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+    text.len() <= LONGEST_NAME && begins && text.chars().all(fits)
+}
+
 impl Reader<'_> {
     /// The whole file, table by table.
     pub(crate) fn file(&mut self, root: &DeTable<'_>) -> File {
@@ -297,9 +304,7 @@ impl Reader<'_> {
 
     fn check_name(&mut self, name: &Spanned<DeString<'_>>, scope: Scope) {
         let text: &str = name.get_ref();
-        let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
-        if text.len() > LONGEST_NAME || !begins || !text.chars().all(fits) {
+        if !fits_name(text) {
             let message = format!(
                 "\"{}\" cannot be the name of a {}",
                 shown(text),

@@ -22,6 +22,7 @@ mod config;
 mod containers;
 mod contest;
 mod control;
+mod debian_package;
 mod deploy;
 mod directory;
 mod early;

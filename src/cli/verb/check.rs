@@ -51,6 +51,9 @@ pub fn check(args: &CheckArgs) -> Result<u8, Refused> {
         refused(exit::USAGE, text)
     })?;
     let path = config_path(args.config.as_deref());
+    if args.names {
+        return names(args, &path);
+    }
     let report = if nothing_names_one(args) && !path.exists() {
         without_file(&path)
     } else {
@@ -72,6 +75,19 @@ pub fn check(args: &CheckArgs) -> Result<u8, Refused> {
     } else {
         exit::OK
     })
+}
+
+/// For programs, a shell that completes a command line above all: the text of the file is read and
+/// nothing else is looked at.
+fn names(args: &CheckArgs, path: &Path) -> Result<u8, Refused> {
+    let bytes = if nothing_names_one(args) && !path.exists() {
+        Vec::new()
+    } else {
+        load::bytes(path).map_err(|problems| refused(exit::CONFIG, problems.to_string()))?
+    };
+    print::out(&load::names(&bytes))
+        .map_err(|errno| refused(exit::FAILED, format!("printing the names: {errno}")))?;
+    Ok(exit::OK)
 }
 
 fn nothing_names_one(args: &CheckArgs) -> bool {

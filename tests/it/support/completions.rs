@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use lockkeeper::cli::flags::{FLAGS, Flag, LOCK_VERBS, PAUSE_VERBS, VERBS, Verb, VerbInfo};
+use lockkeeper::cli::flags::{FLAGS, Flag, Id, LOCK_VERBS, PAUSE_VERBS, VERBS, Verb, VerbInfo};
 
 const MADE: &str =
     "# Made from the program's tables: UPDATE=1 cargo nextest run -E 'test(completions::)'\n";
@@ -15,6 +15,10 @@ const MADE: &str =
 enum Kind {
     File,
     Dir,
+    /// A job of the file in use.
+    Job,
+    /// A class of it.
+    Class,
     /// Nothing can be offered.
     Word,
 }
@@ -23,6 +27,7 @@ fn kind(flag: &Flag) -> Kind {
     match flag.value {
         Some("FILE" | "PATH") => Kind::File,
         Some("DIR") => Kind::Dir,
+        Some("CLASS") => Kind::Class,
         _ => Kind::Word,
     }
 }
@@ -32,6 +37,13 @@ fn operand(verb: Verb) -> Kind {
     match verb {
         Verb::LockList | Verb::LockClean | Verb::LockHold | Verb::LockRelease => Kind::Dir,
         Verb::Status | Verb::LockShow | Verb::Pause | Verb::PauseEnd => Kind::File,
+        Verb::Run
+        | Verb::Start
+        | Verb::Stop
+        | Verb::Restart
+        | Verb::Health
+        | Verb::Logs
+        | Verb::Timeline => Kind::Job,
         _ => Kind::Word,
     }
 }
@@ -71,6 +83,7 @@ pub(crate) fn bash() -> String {
     for (which, action) in [
         (Kind::File, "_lockkeeper_files -f"),
         (Kind::Dir, "_lockkeeper_files -d"),
+        (Kind::Class, "_lockkeeper_names classes"),
         (Kind::Word, ":"),
     ] {
         let flags = FLAGS
@@ -89,12 +102,17 @@ pub(crate) fn bash() -> String {
         let files = match operand(info.verb) {
             Kind::File => "-f",
             Kind::Dir => "-d",
-            Kind::Word => "",
+            Kind::Job | Kind::Class | Kind::Word => "",
+        };
+        let jobs = if operand(info.verb) == Kind::Job {
+            " jobs=1"
+        } else {
+            ""
         };
         let (name, words) = (info.name, words.join(" "));
         writeln!(
             text,
-            "        '{name}') flags='{flags}' words='{words}' files='{files}' ;;"
+            "        '{name}') flags='{flags}' words='{words}' files='{files}'{jobs} ;;"
         )
         .unwrap();
     }
@@ -107,7 +125,9 @@ pub(crate) fn bash() -> String {
     )
     .unwrap();
     let takes = joined(FLAGS.iter().filter(|flag| flag.value.is_some()), "|");
-    (text + BASH_END).replace("@TAKES@", &takes)
+    (text + BASH_END)
+        .replace("@TAKES@", &takes)
+        .replace("@CONFIG@", &config())
 }
 
 const BASH_BEGIN: &str = r#"
@@ -120,16 +140,26 @@ _lockkeeper_files() {
     done < <(compgen "$1" -- "$cur")
 }
 
+# Names of jobs or of classes, as the file in use has them; none where there is no file.
+_lockkeeper_names() {
+    local line program=${COMP_WORDS[0]/#'~/'/"$HOME/"}
+    while IFS= read -r line; do
+        [[ $line != "$1.$cur"* ]] || COMPREPLY+=("${line#*.}")
+    done < <("$program" check --names ${config:+-c "${config/#'~/'/"$HOME/"}"} 2>/dev/null </dev/null)
+}
+
 _lockkeeper() {
     local cur=${COMP_WORDS[COMP_CWORD]}
-    local verb='' skip='' flags words files word i
+    local verb='' skip='' job='' jobs='' config='' flags words files word i
     COMPREPLY=()
 
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         if [[ $skip ]]; then
             # bash makes three words of --flag=value.
-            [[ $word == = ]] || skip=''
+            [[ $word != = ]] || continue
+            [[ $skip != @(@CONFIG@) ]] || config=$word
+            skip=''
             continue
         fi
         case $word in
@@ -152,6 +182,8 @@ _lockkeeper() {
                     verb=$word
                 elif [[ "$verb $word" == 'pause end' || $verb == lock ]]; then
                     verb="$verb $word"
+                else
+                    job=$word
                 fi ;;
         esac
     done
@@ -169,10 +201,18 @@ const BASH_END: &str = r#"
     if [[ $files && $cur != -* ]]; then
         _lockkeeper_files "$files"
     fi
+    if [[ $jobs && ! $job && $cur != -* ]]; then
+        _lockkeeper_names jobs
+    fi
 }
 
 complete -F _lockkeeper lockkeeper
 "#;
+
+/// The spellings of the flag that names the file.
+fn config() -> String {
+    joined(FLAGS.iter().filter(|flag| flag.id == Id::Config), "|")
+}
 
 /// A text in single quotes of a POSIX shell.
 fn quoted(text: &str) -> String {
@@ -194,7 +234,8 @@ pub(crate) fn zsh() -> String {
         }
         text.push_str("    )\n    _describe verb words\n}\n\n");
     }
-    text.push_str("_lockkeeper() {\n    # Behind -- stands a command.\n    local at=${words[(i)--]}\n    if ((at < CURRENT)); then\n        words=(\"${(@)words[at+1,-1]}\")\n        ((CURRENT -= at))\n        _normal\n        return\n    fi\n    local curcontext=$curcontext state line ret=1\n    local -a common=(\n");
+    text.push_str(ZSH_NAMES);
+    text.push_str("_lockkeeper() {\n    # Behind -- stands a command.\n    local at=${words[(i)--]}\n    if ((at < CURRENT)); then\n        words=(\"${(@)words[at+1,-1]}\")\n        ((CURRENT -= at))\n        _normal\n        return\n    fi\n    local curcontext=$curcontext state line ret=1\n    local -A opt_args\n    local -a common=(\n");
     for flag in FLAGS.iter().filter(|flag| flag.verbs.is_empty()) {
         zsh_flag(&mut text, flag, "");
     }
@@ -230,7 +271,8 @@ fn zsh_operand(verb: Verb) -> String {
     let rest = match operand(verb) {
         Kind::File => "'*:lock:_files'",
         Kind::Dir => "'*:folder:_files -/'",
-        Kind::Word => "'*: : '",
+        Kind::Job => "'2:job:_lockkeeper_jobs'",
+        Kind::Class | Kind::Word => "'*: : '",
     };
     let first = match verb {
         Verb::Init => "'1:verb:_lockkeeper_verbs' ".to_owned(),
@@ -249,7 +291,8 @@ fn zsh_flag(text: &mut String, flag: &Flag, end: &str) {
         (None, _) => String::new(),
         (Some(name), Kind::File) => format!(":{name}:_files"),
         (Some(name), Kind::Dir) => format!(":{name}:_files -/"),
-        (Some(name), Kind::Word) => format!(":{name}: "),
+        (Some(name), Kind::Class) => format!(":{name}:_lockkeeper_classes"),
+        (Some(name), Kind::Job | Kind::Word) => format!(":{name}: "),
     };
     for name in spellings(flag) {
         let spec = quoted(&format!("*{name}[{doc}]{value}"));
@@ -257,11 +300,26 @@ fn zsh_flag(text: &mut String, flag: &Flag, end: &str) {
     }
 }
 
+const ZSH_NAMES: &str = r#"# Names of jobs or of classes, as the file in use has them; none where there is no file.
+_lockkeeper_names() {
+    local config=${(Q)${opt_args[-c]:-$opt_args[--config]}} program=${(Q)words[1]} what=$1
+    local -a names
+    shift
+    names=(${(f)"$(${program/#\~\//$HOME/} check --names ${config:+-c} ${config/#\~\//$HOME/} 2>/dev/null </dev/null)"})
+    names=(${${(M)names:#$what.*}#$what.})
+    compadd "$@" -a names
+}
+_lockkeeper_jobs() { _lockkeeper_names jobs "$@" }
+_lockkeeper_classes() { _lockkeeper_names classes "$@" }
+
+"#;
+
 /// The file for fish.
 pub(crate) fn fish() -> String {
     let mut text = format!("{MADE}{FISH}");
     let takes = joined(FLAGS.iter().filter(|flag| flag.value.is_some()), " ");
     text = text.replace("@TAKES@", &takes);
+    text = text.replace("@CONFIG@", &config().replace('|', " "));
     for info in VERBS {
         let (name, doc) = (info.name, fish_quoted(info.doc));
         writeln!(
@@ -282,7 +340,8 @@ pub(crate) fn fish() -> String {
         let action = match operand(info.verb) {
             Kind::File => "__fish_complete_path (commandline -ct)",
             Kind::Dir => "__fish_complete_directories (commandline -ct)",
-            Kind::Word => continue,
+            Kind::Job => "__lockkeeper_jobs",
+            Kind::Class | Kind::Word => continue,
         };
         let name = info.name;
         writeln!(
@@ -320,7 +379,8 @@ pub(crate) fn fish() -> String {
             (None, _) => "",
             (Some(_), Kind::File) => " -rF",
             (Some(_), Kind::Dir) => " -x -a '(__fish_complete_directories (commandline -ct))'",
-            (Some(_), Kind::Word) => " -x",
+            (Some(_), Kind::Class) => " -x -a '(__lockkeeper_names classes)'",
+            (Some(_), Kind::Job | Kind::Word) => " -x",
         });
         writeln!(text, " -d {}", fish_quoted(flag.doc)).unwrap();
     }
@@ -338,9 +398,10 @@ fn fish_quoted(text: &str) -> String {
 const FISH_LINE: &str = "complete -c lockkeeper -n";
 
 const FISH: &str = r#"
-# The verb on the command line, or COMMAND behind --.
+# The verb on the command line, or COMMAND behind --; then the job, if there is one.
 function __lockkeeper_verb
     set -l verb
+    set -l job
     set -l skip 0
     for word in (commandline -opc)[2..]
         if test $skip = 1
@@ -359,15 +420,37 @@ function __lockkeeper_verb
                     set verb $word
                 else if test "$verb $word" = 'pause end' -o "$verb" = lock
                     set verb "$verb $word"
+                else
+                    set job $word
                 end
         end
     end
-    printf '%s\n' "$verb"
+    printf '%s\n' "$verb" $job
 end
 
 # Whether it is one of these.
 function __lockkeeper_at
-    contains -- (__lockkeeper_verb)"" $argv
+    contains -- (__lockkeeper_verb)[1]"" $argv
+end
+
+# Names of jobs or of classes, as the file in use has them; none where there is no file.
+function __lockkeeper_names
+    set -l words (commandline -opc | string replace -r '^~/' "$HOME/")
+    set -l program $words[1]
+    set -l config
+    for at in (seq (count $words))
+        if contains -- $words[$at] @CONFIG@; and set -q words[(math $at + 1)]
+            set config -c $words[(math $at + 1)]
+        else if string match -q -- '--config=*' $words[$at]
+            set config -c (string replace -- '--config=' '' $words[$at])
+        end
+    end
+    command -q $program; or return
+    $program check --names $config 2>/dev/null </dev/null | string replace -rf "^$argv\\." ""
+end
+
+function __lockkeeper_jobs
+    test (count (__lockkeeper_verb)) = 1; and __lockkeeper_names jobs
 end
 
 # What is offered for the command behind --.

@@ -7,6 +7,7 @@ pub(crate) mod chance;
 pub(crate) mod child;
 pub(crate) mod completions;
 pub(crate) mod copies;
+pub(crate) mod debian;
 pub(crate) mod dir;
 pub(crate) mod inherited;
 pub(crate) mod journald;

@@ -7,11 +7,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::child::output;
-use super::{agent, bin, judges, peer};
+use super::{agent, bin, debian, judges, peer};
 
 /// `need!("root", "podman")`: returns from the test if one of them is not to be had. Besides names
 /// of programs: `root`, `static` (the static builds), `agent`, `peer` (proper-lockfile), `fuse`,
-/// `journald`, `userns`, `jsonschema`, `judges` (of deployment files), `quadlet` (podman's generator).
+/// `journald`, `userns`, `jsonschema`, `judges` (of deployment files), `quadlet` (podman's generator),
+/// `cargo-deb`, `debian` (a root of it), `bash-completion`.
 macro_rules! need {
     ($($what:literal),+) => {
         if let Some(missing) = [$($what),+].into_iter().find(|what| !$crate::support::need::have(what)) {
@@ -39,6 +40,9 @@ pub(crate) fn have(what: &str) -> bool {
         "peer" => peer::library().exists(),
         "judges" => judges::all().iter().all(|judge| judge.exists()),
         "quadlet" => judges::quadlet().is_some(),
+        "cargo-deb" => debian::cargo_deb().exists(),
+        "debian" => debian::tar().exists(),
+        "bash-completion" => Path::new("/usr/share/bash-completion/bash_completion").exists(),
         "jsonschema" => validator().is_some(),
         "journald" => Path::new("/lib/systemd/systemd-journald").exists(),
         "systemd" => Path::new("/lib/systemd/systemd").exists(),

@@ -139,6 +139,28 @@ fn a_secret_beside_an_error_is_not_shown() {
 }
 
 #[test]
+fn the_names_alone_are_those_that_a_command_line_can_have_whatever_else_is_wrong_with_the_file() {
+    let dir = Dir::new();
+    let toml = "jobs.late.class = \"mine\"\n[classes.mine]\nkind = 7\n[classes.batch]\nwait = \"1m\"\n\
+                [classes.\"jobs.dev\"]\n[jobs.dev]\nnonsense\n[jobs.\"two words\"]\n[locks.other]\n";
+    let file = config(&dir, toml);
+    let told = check(&["-c", &file, "--names"]);
+    assert_eq!(text(&told.stderr), "");
+    assert_eq!(
+        text(&told.stdout),
+        "classes.batch\nclasses.interactive\nclasses.jobs.dev\nclasses.mine\njobs.dev\njobs.late\n"
+    );
+    assert_eq!(told.status.code(), Some(0));
+
+    let missing = dir.join("missing.toml").display().to_string();
+    let told = check(&["-c", &missing, "--names"]);
+    assert_eq!(
+        (text(&told.stdout), told.status.code()),
+        (String::new(), Some(78))
+    );
+}
+
+#[test]
 fn a_file_that_is_named_and_missing_is_an_error_and_no_occasion_to_explain() {
     let dir = Dir::new();
     let missing = dir.join("none.toml");

@@ -236,6 +236,11 @@ fn check_help_and_version() {
         ..CheckArgs::default()
     };
     check_ok("check --json -c /f", Command::Check(args));
+    let args = CheckArgs {
+        names: true,
+        ..CheckArgs::default()
+    };
+    check_ok("check --names", Command::Check(args));
     check_ok("--help", Command::Help(None));
     check_ok("run -h", Command::Help(Some(Verb::Run)));
     check_ok("run --lock L --help", Command::Help(Some(Verb::Run)));
@@ -285,6 +290,10 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     ("rnu --lock L", r#"unknown verb "rnu": did you mean "run"?"#),
     ("help", r#"unknown verb "help": did you mean "--help"?"#),
+    (
+        "check --json --names",
+        r#""--json" and "--names" exclude each other"#,
+    ),
     (
         "timeline --json --svg F",
         r#""--json" and "--svg" exclude each other"#,

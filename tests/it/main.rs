@@ -45,6 +45,7 @@ mod pty;
 mod readme;
 mod refusals;
 mod regression;
+mod release;
 mod schema;
 mod signal_map;
 mod signal_table;

@@ -9,6 +9,9 @@ use lockkeeper::exit;
 
 use crate::readme::value;
 
+/// In the last line of each page.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// When the prose was last changed: mdoc wants a date.
 const DATE: &str = "November 21, 2026";
 
@@ -112,7 +115,7 @@ start = "manual"
 fn head(title: &str, name: &str) -> String {
     format!(
         ".\\\" Made from the program's tables: UPDATE=1 cargo nextest run -E 'test(manual::)'\n\
-         .Dd {DATE}\n.Dt {title}\n.Os lockkeeper\n.Sh NAME\n.Nm {name}\n"
+         .Dd {DATE}\n.Dt {title}\n.Os lockkeeper {VERSION}\n.Sh NAME\n.Nm {name}\n"
     )
 }
 

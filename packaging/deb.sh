@@ -1,18 +1,21 @@
 #!/bin/sh
-# Makes the Debian package: sh packaging/deb.sh [TRIPLE [FILE]].
+# Makes the Debian package: sh packaging/deb.sh [--no-build] [TRIPLE [FILE]]. With --no-build it takes the
+# program that is there.
 #
 # Wants cargo-deb (`cargo install --locked cargo-deb`, or CARGO_DEB=its path) and the Rust target.
 # The same sources make the same bytes: every time in the package is SOURCE_DATE_EPOCH, by default
 # that of the package's changelog.
 set -eu
 cd "$(dirname "$0")/.."
+build=1
+[ "${1-}" != --no-build ] || { build='' && shift; }
 triple=${1:-$(uname -m)-unknown-linux-musl}
 target=${CARGO_TARGET_DIR:-target}
 dated=$(sed -n 's/^ -- .*>  //p' packaging/deb/changelog | head -1)
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(date --date "$dated" +%s)}
 export SOURCE_DATE_EPOCH
 
-cargo build --locked --quiet --release --target "$triple" --bin lockkeeper
+[ -z "$build" ] || cargo build --locked --quiet --release --target "$triple" --bin lockkeeper
 
 # What differs in the package from the repository; Cargo.toml knows it as target/release/deb.
 made=$target/$triple/release/deb

@@ -59,7 +59,7 @@ for triple in "$@"; do
         echo "release: no $run here: $program was not run" >&2
     fi
 
-    sh packaging/deb.sh "$triple" "$new/" >/dev/null
+    sh packaging/deb.sh --no-build "$triple" "$new/" >/dev/null
 
     name=lockkeeper-$version-$triple
     tree=$target/$triple/release/dist/$name

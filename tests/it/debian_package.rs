@@ -34,14 +34,13 @@ fn lintian_has_nothing_to_say_about_the_package_but_what_is_overridden_with_a_re
     let dir = Dir::new();
     let package = package(&dir, "");
     let mut lintian = Command::new("lintian");
-    let told = output(bare(&mut lintian).args(["--allow-root"]).arg(&package));
-    assert_eq!(text(&told.stdout), "");
+    bare(&mut lintian).args(["--allow-root", "--display-info"]);
+    let told = output(lintian.arg(&package));
     assert!(told.status.success(), "{}", text(&told.stderr));
-    // An override that nothing needs is said as information alone.
-    let mut lintian = Command::new("lintian");
-    bare(&mut lintian).args(["--allow-root", "--display-info", "--tags"]);
-    lintian.arg("unused-override,mismatched-override");
-    assert_eq!(text(&output(lintian.arg(&package)).stdout), "");
+    // Information is no fault, but tells of an override that nothing needs any more.
+    let said = text(&told.stdout);
+    let fault = |line: &&str| !line.starts_with("I:") || line.contains("override");
+    assert_eq!(said.lines().filter(fault).collect::<Vec<_>>(), [""; 0]);
 }
 
 #[test]

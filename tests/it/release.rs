@@ -5,7 +5,9 @@ use std::process::Command;
 
 use super::support::child::{bare, output, text};
 use super::support::dir::Dir;
+use super::support::judges;
 use super::support::made::root;
+use super::support::need::need;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -66,4 +68,32 @@ fn a_tag_of_another_version_or_without_its_changes_or_without_a_key_is_no_releas
         format!("release: CHANGELOG.md has no \"## {VERSION}\"")
     };
     assert!(told.starts_with(&expected), "{told}");
+}
+
+#[test]
+fn the_workflows_are_what_the_public_schema_of_workflows_takes() {
+    need!("judges");
+    let mut judge = judges::judge("check-jsonschema");
+    judge.args(["--builtin-schema", "vendor.github-workflows"]);
+    for name in ["ci.yml", "release.yml"] {
+        judge.arg(root().join(".github/workflows").join(name));
+    }
+    let told = output(&mut judge);
+    assert!(told.status.success(), "{}", text(&told.stdout));
+}
+
+#[test]
+fn every_action_of_a_workflow_is_named_by_its_commit() {
+    let mut actions = 0;
+    for name in ["ci.yml", "release.yml"] {
+        let text = file(&format!(".github/workflows/{name}"));
+        for line in text.lines().filter_map(|line| line.split_once("uses: ")) {
+            let action = line.1.split(' ').next().unwrap_or_default();
+            let commit = action.split_once('@').map_or("", |(_, commit)| commit);
+            let whole = commit.len() == 40 && commit.bytes().all(|c| c.is_ascii_hexdigit());
+            assert!(whole || action.starts_with("./"), "{name}: {action}");
+            actions += 1;
+        }
+    }
+    assert!(actions > 2);
 }

@@ -225,8 +225,12 @@ fn judge(block: &str) -> Judged {
     let first = block.split_whitespace().next().unwrap();
     match first {
         "lockkeeper" | "flock" => Judged::Run,
+        "cargo" if block.contains("cargo-deb") => {
+            Judged::Not("the tests of the package make and install it, in a root of its own")
+        }
         "cargo" => Judged::Quickstart,
         "journalctl" => Judged::Journal,
+        "gpg" => Judged::Not("it is about what was downloaded; a release does it to what it made"),
         "sh" => Judged::Not("it runs all tests, this one among them"),
         "docker" => {
             Judged::Not("Docker and its registry are not to be had; podman's tests stand in")

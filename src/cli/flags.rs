@@ -78,7 +78,7 @@ pub const VERBS: &[VerbInfo] = &[
     VerbInfo {
         verb: Verb::Check,
         name: "check",
-        synopsis: &["check [-c FILE] [--json]"],
+        synopsis: &["check [-c FILE] [--json]", "check --toml [--no-versions]"],
         doc: "check the file, the mounts and the identities; 78 on errors",
     },
     VerbInfo {
@@ -238,6 +238,10 @@ pub enum Id {
     DirLock,
     /// `--json`.
     Json,
+    /// `--toml`.
+    Toml,
+    /// `--no-versions`.
+    NoVersions,
     /// `--skip`; can be given again.
     Skip,
     /// `--no-skip`.
@@ -401,6 +405,20 @@ pub const FLAGS: &[Flag] = &[
             Verb::PauseEnd,
             Verb::Timeline,
         ],
+    ),
+    plain(
+        Id::Toml,
+        "toml",
+        None,
+        "print a file that fits what is here, ready to save",
+        &[Verb::Check],
+    ),
+    plain(
+        Id::NoVersions,
+        "no-versions",
+        None,
+        "do not run the agents found, to hear their versions",
+        &[Verb::Check],
     ),
     with_value(
         Id::Skip,

@@ -96,13 +96,17 @@ pub struct RunArgs {
     pub report: Option<RawFd>,
 }
 
-/// `lockkeeper check [-c FILE] [--json]`.
+/// `lockkeeper check [-c FILE] [--json]`, `lockkeeper check --toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckArgs {
     /// `-c`.
     pub config: Option<PathBuf>,
     /// `--json`.
     pub json: bool,
+    /// `--toml`; never with a file or JSON.
+    pub toml: bool,
+    /// `--no-versions`.
+    pub no_versions: bool,
     /// `-v`, `-q`.
     pub verbosity: Verbosity,
     /// `--report`: the number of a descriptor, open or not.
@@ -321,9 +325,17 @@ fn check(typed: &mut Typed) -> Result<CheckArgs, UsageError> {
     if typed.command.is_some() {
         return Err(usage("\"check\" takes no command"));
     }
+    let given = |id| typed.value(id).is_some();
+    if given(Id::Toml) && (given(Id::Config) || given(Id::Json)) {
+        return Err(usage(
+            "\"--toml\" reads no file and prints one: it goes with neither \"--config\" nor \"--json\"",
+        ));
+    }
     Ok(CheckArgs {
         config: typed.path(Id::Config)?,
-        json: typed.value(Id::Json).is_some(),
+        json: given(Id::Json),
+        toml: given(Id::Toml),
+        no_versions: given(Id::NoVersions),
         verbosity: typed.verbosity()?,
         report: typed.descriptor()?,
     })

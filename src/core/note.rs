@@ -258,7 +258,8 @@ pub enum Note {
     SpawnFailed {
         /// The command's name.
         command: String,
-        /// The folder or the user that the step was about, where it was one.
+        /// The folder or the user that the step was about, where it was one; the PATH in which a name
+        /// was looked for.
         on: Option<String>,
         /// At which step.
         step: SpawnStep,

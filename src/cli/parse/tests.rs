@@ -277,11 +277,11 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "true",
-        r#"unknown verb "true"; to run it as a command: lockkeeper -- true"#,
+        r#"unknown verb "true"; to run it as a command: `lockkeeper -- true`"#,
     ),
     (
         "claude -p x",
-        r#"unknown verb "claude"; to run it as a command: lockkeeper -- claude ..."#,
+        r#"unknown verb "claude"; to run it as a command: `lockkeeper -- claude -p x`"#,
     ),
     ("rnu --lock L", r#"unknown verb "rnu": did you mean "run"?"#),
     ("help", r#"unknown verb "help": did you mean "--help"?"#),

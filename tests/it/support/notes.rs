@@ -321,7 +321,16 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
                 step: SpawnStep::Exec,
                 errno: libc::ENOENT,
             },
-            r#"failed to execute "claude": no such file or directory; install it, or correct PATH or the name"#,
+            r#"failed to execute "claude": no such file or directory; install it, or correct the name or PATH"#,
+        ),
+        (
+            Note::SpawnFailed {
+                command: "claude".into(),
+                on: Some("/usr/bin:/bin".into()),
+                step: SpawnStep::Exec,
+                errno: libc::ENOENT,
+            },
+            r#"failed to execute "claude": no such file or directory; install it, or correct the name or PATH, which is "/usr/bin:/bin""#,
         ),
         (Note::Ready { after: secs(2) }, "ready after 2s"),
         (

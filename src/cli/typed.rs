@@ -142,11 +142,6 @@ impl Typed {
     }
 
     fn unknown(&self, typed: &str) -> UsageError {
-        if self.verb == Some(Verb::Logs) {
-            return usage(format!(
-                "unknown option {typed:?}: journalctl's own stand behind \"--\""
-            ));
-        }
         if let Some(job) = self.job.as_ref().filter(|_| self.verb == Some(Verb::Run)) {
             return usage(format!(
                 "unknown option {typed:?} behind job {0}; if {0} is a command, put -- before it",
@@ -161,6 +156,9 @@ impl Typed {
         usage(match (near, self.verb) {
             (Some(near), _) => {
                 format!("unknown option {typed:?}: did you mean \"--{near}\"?")
+            }
+            (None, Some(Verb::Logs)) => {
+                format!("unknown option {typed:?}: journalctl's own stand behind \"--\"")
             }
             (None, Some(verb)) => format!(
                 "unknown option {typed:?}: see \"lockkeeper {} --help\"",

@@ -58,3 +58,4 @@ mod timeline;
 mod tree;
 mod view;
 mod waiting_line;
+pub(crate) mod wrong_use;

@@ -1,0 +1,119 @@
+//! In real containers.
+
+use std::fs;
+use std::path::Path;
+
+use super::{FILE, flat, has};
+use crate::support::child::{output, text};
+use crate::support::dir::Dir;
+use crate::support::need::need;
+use crate::support::podman::{Podman, Run};
+
+/// The file that is looked for, in a container.
+fn with_file(podman: &Podman, file: &str, change: impl Fn(Run) -> Run) -> String {
+    let dir = Dir::new();
+    let path = dir.join("lockkeeper.toml");
+    fs::write(&path, file).unwrap();
+    let run = Run::new(&[]).mount(&path, "/etc/lockkeeper.toml", "ro");
+    flat(&podman.run(&change(run)))
+}
+
+#[test]
+fn in_a_container_an_interactive_job_without_a_terminal_is_told_how_to_have_one() {
+    need!("root", "podman", "crun", "buildah", "busybox", "static");
+    let podman = Podman::ready();
+    let chat = FILE.replace("stdin = \"null\"\n", "");
+    let told = with_file(&podman, &chat, |run| run);
+    has(
+        &told,
+        &[
+            "job dev is interactive, and standard input is /dev/null",
+            "docker run -it",
+        ],
+    );
+    has(&told, &["mine"]);
+    let told = with_file(&podman, FILE, |run| run);
+    assert!(!told.contains("docker run -it"), "{told}");
+    let told = with_file(&podman, &chat, |run| run.with(&["--interactive"]));
+    assert!(!told.contains("docker run -it"), "{told}");
+}
+
+#[test]
+fn in_a_container_with_an_entrypoint_in_shell_form_the_shell_is_named() {
+    need!("root", "podman", "crun", "buildah", "busybox", "static");
+    let podman = Podman::ready();
+    let dir = Dir::new();
+    let path = dir.join("lockkeeper.toml");
+    fs::write(&path, FILE).unwrap();
+    let run = Run::new(&["-c", "lockkeeper; exit $?"]).entrypoint("sh");
+    let done = podman.run(&run.mount(&path, "/etc/lockkeeper.toml", "ro"));
+    assert_eq!(text(&done.stdout), "mine\n");
+    has(
+        &flat(&done),
+        &["lockkeeper is not PID 1, but sh is", "ENTRYPOINT ["],
+    );
+}
+
+#[test]
+fn in_a_container_below_another_init_check_says_that_it_is_not_needed() {
+    need!(
+        "root",
+        "podman",
+        "crun",
+        "buildah",
+        "busybox",
+        "static",
+        "catatonit"
+    );
+    let podman = Podman::ready();
+    let catatonit = output(std::process::Command::new("sh").args(["-c", "command -v catatonit"]));
+    let path = text(&catatonit.stdout);
+    let run = Run::new(&["check"]).with(&["--init", "--init-path", path.trim()]);
+    let told = podman.run(&run);
+    assert_eq!(told.status.code(), Some(0), "{}", flat(&told));
+    has(&flat(&told), &["which is not needed", "leave --init out"]);
+}
+
+#[test]
+fn in_a_container_a_file_that_no_mount_brought_is_told_where_it_was_looked_for() {
+    need!("root", "podman", "crun", "buildah", "busybox", "static");
+    let podman = Podman::ready();
+    let refused = podman.run(&Run::new(&[]));
+    assert_eq!(refused.status.code(), Some(78));
+    has(
+        &flat(&refused),
+        &["/etc/lockkeeper.toml does not exist", "`lockkeeper check`"],
+    );
+    let folder = Dir::new();
+    let run = Run::new(&[]).mount(Path::new(&*folder), "/etc/lockkeeper.toml", "ro");
+    let refused = podman.run(&run);
+    assert_eq!(refused.status.code(), Some(78));
+    has(
+        &flat(&refused),
+        &["this is a folder", "remove it there, write the file"],
+    );
+}
+
+#[test]
+fn in_a_container_of_which_nothing_can_be_written_the_way_out_is_told() {
+    need!("root", "podman", "crun", "buildah", "busybox", "static");
+    let podman = Podman::ready();
+    let closed = |run: Run| {
+        let run = run.with(&["--read-only", "--read-only-tmpfs=false"]);
+        run.with(&["--mount", "type=tmpfs,destination=/dev/shm,ro=true"])
+    };
+    let told = with_file(&podman, FILE, closed);
+    has(&told, &["mine", "there is no folder for a control socket"]);
+    let told = podman.run(&closed(Run::new(&["check"])));
+    let told = flat(&told);
+    has(
+        &told,
+        &["neither /run nor /dev/shm can be written", "--tmpfs /run"],
+    );
+    has(&told, &["podman inspect --format"]);
+    let open = podman.run(&closed(Run::new(&["check"])).with(&["--tmpfs", "/run"]));
+    has(
+        &flat(&open),
+        &["init and its runs can be found in \"/run/lockkeeper\"; / is read-only"],
+    );
+}

@@ -357,6 +357,8 @@ pub enum Note {
         jobs: usize,
         /// Whether we are PID 1.
         pid1: bool,
+        /// Another small init that is, and has started us.
+        below: Option<String>,
     },
     /// A tick found the job's last run still going or waiting.
     TickSkipped {

@@ -401,10 +401,16 @@ fn describe<'a>(note: &'a Note, context: &Context, to: &mut Fields<'a>) -> Strin
             to.count = Some(u64::from(*reaped));
             format!("the monitor died: its guard ended the run, {reaped} processes reaped")
         }
-        Note::InitStarted { jobs, pid1 } => {
+        Note::InitStarted { jobs, pid1, below } => {
             to.count = Some(count(*jobs));
             let role = if *pid1 { "PID 1" } else { "a subreaper" };
-            format!("init is at work as {role}, {}", plural(*jobs, "job"))
+            let jobs = plural(*jobs, "job");
+            match below {
+                Some(name) => format!(
+                    "init is at work as {role}, {jobs}; {name:?} above it is not needed: leave --init out"
+                ),
+                None => format!("init is at work as {role}, {jobs}"),
+            }
         }
         Note::TickSkipped { job } => {
             to.job = Some(job);

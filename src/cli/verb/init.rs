@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::os::unix::process::parent_id;
 use std::path::{Path, PathBuf, absolute};
 use std::time::Duration;
 
@@ -67,7 +68,6 @@ pub fn init(args: InitArgs) -> Result<u8, Refused> {
         let loaded = load(&path)?;
         told.first_notes = warnings(&loaded);
         told.first_notes.extend(no_terminal(&loaded.plan));
-        told.first_notes.extend(below_a_shell());
         told.file = Some(absolute(&path).unwrap_or(path));
         return table(loaded.plan, told);
     }
@@ -112,9 +112,19 @@ pub fn init(args: InitArgs) -> Result<u8, Refused> {
 }
 
 /// init with its job table.
-fn table(plan: Plan, told: Told) -> Result<u8, Refused> {
+fn table(plan: Plan, mut told: Told) -> Result<u8, Refused> {
     fd::close_inherited();
     let has_file = told.file.is_some();
+    let mut below = None;
+    if parent_id() == 1 {
+        match Pid1::look() {
+            Pid1::Shell(name) => told.first_notes.push(Note::ConfigWarning {
+                text: format!("lockkeeper is not PID 1, but {name} is: {SHELL_FORM}"),
+            }),
+            Pid1::Init(name) => below = Some(name),
+            _ => {}
+        }
+    }
     let runtime = runtime_folder();
     if let Some(folder) = &runtime {
         clear_dead(folder);
@@ -155,6 +165,7 @@ fn table(plan: Plan, told: Told) -> Result<u8, Refused> {
         file: told.file,
         socket: told.socket.map(|path| absolute(&path).unwrap_or(path)),
         main_typed: told.command,
+        below,
         // Without a file we stand for nothing but the command, which says itself how it is.
         outer: Outer::from_environment(clock::now()).filter(|_| has_file),
         first_notes: told.first_notes,
@@ -188,17 +199,6 @@ fn no_terminal(plan: &Plan) -> Option<Note> {
 fn rdev(file: &File) -> Option<u64> {
     let meta = file.metadata().ok()?;
     meta.file_type().is_char_device().then(|| meta.rdev())
-}
-
-/// An ENTRYPOINT in shell form.
-fn below_a_shell() -> Option<Note> {
-    let Pid1::Shell(name) = Pid1::look() else {
-        return None;
-    };
-    let is_parent = std::os::unix::process::parent_id() == 1;
-    is_parent.then(|| Note::ConfigWarning {
-        text: format!("lockkeeper is not PID 1, but {name} is: {SHELL_FORM}"),
-    })
 }
 
 fn main_job(run: RunPlan) -> JobPlan {

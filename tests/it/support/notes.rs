@@ -593,6 +593,7 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
             Note::InitStarted {
                 jobs: 1,
                 pid1: true,
+                below: None,
             },
             "init is at work as PID 1, 1 job",
         ),
@@ -600,8 +601,9 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
             Note::InitStarted {
                 jobs: 4,
                 pid1: false,
+                below: Some("tini".into()),
             },
-            "init is at work as a subreaper, 4 jobs",
+            "init is at work as a subreaper, 4 jobs; \"tini\" above it is not needed: leave --init out",
         ),
         (
             Note::TickSkipped { job: job() },

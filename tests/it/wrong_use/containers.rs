@@ -55,7 +55,7 @@ fn in_a_container_with_an_entrypoint_in_shell_form_the_shell_is_named() {
 }
 
 #[test]
-fn in_a_container_below_another_init_check_says_that_it_is_not_needed() {
+fn in_a_container_below_another_init_it_is_said_that_it_is_not_needed() {
     need!(
         "root",
         "podman",
@@ -68,10 +68,19 @@ fn in_a_container_below_another_init_check_says_that_it_is_not_needed() {
     let podman = Podman::ready();
     let catatonit = output(std::process::Command::new("sh").args(["-c", "command -v catatonit"]));
     let path = text(&catatonit.stdout);
-    let run = Run::new(&["check"]).with(&["--init", "--init-path", path.trim()]);
-    let told = podman.run(&run);
+    let init = ["--init", "--init-path", path.trim()];
+    let told = podman.run(&Run::new(&["check"]).with(&init));
     assert_eq!(told.status.code(), Some(0), "{}", flat(&told));
     has(&flat(&told), &["which is not needed", "leave --init out"]);
+    let told = with_file(&podman, FILE, |run| run.with(&init));
+    has(
+        &told,
+        &[
+            "mine",
+            "init is at work as a subreaper",
+            "above it is not needed",
+        ],
+    );
 }
 
 #[test]

@@ -205,15 +205,15 @@ fn group() -> (Level, &'static str, String) {
 /// Nothing in a container says when it is killed; whoever runs the engine can ask it.
 fn kill(in_container: bool) -> (Level, &'static str, String) {
     let says = |name: &str, value: &str| env::var_os(name).is_some_and(|it| it == value);
-    let inspect = "inspect --format '{{.Config.StopTimeout}}' CONTAINER";
+    let inspect = "inspect --format '{{.Config.StopTimeout}}' CONTAINER`";
     let ask = if env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
-        "in Kubernetes it is 30s unless terminationGracePeriodSeconds says otherwise: kubectl get \
-         pod POD --output jsonpath='{.spec.terminationGracePeriodSeconds}'"
+        "in Kubernetes it is 30s unless terminationGracePeriodSeconds says otherwise: `kubectl get \
+         pod POD --output jsonpath='{.spec.terminationGracePeriodSeconds}'`"
             .to_owned()
     } else if says("container", "podman") || Path::new("/run/.containerenv").exists() {
-        format!("podman {inspect}")
+        format!("`podman {inspect}")
     } else if Path::new("/.dockerenv").exists() || in_container {
-        format!("docker {inspect} (none: 10s)")
+        format!("`docker {inspect} (none: 10s)")
     } else {
         "docker inspect, or podman inspect, of the container tells (10s unless --stop-timeout was \
          given)"

@@ -10,7 +10,7 @@ use crate::support::bin::lockkeeper;
 use crate::support::child::{output, signal, text};
 use crate::support::dir::Dir;
 use crate::support::need::need;
-use crate::support::ns::Ns;
+use crate::support::ns::{Ns, children};
 use crate::support::scene::Scene;
 use crate::support::wait::until;
 
@@ -145,9 +145,9 @@ fn without_a_place_for_its_socket_init_works_and_the_way_to_reach_it_works() {
     }
 }
 
-/// A run whose daemon is deaf to TERM is ended whole, whatever /proc is like. `around`: a program, and its
-/// arguments, that becomes lockkeeper.
-fn ended_whole(ns: Ns, around: Option<(&str, &[&str])>) {
+/// A run whose daemon is deaf to TERM is ended whole by an init that is not PID 1, whatever /proc is
+/// like. `around`: a program, and its arguments, that becomes lockkeeper.
+fn ended_whole(ns: Ns, around: &[&str]) {
     let scene = Scene::new();
     let file = scene.config(
         "[init]
@@ -158,23 +158,22 @@ fn ended_whole(ns: Ns, around: Option<(&str, &[&str])>) {
         stop = { grace = \"200ms\", leftover_grace = \"200ms\" }
         script = mark PAGE 1 , child { mark PAGE 1 HERMIT , hang } , hang",
     );
-    let own = ["-v", "-c", file.to_str().unwrap()];
-    let ns = ns.shell("mount -t tmpfs none /run; exec 2>&1");
-    let mut inside = match around {
-        None => ns.start(lockkeeper(), &own),
-        Some((program, args)) => {
-            let args = [args, &[lockkeeper().to_str().unwrap()], &own].concat();
-            let line = format!("exec {program} \"$@\"");
-            let args = [&["-c", &line, "sh"], &*args].concat();
-            ns.start(&fs::canonicalize("/bin/sh").unwrap(), &args)
-        }
-    };
+    // A shell that stays: when PID 1 ends, the kernel ends all.
+    let stays = ["-c", "\"$@\" >&2; echo over; read x", "sh"];
+    let own = [lockkeeper().to_str().unwrap(), "-c", file.to_str().unwrap()];
+    let args = [&stays, around, &own].concat();
+    let ns = ns.shell("mount -t tmpfs none /run");
+    let mut inside = ns.start(&fs::canonicalize("/bin/sh").unwrap(), &args);
     until("both stand there", || {
         scene.page.alive().get(&1) == Some(&2)
     });
-    signal(inside.pid1(), SIGTERM);
-    while inside.process.line().is_some() {}
-    inside.process.wait();
+    let is_init = |pid: &i32| {
+        let exe = fs::read_link(format!("/proc/{pid}/exe"));
+        exe.is_ok_and(|exe| exe == lockkeeper())
+    };
+    let init = children(inside.pid1()).into_iter().find(is_init);
+    signal(init.unwrap(), SIGTERM);
+    assert_eq!(inside.process.line().as_deref(), Some("over"));
     assert!(scene.page.alive().is_empty());
 }
 
@@ -183,7 +182,7 @@ fn without_a_proc_a_run_is_ended_whole_and_check_says_what_is_lost() {
     need!("root", "unshare");
     ended_whole(
         Ns::root().shell("mount --make-rprivate /; umount -l /proc"),
-        None,
+        &[],
     );
     let dir = Dir::new();
     fs::write(dir.join("lockkeeper.toml"), FILE).unwrap();
@@ -223,7 +222,8 @@ fn without_lists_of_children_in_proc_a_run_is_ended_whole_and_check_says_so() {
         lists.push(format!("/proc/self/task/{pid}/children"));
     }
     args.extend(lists.iter().flat_map(|list| ["-P", list]));
-    ended_whole(Ns::root(), Some(("strace", &args)));
+    let around = [&["strace"], &*args].concat();
+    ended_whole(Ns::root(), &around);
     assert!(fs::read_to_string(&trace).unwrap().contains("INJECTED"));
 
     let check = [

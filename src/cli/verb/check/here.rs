@@ -20,7 +20,7 @@ use crate::lock::probe::{Exclusion, probe_exclusion};
 const MOST_HOMES: usize = 64;
 
 /// An agent that people run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Agent {
     /// Its command.
     pub(super) command: &'static str,
@@ -84,7 +84,7 @@ const fn agent(command: &'static str, batch: &'static str, folder: Option<&'stat
 }
 
 /// What was found of the likeliest agent: what its file is made of.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Found {
     /// The agent, if its command is here.
     pub(super) agent: Option<Agent>,
@@ -94,6 +94,12 @@ pub(super) struct Found {
     pub(super) named_by: Option<&'static str>,
     /// The variable that holds its login, if one does.
     pub(super) key: Option<&'static str>,
+}
+
+impl Found {
+    const fn is_nothing(&self) -> bool {
+        self.agent.is_none() && self.folder.is_none() && self.key.is_none()
+    }
 }
 
 /// Says what is here; `looked_for` is the file that is missing.
@@ -140,31 +146,22 @@ pub(super) fn look(
     let path = env::var_os("PATH");
     let here = |agent: &Agent| find(OsStr::new(agent.command), path.as_deref());
     let programs: Vec<Option<PathBuf>> = AGENTS.iter().map(here).collect();
-    let asked: Vec<PathBuf> = programs
-        .iter()
-        .flatten()
-        .filter(|_| ask_versions)
-        .cloned()
-        .collect();
-    let mut answers = versions::ask(&asked).into_iter();
+    let mut says = if ask_versions {
+        versions::ask(&programs)
+    } else {
+        Vec::new()
+    }
+    .into_iter();
     let mut best = Found::default();
     for (agent, program) in AGENTS.iter().zip(programs) {
-        let asked = program.as_ref().and_then(|_| answers.next());
-        let says = match asked {
-            Some(Some(version)) => format!(", and says {version:?}"),
-            Some(None) => format!(
-                ", and says no version within {}s",
-                versions::LIMIT.as_secs()
-            ),
-            None => String::new(),
-        };
+        let says = says.next().unwrap_or_default();
         let container = container.as_deref();
         let found = one(agent, program, &says, mounts, container, &mut say);
-        if best == Found::default() {
+        if best.is_nothing() {
             best = found;
         }
     }
-    if best == Found::default() {
+    if best.is_nothing() {
         let text = "no agent is here: none in PATH, no folder of one in a home".to_owned();
         say(Level::Ok, Path::new(""), text);
     }

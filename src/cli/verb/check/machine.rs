@@ -26,6 +26,16 @@ const WATCHES: (&str, u64) = ("/proc/sys/fs/inotify/max_user_watches", 1024);
 /// The limits of a control group that are told.
 const LIMITS: [&str; 3] = ["memory.max", "pids.max", "cpu.max"];
 
+/// The options of a /proc that hides something (proc(5)), as kernels old and new show them.
+const HIDING: [&str; 6] = [
+    "hidepid=1",
+    "hidepid=2",
+    "hidepid=4",
+    "hidepid=noaccess",
+    "hidepid=invisible",
+    "hidepid=ptraceable",
+];
+
 /// Says it; `all`: also what is as it should be.
 pub(super) fn look(mounts: &Mounts, all: bool, report: &mut Report) {
     let mut say = |(level, subject, text): (Level, &str, String)| {
@@ -71,14 +81,7 @@ fn pid1() -> (Level, &'static str, String) {
 }
 
 fn proc_fs(mounts: &Mounts) -> (Level, &'static str, String) {
-    let hides = ["hidepid=1", "hidepid=2", "hidepid=4"]
-        .into_iter()
-        .chain([
-            "hidepid=noaccess",
-            "hidepid=invisible",
-            "hidepid=ptraceable",
-        ])
-        .any(|option| mounts.proc_has(option));
+    let hides = HIDING.iter().any(|option| mounts.proc_has(option));
     let (level, text) = match proc::fault() {
         Some(Fault::Missing) => (
             Level::Warning,
@@ -180,23 +183,19 @@ fn group() -> (Level, &'static str, String) {
         let text = format!("no cgroup v2 is mounted here: `cgroup` in a file has no effect{free}");
         return (Level::Ok, "cgroup", text);
     };
-    let limit = |name: &&str| {
-        let text = fs::read_to_string(own.folder.join(name)).ok()?;
-        Some(format!("{name} {}", text.trim()))
-    };
-    let limits: Vec<String> = LIMITS.iter().filter_map(limit).collect();
-    let limits = if limits.is_empty() {
-        "without limits of its own".to_owned()
-    } else {
-        limits.join(", ")
-    };
+    let mut limits = String::new();
+    for name in LIMITS {
+        if let Ok(text) = fs::read_to_string(own.folder.join(name)) {
+            limits = format!("{limits}; {name} {}", text.trim());
+        }
+    }
     let can = if may_write(&own.folder) {
         "can be written, so that `cgroup` in a file has an effect"
     } else {
         "cannot be written: `cgroup` in a file has no effect"
     };
     let text = format!(
-        "the control group {} {can}; {limits}{free}",
+        "the control group {} {can}{limits}{free}",
         quoted(&own.folder)
     );
     (Level::Ok, "cgroup", text)

@@ -24,7 +24,7 @@ use crate::sys::wait::{self, Reaped};
 use crate::sys::{clock, poll, process, tree};
 
 /// How long all of them may take.
-pub(super) const LIMIT: Duration = Duration::from_secs(2);
+const LIMIT: Duration = Duration::from_secs(2);
 /// How much of what one says is read, in bytes, and how much of its first line is told, in characters.
 const MOST: usize = 4096;
 const SHOWN: usize = 60;
@@ -39,9 +39,9 @@ struct Asked {
     said: Vec<u8>,
 }
 
-/// What each of `programs` says; `None`: nothing, in this time.
-pub(super) fn ask(programs: &[PathBuf]) -> Vec<Option<String>> {
-    if programs.is_empty() {
+/// What each of `programs` says, as the end of a sentence about it.
+pub(super) fn ask(programs: &[Option<PathBuf>]) -> Vec<String> {
+    if programs.iter().all(Option::is_none) {
         return Vec::new();
     }
     signals::hold_back();
@@ -49,7 +49,10 @@ pub(super) fn ask(programs: &[PathBuf]) -> Vec<Option<String>> {
     // Where it is refused they keep ours, and nothing that they are asked needs one.
     let _ = process::leave_network();
     let signals = Signals::open().ok();
-    let mut asked: Vec<Asked> = programs.iter().map(|path| Asked::begin(path)).collect();
+    let mut asked: Vec<Asked> = programs
+        .iter()
+        .map(|it| Asked::begin(it.as_deref()))
+        .collect();
     let due = clock::now() + LIMIT;
     let mut struck = None;
     while asked.iter().any(|one| one.answer.is_some()) && clock::now() < due && struck.is_none() {
@@ -74,9 +77,9 @@ pub(super) fn ask(programs: &[PathBuf]) -> Vec<Option<String>> {
 }
 
 impl Asked {
-    fn begin(program: &Path) -> Self {
+    fn begin(program: Option<&Path>) -> Self {
         Self {
-            answer: start(program),
+            answer: program.and_then(start),
             said: Vec::new(),
         }
     }
@@ -93,11 +96,14 @@ impl Asked {
         }
     }
 
-    fn version(&self) -> Option<String> {
+    fn version(&self) -> String {
         let text = String::from_utf8_lossy(&self.said);
-        let line = plain(text.trim_start().lines().next()?.trim_end());
-        let shown: String = line.chars().take(SHOWN).collect();
-        (!shown.is_empty()).then_some(shown)
+        let line = text.trim_start().lines().next().unwrap_or_default();
+        let shown: String = plain(line.trim_end()).chars().take(SHOWN).collect();
+        match &*shown {
+            "" => format!(", and says no version within {}s", LIMIT.as_secs()),
+            version => format!(", and says {version:?}"),
+        }
     }
 }
 

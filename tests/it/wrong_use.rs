@@ -278,6 +278,11 @@ fn below_a_shell_as_pid_1_it_is_told_what_that_costs() {
     let check = output(inside.enter(program).args(["check", "-c", file]));
     has(&flat(&check), &["warning: PID 1 is ", "passes no stop on"]);
     assert_eq!(inside.process.wait().code(), Some(0));
+
+    // A shell of a person's own is none.
+    let inside = Ns::root().start(&sh, &[]);
+    let check = output(inside.enter(program).args(["check", "-c", file]));
+    assert!(!flat(&check).contains("PID 1"), "{}", flat(&check));
 }
 
 #[test]

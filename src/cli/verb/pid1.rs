@@ -16,7 +16,7 @@ const INITS: [&str; 7] = [
     "dumb-init",
     "s6-svscan",
 ];
-/// An ENTRYPOINT in shell form is `/bin/sh -c`.
+/// An ENTRYPOINT in shell form is `/bin/sh -c`; without arguments it is a person's.
 const SHELLS: [&str; 5] = ["sh", "bash", "dash", "ash", "busybox"];
 
 /// What PID 1 of our PID namespace is.
@@ -44,10 +44,16 @@ impl Pid1 {
         match name.trim_end() {
             "" => Self::Unknown,
             name if INITS.contains(&name) => Self::Init(name.to_owned()),
-            name if SHELLS.contains(&name) => Self::Shell(name.to_owned()),
+            name if SHELLS.contains(&name) && has_arguments() => Self::Shell(name.to_owned()),
             name => Self::Other(name.to_owned()),
         }
     }
+}
+
+/// Whether PID 1 was started with more than its name (`proc_pid_cmdline(5)`).
+fn has_arguments() -> bool {
+    let words = fs::read("/proc/1/cmdline").unwrap_or_default();
+    words.split(|byte| *byte == 0).count() > 2
 }
 
 /// What a shell as PID 1 means, and what to write in its place.

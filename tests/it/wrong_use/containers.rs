@@ -1,6 +1,7 @@
 //! In real containers.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::{FILE, flat, has};
@@ -125,4 +126,46 @@ fn in_a_container_of_which_nothing_can_be_written_the_way_out_is_told() {
         &flat(&open),
         &["init and its runs can be found in \"/run/lockkeeper\"; / is read-only"],
     );
+}
+
+#[test]
+fn in_a_container_without_privileges_an_agent_says_its_version_and_a_file_comes_out() {
+    need!("root", "podman", "crun", "buildah", "busybox", "static");
+    let podman = Podman::ready();
+    let (dir, login) = (Dir::new(), Dir::new());
+    let claude = dir.join("claude");
+    fs::write(&claude, "#!/bin/sh\necho 2.1.197\n").unwrap();
+    fs::set_permissions(&claude, Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(&*login, Permissions::from_mode(0o777)).unwrap();
+    let run = |args: &[&str]| {
+        let run = Run::new(args).mount(&claude, "/bin/claude", "ro");
+        let run = run.mount(&login, "/home/agent/.claude", "rw");
+        run.env("CLAUDE_CONFIG_DIR", "/home/agent/.claude").with(&[
+            "--user",
+            "1000",
+            "--cap-drop",
+            "all",
+        ])
+    };
+    let printed = podman.run(&run(&["check", "--toml"]));
+    assert_eq!(printed.status.code(), Some(0));
+    let notes = flat(&printed);
+    has(
+        &notes,
+        &["claude is in PATH: \"/bin/claude\", and says \"2.1.197\""],
+    );
+    has(
+        &notes,
+        &["is a mount of its own: containers that mount the same folder"],
+    );
+    let file = dir.join("lockkeeper.toml");
+    fs::write(&file, &printed.stdout).unwrap();
+    let checked = podman.run(&run(&["check"]).mount(&file, "/etc/lockkeeper.toml", "ro"));
+    assert_eq!(checked.status.code(), Some(0), "{}", flat(&checked));
+    has(&flat(&checked), &["can be read: jobs dev (batch)"]);
+    let once = text(&printed.stdout).replace("every", "# every");
+    fs::write(&file, once).unwrap();
+    let ran = podman.run(&run(&[]).mount(&file, "/etc/lockkeeper.toml", "ro"));
+    assert_eq!(ran.status.code(), Some(0), "{}", flat(&ran));
+    assert_eq!(text(&ran.stdout), "2.1.197\n");
 }

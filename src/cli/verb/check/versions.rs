@@ -5,8 +5,8 @@
 //! - No login: its environment is `PATH` and a home that nothing can be made in, so that it neither
 //!   reads nor refreshes nor writes anything there. No network, where we may take it away.
 //! - [`LIMIT`] for all of them together, [`MOST`] of what each says, nothing of it on a terminal.
-//! - No signal strikes us meanwhile: whoever ends us finds all of them gone, with all that they have
-//!   started, as that comes to us for a subreaper.
+//! - No signal but KILL strikes us meanwhile: whoever ends us finds all of them gone, with all that they
+//!   have started, as that comes to us for a subreaper.
 
 use std::env;
 use std::ffi::OsString;

@@ -96,7 +96,7 @@ fn each_agent_that_is_found_says_its_version_beside_one_that_hangs_and_one_that_
 fn an_agent_that_is_asked_sees_no_login_and_no_secret_and_can_leave_nothing_in_its_home() {
     let home = Home::new();
     let script = "env | sort > \"$(dirname \"$0\")/env\"; mkdir -p \"$HOME/.claude\"; \
-        ip -o link > \"$(dirname \"$0\")/net\" 2>&1; readlink /proc/self/fd/0; echo 1.0";
+        tail -n +3 /proc/self/net/dev > \"$(dirname \"$0\")/net\" 2>&1; readlink /proc/self/fd/0; echo 1.0";
     home.agent("claude", script);
     let mut check = home.check(&["--json"]);
     let told = output(check.env("ANTHROPIC_API_KEY", "sk-secret"));

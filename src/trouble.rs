@@ -30,7 +30,7 @@ pub fn start(step: SpawnStep, errno: i32, on: &str) -> String {
         (SpawnStep::Exec, Errno::ENOENT) if on.contains('/') => Some(
             "correct the path; where the file is there, it is the interpreter named in it that is not",
         ),
-        (SpawnStep::Exec, Errno::ENOENT) => Some("install it, or correct PATH or the name"),
+        (SpawnStep::Exec, Errno::ENOENT) => Some("install it, or correct the name or PATH"),
         (SpawnStep::Exec, Errno::EACCES) => {
             Some("name a file with the right to execute it (chmod +x), on a mount without noexec")
         }

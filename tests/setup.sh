@@ -22,6 +22,7 @@ crun crun container
 buildah buildah container
 static-busybox busybox-static container
 tini tini comparison
+catatonit catatonit container
 /lib/systemd/systemd-journald systemd journal
 logger bsdutils journal
 systemd-analyze systemd deployment

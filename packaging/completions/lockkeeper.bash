@@ -67,7 +67,7 @@ _lockkeeper() {
     case $verb in
         'init') flags='-c --config --class --socket -v --verbose -q --quiet --report -h --help -V --version' words='' files='' ;;
         'run') flags='-c --config --class --dir --lock --wait --timeout --idle-timeout --grace --dir-lock -v --verbose -q --quiet --report -h --help -V --version' words='' files='' jobs=1 ;;
-        'check') flags='-c --config --json --names -v --verbose -q --quiet --report -h --help -V --version' words='' files='' ;;
+        'check') flags='-c --config --json --names --toml --no-versions -v --verbose -q --quiet --report -h --help -V --version' words='' files='' ;;
         'status') flags='-c --config --json --watch --metrics --socket -v --verbose -q --quiet --report -h --help -V --version' words='' files='-f' ;;
         'start') flags='--socket -v --verbose -q --quiet --report -h --help -V --version' words='' files='' jobs=1 ;;
         'stop') flags='--socket --no-wait -v --verbose -q --quiet --report -h --help -V --version' words='' files='' jobs=1 ;;

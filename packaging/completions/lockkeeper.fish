@@ -111,6 +111,8 @@ complete -c lockkeeper -n '__lockkeeper_at "run"' -l grace -x -d 'the time betwe
 complete -c lockkeeper -n '__lockkeeper_at "run"' -l dir-lock -x -a '(__fish_complete_directories (commandline -ct))' -d 'one agent in this directory; can be repeated'
 complete -c lockkeeper -n '__lockkeeper_at "check" "status" "lock list" "lock show" "lock clean" "pause" "pause end" "timeline"' -l json -d 'one JSON object in place of text'
 complete -c lockkeeper -n '__lockkeeper_at "check"' -l names -d 'the names of jobs and classes alone, one a line'
+complete -c lockkeeper -n '__lockkeeper_at "check"' -l toml -d 'print a file that fits what is here, ready to save'
+complete -c lockkeeper -n '__lockkeeper_at "check"' -l no-versions -d 'do not run the agents found, to hear their versions'
 complete -c lockkeeper -n '__lockkeeper_at "lock list" "lock clean"' -l skip -x -d 'look into no folder of this name; can be given again'
 complete -c lockkeeper -n '__lockkeeper_at "lock list" "lock clean"' -l no-skip -d 'look into .git, node_modules, target and such, too'
 complete -c lockkeeper -n '__lockkeeper_at "lock list" "lock clean"' -l agentctl -rF -d 'agentctl\'s list (~/.agentctl/locks.json)'

@@ -78,7 +78,10 @@ pub const VERBS: &[VerbInfo] = &[
     VerbInfo {
         verb: Verb::Check,
         name: "check",
-        synopsis: &["check [-c FILE] [--json | --names]"],
+        synopsis: &[
+            "check [-c FILE] [--json | --names]",
+            "check --toml [--no-versions]",
+        ],
         doc: "check the file, the mounts and the identities; 78 on errors",
     },
     VerbInfo {
@@ -240,6 +243,10 @@ pub enum Id {
     Json,
     /// `--names`.
     Names,
+    /// `--toml`.
+    Toml,
+    /// `--no-versions`.
+    NoVersions,
     /// `--skip`; can be given again.
     Skip,
     /// `--no-skip`.
@@ -409,6 +416,20 @@ pub const FLAGS: &[Flag] = &[
         "names",
         None,
         "the names of jobs and classes alone, one a line",
+        &[Verb::Check],
+    ),
+    plain(
+        Id::Toml,
+        "toml",
+        None,
+        "print a file that fits what is here, ready to save",
+        &[Verb::Check],
+    ),
+    plain(
+        Id::NoVersions,
+        "no-versions",
+        None,
+        "do not run the agents found, to hear their versions",
         &[Verb::Check],
     ),
     with_value(

@@ -15,6 +15,6 @@ mod typed;
 pub mod verb;
 
 pub use parse::{
-    AskArgs, CheckArgs, Command, Form, InitArgs, LockArgs, LogsArgs, PauseArgs, RunArgs,
+    AskArgs, CheckArgs, Command, Form, InitArgs, LockArgs, LogsArgs, PauseArgs, RunArgs, Shows,
     StatusArgs, TimelineArgs, UsageError, parse,
 };

@@ -96,19 +96,33 @@ pub struct RunArgs {
     pub report: Option<RawFd>,
 }
 
-/// `lockkeeper check [-c FILE] [--json]`.
+/// `lockkeeper check [-c FILE] [--json | --names]`, `lockkeeper check --toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckArgs {
     /// `-c`.
     pub config: Option<PathBuf>,
-    /// `--json`.
-    pub json: bool,
-    /// `--names`; never with JSON.
-    pub names: bool,
+    /// What it prints.
+    pub shows: Shows,
+    /// `--no-versions`.
+    pub no_versions: bool,
     /// `-v`, `-q`.
     pub verbosity: Verbosity,
     /// `--report`: the number of a descriptor, open or not.
     pub report: Option<RawFd>,
+}
+
+/// What `check` prints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shows {
+    /// What was found, for people.
+    #[default]
+    Text,
+    /// The same for programs: `--json`.
+    Json,
+    /// The names of jobs and classes: `--names`.
+    Names,
+    /// A file that fits what is here; none is read: `--toml`.
+    Toml,
 }
 
 /// `lockkeeper lock list | show | clean | hold | release …`. Each verb has its own of these, the
@@ -324,13 +338,26 @@ fn check(typed: &mut Typed) -> Result<CheckArgs, UsageError> {
         return Err(usage("\"check\" takes no command"));
     }
     let given = |id| typed.value(id).is_some();
-    if given(Id::Json) && given(Id::Names) {
-        return Err(usage("\"--json\" and \"--names\" exclude each other"));
+    if given(Id::Toml) && given(Id::Config) {
+        return Err(usage(
+            "\"--toml\" reads no file and prints one: it does not go with \"--config\"",
+        ));
     }
+    let shows = match (given(Id::Json), given(Id::Names), given(Id::Toml)) {
+        (false, false, false) => Shows::Text,
+        (true, false, false) => Shows::Json,
+        (false, true, false) => Shows::Names,
+        (false, false, true) => Shows::Toml,
+        _ => {
+            return Err(usage(
+                "\"--json\", \"--names\" and \"--toml\" exclude each other",
+            ));
+        }
+    };
     Ok(CheckArgs {
         config: typed.path(Id::Config)?,
-        json: given(Id::Json),
-        names: given(Id::Names),
+        shows,
+        no_versions: given(Id::NoVersions),
         verbosity: typed.verbosity()?,
         report: typed.descriptor()?,
     })

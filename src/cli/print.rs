@@ -39,6 +39,11 @@ pub fn complain(text: &str) {
     let _ = put(stderr(), &format!("lockkeeper: {text}\n"));
 }
 
+/// Prints text to standard error, likewise.
+pub fn error(text: &str) {
+    let _ = put(stderr(), text);
+}
+
 fn put(to: impl AsFd, text: &str) -> Result<(), Errno> {
     let mut rest = text.as_bytes();
     while !rest.is_empty() {

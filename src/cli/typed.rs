@@ -14,6 +14,7 @@ use super::flags::{FLAGS, Flag, Id, LOCK_VERBS, VERBS, Verb, VerbInfo};
 use super::parse::{Command, UsageError};
 use super::suggest::nearest;
 use crate::config::plan::Wait;
+use crate::core::shell::Typed as Words;
 use crate::journal::Verbosity;
 
 /// What stands on the command line.
@@ -141,11 +142,6 @@ impl Typed {
     }
 
     fn unknown(&self, typed: &str) -> UsageError {
-        if self.verb == Some(Verb::Logs) {
-            return usage(format!(
-                "unknown option {typed:?}: journalctl's own stand behind \"--\""
-            ));
-        }
         if let Some(job) = self.job.as_ref().filter(|_| self.verb == Some(Verb::Run)) {
             return usage(format!(
                 "unknown option {typed:?} behind job {0}; if {0} is a command, put -- before it",
@@ -160,6 +156,9 @@ impl Typed {
         usage(match (near, self.verb) {
             (Some(near), _) => {
                 format!("unknown option {typed:?}: did you mean \"--{near}\"?")
+            }
+            (None, Some(Verb::Logs)) => {
+                format!("unknown option {typed:?}: journalctl's own stand behind \"--\"")
             }
             (None, Some(verb)) => format!(
                 "unknown option {typed:?}: see \"lockkeeper {} --help\"",
@@ -349,15 +348,19 @@ fn verb_of(word: &OsStr, parser: &mut Parser) -> Result<Verb, UsageError> {
             "unknown verb {shown}: did you mean {near:?}?"
         )));
     }
-    let rest = parser.raw_args().map_err(misread)?;
-    let more = if rest.as_slice().is_empty() {
-        ""
-    } else {
-        " ..."
-    };
     Err(usage(format!(
-        "unknown verb {shown}; to run it as a command: lockkeeper -- {typed}{more}"
+        "unknown verb {shown}; to run it as a command: {}",
+        command_of(word, parser)?
     )))
+}
+
+/// What was typed from `word` on, as the command that it may have been meant for.
+fn command_of(word: &OsStr, parser: &mut Parser) -> Result<String, UsageError> {
+    let rest = parser.raw_args().map_err(misread)?;
+    // Who typed `--` one word too late.
+    let rest = rest.filter(|arg| arg != "--");
+    let words: Vec<OsString> = [word.to_owned()].into_iter().chain(rest).collect();
+    Ok(Words("lockkeeper --", &words).to_string())
 }
 
 /// The verb that `lock` and this word make.

@@ -37,6 +37,11 @@ impl NoText {
     }
 }
 
+/// A folder is what engines make of a bind mount whose source is not there.
+const FOLDER: &str = "name the file itself, with -c FILE or in $LOCKKEEPER_CONFIG; an engine that is to \
+     mount a file which does not exist on the host makes an empty folder of that name there, and here: \
+     remove it there, write the file, and make the container anew";
+
 /// The bytes of a regular file of at most [`LARGEST`] bytes.
 pub(crate) fn bytes_of(path: &Path) -> Result<Vec<u8>, NoText> {
     // O_NONBLOCK: opening a FIFO that nobody writes must not hang (open(2)); it means nothing for
@@ -57,7 +62,11 @@ pub(crate) fn bytes_of(path: &Path) -> Result<Vec<u8>, NoText> {
         };
         return Err(NoText::new(
             format!("cannot read the configuration: this is {what}, not a regular file"),
-            "name the file itself, with -c FILE or in $LOCKKEEPER_CONFIG",
+            if kind.is_dir() {
+                FOLDER
+            } else {
+                "name the file itself, with -c FILE or in $LOCKKEEPER_CONFIG"
+            },
         ));
     }
     let mut bytes = Vec::new();
@@ -145,7 +154,29 @@ pub(crate) fn text_of(bytes: &[u8]) -> Result<&str, NoText> {
             format!("the smallest that is useful:\n\n{SMALLEST}"),
         ));
     }
+    if let Some(other) = other_language(text) {
+        return Err(NoText::new(
+            format!("the configuration is {other}, and has to be TOML"),
+            format!("the smallest that is useful:\n\n{SMALLEST}"),
+        ));
+    }
     Ok(text)
+}
+
+/// The language of a file whose first line with something in it is certainly no TOML.
+fn other_language(text: &str) -> Option<&'static str> {
+    let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
+    let mut lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let first = lines.next()?;
+    let name = first.split([':', '=', '"', '\'', '[']).next()?;
+    let is_yaml = first == "---"
+        || first
+            .strip_prefix(name)
+            .is_some_and(|rest| rest == ":" || rest.starts_with(": "));
+    if first.starts_with('{') {
+        return Some("JSON");
+    }
+    is_yaml.then_some("YAML")
 }
 
 /// Line and column, from 1, of the byte at `at`; the column counts characters where there are any.
@@ -157,4 +188,31 @@ fn place_of(bytes: &[u8], at: usize) -> (usize, usize) {
         .next()
         .unwrap_or_default();
     (line, String::from_utf8_lossy(head).chars().count() + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_can_be_no_toml_is_taken_for_another_language() {
+        for (text, language) in [
+            ("{\"jobs\": {}}", Some("JSON")),
+            ("# a\n\n  {", Some("JSON")),
+            ("jobs:\n  dev:\n", Some("YAML")),
+            ("---\na: 1\n", Some("YAML")),
+            ("class: batch # = b", Some("YAML")),
+            ("[jobs.a]", None),
+            ("[jobs.\"a: b\"]", None),
+            ("\"a: b\" = 1", None),
+            ("'a: b' = 1", None),
+            ("a.\"b: c\" = 1", None),
+            ("a = \"b: c\"", None),
+            ("a=b: c", None),
+            ("a:b = 1", None),
+            ("", None),
+        ] {
+            assert_eq!(other_language(text), language, "{text}");
+        }
+    }
 }

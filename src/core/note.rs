@@ -258,7 +258,8 @@ pub enum Note {
     SpawnFailed {
         /// The command's name.
         command: String,
-        /// The folder or the user that the step was about, where it was one.
+        /// The folder or the user that the step was about, where it was one; the PATH in which a name
+        /// was looked for.
         on: Option<String>,
         /// At which step.
         step: SpawnStep,
@@ -356,6 +357,8 @@ pub enum Note {
         jobs: usize,
         /// Whether we are PID 1.
         pid1: bool,
+        /// Another small init that is, and has started us.
+        below: Option<String>,
     },
     /// A tick found the job's last run still going or waiting.
     TickSkipped {

@@ -4,6 +4,7 @@
 //! Invariants: one line; no byte that a terminal would obey; no backtick but the two round it. What cannot
 //! stand between quotes that way is written by printf(1), in the octal numbers that every shell knows.
 
+use std::ffi::OsString;
 use std::fmt::{self, Write as _};
 use std::path::Path;
 
@@ -26,19 +27,45 @@ impl fmt::Display for Command<'_> {
         let bytes = path.as_os_str().as_encoded_bytes();
         // It would be taken for an option.
         let here = if bytes.starts_with(b"-") { "./" } else { "" };
-        let text = path.to_str().filter(|text| !text.contains(must_be_number));
-        match text {
-            Some(text) if !text.is_empty() && text.bytes().all(is_bare) => {
-                write!(f, "`{words} {here}{text}`")
-            }
-            Some(text) => write!(f, "`{words} '{here}{}'`", text.replace('\'', r"'\''")),
-            // A substitution loses the ends of lines at its end (POSIX, Shell Command Language, 2.6.3).
-            None if bytes.ends_with(b"\n") => write!(
+        // A substitution loses the ends of lines at its end (POSIX, Shell Command Language, 2.6.3).
+        if bytes.ends_with(b"\n") {
+            return write!(
                 f,
                 "`end=\"$(printf '{here}{}.')\"; {words} \"${{end%.}}\"`",
                 Octal(bytes)
-            ),
-            None => write!(f, "`{words} \"$(printf '{here}{}')\"`", Octal(bytes)),
+            );
+        }
+        write!(f, "`{words} {}`", Word(here, bytes))
+    }
+}
+
+/// `` `lockkeeper -- claude -p 'a b'` ``: words of ours, then those that somebody typed.
+#[derive(Clone, Copy, Debug)]
+pub struct Typed<'a>(pub &'static str, pub &'a [OsString]);
+
+impl fmt::Display for Typed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}", self.0)?;
+        for word in self.1 {
+            write!(f, " {}", Word("", word.as_encoded_bytes()))?;
+        }
+        f.write_char('`')
+    }
+}
+
+/// One word, with something of ours before it, which needs no quotes.
+struct Word<'a>(&'static str, &'a [u8]);
+
+impl fmt::Display for Word<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(here, bytes) = self;
+        let text = std::str::from_utf8(bytes).ok();
+        match text.filter(|text| !text.contains(must_be_number)) {
+            Some(text) if !text.is_empty() && text.bytes().all(is_bare) => {
+                write!(f, "{here}{text}")
+            }
+            Some(text) => write!(f, "'{here}{}'", text.replace('\'', r"'\''")),
+            None => write!(f, "\"$(printf '{here}{}')\"", Octal(bytes)),
         }
     }
 }

@@ -47,6 +47,8 @@ pub struct Setup {
     pub socket: Option<PathBuf>,
     /// The main command stood on the command line.
     pub main_typed: bool,
+    /// Another small init that has started us.
+    pub below: Option<String>,
     /// Who wants to know how init stands.
     pub outer: Option<Outer>,
     /// What to say before anything else.
@@ -79,6 +81,7 @@ pub fn run(setup: Setup) -> io::Result<u8> {
     setup.journal.note(Note::InitStarted {
         jobs: setup.plan.jobs.len(),
         pid1,
+        below: setup.below,
     });
     let hook = setup.plan.init.on_event.clone().map(Hook::new);
     let seed = u64::from_str_radix(&process::random_hex::<8>(), 16).unwrap_or(1);

@@ -24,7 +24,7 @@ use super::words::{
 };
 use crate::config::plan::Want;
 use crate::core::note::Note;
-use crate::core::outcome::Reason;
+use crate::core::outcome::{Reason, SpawnStep};
 use crate::core::refusal::Refusal;
 use crate::core::shell::Command;
 use crate::trouble;
@@ -295,8 +295,14 @@ fn describe<'a>(note: &'a Note, context: &Context, to: &mut Fields<'a>) -> Strin
             to.step = Some(step_word(*step));
             to.errno = Some(*errno);
             let verb = step_verb(*step);
-            let why = trouble::start(*step, *errno, on.as_ref().unwrap_or(command));
+            let is_path = *step == SpawnStep::Exec;
+            let what = on.as_ref().filter(|_| !is_path).unwrap_or(command);
+            let why = trouble::start(*step, *errno, what);
             match on {
+                Some(path) if is_path && *errno == libc::ENOENT => {
+                    format!("failed to {verb} {command:?}: {why}, which is {path:?}")
+                }
+                Some(_) if is_path => format!("failed to {verb} {command:?}: {why}"),
                 Some(on) => format!("failed to {verb} {on:?} for {command:?}: {why}"),
                 None => format!("failed to {verb} {command:?}: {why}"),
             }
@@ -395,10 +401,16 @@ fn describe<'a>(note: &'a Note, context: &Context, to: &mut Fields<'a>) -> Strin
             to.count = Some(u64::from(*reaped));
             format!("the monitor died: its guard ended the run, {reaped} processes reaped")
         }
-        Note::InitStarted { jobs, pid1 } => {
+        Note::InitStarted { jobs, pid1, below } => {
             to.count = Some(count(*jobs));
             let role = if *pid1 { "PID 1" } else { "a subreaper" };
-            format!("init is at work as {role}, {}", plural(*jobs, "job"))
+            let jobs = plural(*jobs, "job");
+            match below {
+                Some(name) => format!(
+                    "init is at work as {role}, {jobs}; {name:?} above it is not needed: leave --init out"
+                ),
+                None => format!("init is at work as {role}, {jobs}"),
+            }
         }
         Note::TickSkipped { job } => {
             to.job = Some(job);

@@ -57,6 +57,13 @@ pub fn become_subreaper() {
     unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
 }
 
+/// Leaves this process, and those that it will start, a network of their own, with nothing in it
+/// (`CLONE_NEWNET`, unshare(2)); `EPERM` for whoever may not administer the machine.
+pub fn leave_network() -> Result<(), Errno> {
+    // SAFETY: takes a number only, and changes nothing in memory.
+    Errno::result(unsafe { libc::unshare(libc::CLONE_NEWNET) }).map(drop)
+}
+
 /// Makes the calling thread, and no other, act as user `uid` for good: libc's own call changes all
 /// threads (setresuid(2), "C library/kernel differences").
 #[cfg(test)]

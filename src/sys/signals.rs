@@ -140,6 +140,11 @@ pub fn let_through() {
     set_mask(STARTED_MASK.load(Ordering::Relaxed));
 }
 
+/// Keeps signals from striking again, as they were kept before `main`.
+pub fn hold_back() {
+    set_mask(!SYNCHRONOUS);
+}
+
 /// Gives the calling thread a mask; says which it had.
 pub(super) fn set_mask(new: KernelSet) -> KernelSet {
     let mut old: KernelSet = 0;

@@ -1,5 +1,7 @@
 //! `lockkeeper check`: what it finds, on real mounts, real locks and a real journal.
 
+mod helper;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};

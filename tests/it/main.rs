@@ -60,3 +60,4 @@ mod timeline;
 mod tree;
 mod view;
 mod waiting_line;
+pub(crate) mod wrong_use;

@@ -232,12 +232,12 @@ fn the_arguments_of_a_command_keep_their_bytes() {
 fn check_help_and_version() {
     let args = CheckArgs {
         config: Some("/f".into()),
-        json: true,
+        shows: Shows::Json,
         ..CheckArgs::default()
     };
     check_ok("check --json -c /f", Command::Check(args));
     let args = CheckArgs {
-        names: true,
+        shows: Shows::Names,
         ..CheckArgs::default()
     };
     check_ok("check --names", Command::Check(args));
@@ -282,17 +282,17 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "true",
-        r#"unknown verb "true"; to run it as a command: lockkeeper -- true"#,
+        r#"unknown verb "true"; to run it as a command: `lockkeeper -- true`"#,
     ),
     (
         "claude -p x",
-        r#"unknown verb "claude"; to run it as a command: lockkeeper -- claude ..."#,
+        r#"unknown verb "claude"; to run it as a command: `lockkeeper -- claude -p x`"#,
     ),
     ("rnu --lock L", r#"unknown verb "rnu": did you mean "run"?"#),
     ("help", r#"unknown verb "help": did you mean "--help"?"#),
     (
         "check --json --names",
-        r#""--json" and "--names" exclude each other"#,
+        r#""--json", "--names" and "--toml" exclude each other"#,
     ),
     (
         "timeline --json --svg F",

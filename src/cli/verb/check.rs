@@ -2,11 +2,14 @@
 //!
 //! With a file: all that is wrong with it; else each lock, each login, each job, the journal and the
 //! time for the stop, judged where we are. Without one: what is here, and the smallest file that fits.
+//! `--toml` prints that file alone to standard output, so that it can be saved, and the rest to standard
+//! error; where a file is already, it is not read. (Not whenever standard output is no terminal: what a
+//! pipe gets would change when somebody writes the file.)
 //!
 //! Invariants:
 //! - It changes nothing: no lock is taken or created, no claim is written, no value of a variable is
-//!   printed. (A scratch file beside a lock lives for an instant, to see whether locks there exclude
-//!   anybody.)
+//!   printed. (A scratch file beside a lock, or in a login, lives for an instant, to see whether locks
+//!   there exclude anybody.)
 //! - An error is what would keep a run from starting here; whatever is merely unwise is a warning.
 
 mod file;
@@ -15,22 +18,26 @@ mod jobs;
 mod journal;
 mod locks;
 mod logins;
+mod machine;
 mod mounts;
 mod report;
 mod sketch;
 mod start;
 mod stop;
+mod versions;
 
 use std::env;
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
 use super::start::{config_path, refused};
-use crate::cli::{CheckArgs, print};
+use crate::cli::{CheckArgs, Shows, print};
 use crate::config::load;
+use crate::core::shell;
 use crate::exit;
 use crate::journal::Verbosity;
 use crate::lock::fault::Quoted;
@@ -51,11 +58,21 @@ pub fn check(args: &CheckArgs) -> Result<u8, Refused> {
         refused(exit::USAGE, text)
     })?;
     let path = config_path(args.config.as_deref());
-    if args.names {
-        return names(args, &path);
+    match args.shows {
+        Shows::Names => return names(args, &path),
+        Shows::Toml => return toml(&path, args, to),
+        Shows::Text | Shows::Json => {}
+    }
+    if is_stdout(&path) {
+        let path = shell::Command::on("lockkeeper check --toml >", &path);
+        let text = format!(
+            "standard output is the file that is to be checked, and the shell has emptied it; to \
+             write one that fits: {path}"
+        );
+        return Err(refused(exit::USAGE, text));
     }
     let report = if nothing_names_one(args) && !path.exists() {
-        without_file(&path)
+        without_file(&path, args)
     } else {
         with_file(&path)
     };
@@ -63,13 +80,12 @@ pub fn check(args: &CheckArgs) -> Result<u8, Refused> {
         // A descriptor that cannot be written is the caller's loss.
         let _ = File::from(to).write_all(report.json().as_bytes());
     }
-    let text = if args.json {
+    let text = if args.shows == Shows::Json {
         report.json()
     } else {
-        report.text(args.verbosity != Verbosity::Quiet)
+        report.text(args.verbosity != Verbosity::Quiet, print::wants_colour())
     };
-    print::out(&text)
-        .map_err(|errno| refused(exit::FAILED, format!("printing the report: {errno}")))?;
+    printed(&text)?;
     Ok(if report.errors > 0 {
         exit::CONFIG
     } else {
@@ -88,6 +104,29 @@ fn names(args: &CheckArgs, path: &Path) -> Result<u8, Refused> {
     print::out(&load::names(&bytes))
         .map_err(|errno| refused(exit::FAILED, format!("printing the names: {errno}")))?;
     Ok(exit::OK)
+}
+
+fn printed(text: &str) -> Result<(), Refused> {
+    print::out(text).map_err(|errno| refused(exit::FAILED, format!("printing the report: {errno}")))
+}
+
+/// The file that fits, and what else was found beside it.
+fn toml(path: &Path, args: &CheckArgs, to: Option<OwnedFd>) -> Result<u8, Refused> {
+    let mut report = without_file(path, args);
+    if let Some(to) = to {
+        let _ = File::from(to).write_all(report.json().as_bytes());
+    }
+    let sketch = report.sketch.take().unwrap_or_default();
+    print::error(&report.text(args.verbosity != Verbosity::Quiet, false));
+    printed(&sketch).map(|()| exit::OK)
+}
+
+/// Whether what we print goes into this file.
+fn is_stdout(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let own = std::io::stdout().as_fd().try_clone_to_owned();
+    let own = own.and_then(|fd| File::from(fd).metadata());
+    own.is_ok_and(|own| own.is_file() && inode(path) == Some((own.dev(), own.ino())))
 }
 
 fn nothing_names_one(args: &CheckArgs) -> bool {
@@ -111,14 +150,16 @@ fn with_file(path: &Path) -> Report {
     jobs::check(&loaded, &mut report);
     journal::check(&mounts, &mut report);
     stop::check(&loaded, &mut report);
+    machine::look(&mounts, false, &mut report);
     report
 }
 
 /// `looked_for`: where the file would lie.
-fn without_file(looked_for: &Path) -> Report {
+fn without_file(looked_for: &Path, args: &CheckArgs) -> Report {
     let mut report = Report::new(None);
     let mounts = Mounts::read();
-    let found = here::look(looked_for, &mounts, &mut report);
+    let found = here::look(looked_for, !args.no_versions, &mounts, &mut report);
+    machine::look(&mounts, true, &mut report);
     journal::check(&mounts, &mut report);
     report.sketch = Some(sketch::draw(&found));
     report

@@ -1,14 +1,23 @@
 //! `lockkeeper [init]`: the container's ENTRYPOINT.
 
 use std::env;
-use std::os::fd::OwnedFd;
-use std::path::{PathBuf, absolute};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::os::unix::process::parent_id;
+use std::path::{Path, PathBuf, absolute};
 use std::time::Duration;
 
-use super::start::{adopt_report, class, config_path, host_name, job_name, load, refused};
+use super::pid1::{Pid1, SHELL_FORM};
+use super::start::{
+    DEFAULT_CONFIG, adopt_report, class, config_path, host_name, job_name, load, no_file, refused,
+};
 use crate::cli::InitArgs;
 use crate::config::load::Loaded;
-use crate::config::plan::{DEFAULT_STOP_WITHIN, InitPlan, JobPlan, Plan, RunPlan, SignalMap};
+use crate::config::plan::{
+    DEFAULT_STOP_WITHIN, InitPlan, JobPlan, Kind, Plan, RunPlan, SignalMap, Stdin,
+};
 use crate::core::note::Note;
 use crate::exit;
 use crate::init::control::place;
@@ -52,8 +61,13 @@ pub fn init(args: InitArgs) -> Result<u8, Refused> {
     };
     if args.command.is_empty() {
         let path = config_path(args.config.as_deref());
+        let nothing_names_one = path == Path::new(DEFAULT_CONFIG);
+        if nothing_names_one && path.symlink_metadata().is_err_and(is_missing) {
+            return Err(no_file());
+        }
         let loaded = load(&path)?;
         told.first_notes = warnings(&loaded);
+        told.first_notes.extend(no_terminal(&loaded.plan));
         told.file = Some(absolute(&path).unwrap_or(path));
         return table(loaded.plan, told);
     }
@@ -98,15 +112,25 @@ pub fn init(args: InitArgs) -> Result<u8, Refused> {
 }
 
 /// init with its job table.
-fn table(plan: Plan, told: Told) -> Result<u8, Refused> {
+fn table(plan: Plan, mut told: Told) -> Result<u8, Refused> {
     fd::close_inherited();
     let has_file = told.file.is_some();
+    let mut below = None;
+    if parent_id() == 1 {
+        match Pid1::look() {
+            Pid1::Shell(name) => told.first_notes.push(Note::ConfigWarning {
+                text: format!("lockkeeper is not PID 1, but {name} is: {SHELL_FORM}"),
+            }),
+            Pid1::Init(name) => below = Some(name),
+            _ => {}
+        }
+    }
     let runtime = runtime_folder();
     if let Some(folder) = &runtime {
         clear_dead(folder);
     }
     let container = Some(plan.init.name.clone());
-    let failed = |error: std::io::Error| {
+    let failed = |error: io::Error| {
         refused(
             exit::FAILED,
             format!("starting init: {}", trouble::text_of(&error)),
@@ -141,12 +165,40 @@ fn table(plan: Plan, told: Told) -> Result<u8, Refused> {
         file: told.file,
         socket: told.socket.map(|path| absolute(&path).unwrap_or(path)),
         main_typed: told.command,
+        below,
         // Without a file we stand for nothing but the command, which says itself how it is.
         outer: Outer::from_environment(clock::now()).filter(|_| has_file),
         first_notes: told.first_notes,
         report: told.report,
     })
     .map_err(failed)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "what `is_err_and` gives")]
+fn is_missing(error: io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+}
+
+/// An interactive job that would talk to nobody: what engines do without `-i` and `-t`.
+fn no_terminal(plan: &Plan) -> Option<Note> {
+    let mut jobs = plan.jobs.iter().map(|job| &job.run);
+    let job = jobs.find(|run| run.kind == Kind::Interactive && run.stdin == Stdin::Inherit)?;
+    let null = rdev(&File::open("/dev/null").ok()?)?;
+    let own = io::stdin().as_fd().try_clone_to_owned().ok()?;
+    (rdev(&File::from(own))? == null).then(|| Note::ConfigWarning {
+        text: format!(
+            "job {} is interactive, and standard input is /dev/null: nobody can talk to it; start \
+             the container with docker run -it (stdin_open: true and tty: true in compose), or \
+             write stdin = \"null\" in the job",
+            job.job
+        ),
+    })
+}
+
+/// The number of the device that `file` is.
+fn rdev(file: &File) -> Option<u64> {
+    let meta = file.metadata().ok()?;
+    meta.file_type().is_char_device().then(|| meta.rdev())
 }
 
 fn main_job(run: RunPlan) -> JobPlan {

@@ -7,6 +7,7 @@ mod journal;
 pub mod lock;
 pub mod logs;
 pub mod pause;
+mod pid1;
 pub mod run;
 pub mod start;
 pub mod status;

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::lock::user;
 use super::start::{adopt_report, config_path, host_name, load, refused};
 use crate::cli::flags::Verb;
+use crate::cli::suggest::nearest;
 use crate::cli::{PauseArgs, print};
 use crate::config::plan::LOCK_NAME;
 use crate::core::note::Note;
@@ -132,7 +133,10 @@ fn lock_at(named: &Path) -> Result<PathBuf, Refused> {
     if lock.exists() || claims_folder(&lock).exists() {
         Ok(lock)
     } else {
-        Err(unseen("there is none"))
+        Err(match nearest(&named.to_string_lossy(), ["end"]) {
+            Some(_) => unseen("there is none; did you mean `lockkeeper pause end`?"),
+            None => unseen("there is none"),
+        })
     }
 }
 

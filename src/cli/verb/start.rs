@@ -10,7 +10,9 @@ use nix::sys::utsname;
 use crate::cli::print;
 use crate::config::load::{self, Loaded};
 use crate::config::plan::ClassPlan;
+use crate::core::shell::Command;
 use crate::exit;
+use crate::lock::fault::Quoted;
 use crate::run::start::Refused;
 use crate::sys::fd;
 use crate::trouble;
@@ -24,6 +26,43 @@ pub fn config_path(named: Option<&Path>) -> PathBuf {
         .map(Path::to_owned)
         .or_else(|| env::var_os("LOCKKEEPER_CONFIG").map(PathBuf::from))
         .unwrap_or_else(|| DEFAULT_CONFIG.into())
+}
+
+/// Where people put the file, and we do not look.
+const ELSEWHERE: [&str; 4] = [
+    "lockkeeper.toml",
+    "/etc/lockkeeper/lockkeeper.toml",
+    "/etc/lockkeeper/config.toml",
+    "/lockkeeper.toml",
+];
+
+/// A file that lies where it is not looked for.
+pub(super) fn elsewhere() -> Option<PathBuf> {
+    let mut places = ELSEWHERE.iter().map(Path::new);
+    places.find(|path| path.is_file()).map(Path::to_owned)
+}
+
+/// That there is no file, and nothing names one: what to do then.
+pub(super) fn no_file() -> Refused {
+    let what = match elsewhere() {
+        Some(path) => format!(
+            "{} is there, and not looked for: {}, or move it to {DEFAULT_CONFIG}",
+            Quoted(&path),
+            Command::on("lockkeeper -c", &path)
+        ),
+        None => format!(
+            "see what is here, and the file that fits: `lockkeeper check`\n  \
+             = save that file: `lockkeeper check --toml > {DEFAULT_CONFIG}`"
+        ),
+    };
+    let text = format!(
+        "nothing to run: neither -c nor $LOCKKEEPER_CONFIG names a file, and {DEFAULT_CONFIG} does not \
+         exist\n  \
+         = {what}\n  \
+         = run a command without a file: lockkeeper -- COMMAND...\n  \
+         = all there is: `lockkeeper --help`"
+    );
+    refused(exit::CONFIG, text)
 }
 
 /// Reads the file, or says all that is wrong with it.

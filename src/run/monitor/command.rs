@@ -141,8 +141,10 @@ impl Monitor<'_> {
             | SpawnStep::Stdio
             | SpawnStep::Session
             | SpawnStep::NoNewPrivs
-            | SpawnStep::Group
-            | SpawnStep::Exec => None,
+            | SpawnStep::Group => None,
+            SpawnStep::Exec => Some(&*command)
+                .filter(|name| !name.contains('/'))
+                .and_then(|_| searched(plan)),
         };
         self.setup.journal.note(Note::SpawnFailed {
             command,
@@ -236,4 +238,14 @@ fn refused_limit(plan: &RunPlan) -> Option<&str> {
     // The kernel has a limit of its own for open files, also for root (proc_sys_fs(5), nr_open).
     let refused = refused.or_else(|| plan.process.rlimits.first());
     refused.map(|limit| limit.name.as_str())
+}
+
+/// The PATH in which the command was looked for; `None`: a file may have set another.
+fn searched(plan: &RunPlan) -> Option<String> {
+    if !plan.process.env_files.is_empty() || !plan.process.env_from.is_empty() {
+        return None;
+    }
+    let set = plan.env.iter().rev().find(|(name, _)| name == "PATH");
+    let own = || Some(std::env::var_os("PATH")?.to_string_lossy().into_owned());
+    set.map(|(_, path)| path.clone()).or_else(own)
 }

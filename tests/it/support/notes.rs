@@ -321,7 +321,16 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
                 step: SpawnStep::Exec,
                 errno: libc::ENOENT,
             },
-            r#"failed to execute "claude": no such file or directory; install it, or correct PATH or the name"#,
+            r#"failed to execute "claude": no such file or directory; install it, or correct the name or PATH"#,
+        ),
+        (
+            Note::SpawnFailed {
+                command: "claude".into(),
+                on: Some("/usr/bin:/bin".into()),
+                step: SpawnStep::Exec,
+                errno: libc::ENOENT,
+            },
+            r#"failed to execute "claude": no such file or directory; install it, or correct the name or PATH, which is "/usr/bin:/bin""#,
         ),
         (Note::Ready { after: secs(2) }, "ready after 2s"),
         (
@@ -584,6 +593,7 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
             Note::InitStarted {
                 jobs: 1,
                 pid1: true,
+                below: None,
             },
             "init is at work as PID 1, 1 job",
         ),
@@ -591,8 +601,9 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
             Note::InitStarted {
                 jobs: 4,
                 pid1: false,
+                below: Some("tini".into()),
             },
-            "init is at work as a subreaper, 4 jobs",
+            "init is at work as a subreaper, 4 jobs; \"tini\" above it is not needed: leave --init out",
         ),
         (
             Note::TickSkipped { job: job() },

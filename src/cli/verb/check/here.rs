@@ -1,64 +1,93 @@
-//! What there is, where no file says what there should be: PID 1, the container, agents and their
-//! logins.
+//! What there is, where no file says what there should be: the container, agents and their logins.
 
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nix::unistd::geteuid;
+
 use super::jobs::find;
 use super::mounts::{Mounts, Place};
 use super::report::{About, Level, Report};
-use super::{inode, quoted};
+use super::{inode, machine, quoted, versions};
+use crate::cli::verb::start::elsewhere;
 use crate::core::order;
-use crate::sys::process;
+use crate::core::shell::Command;
+use crate::lock::probe::{Exclusion, probe_exclusion};
 
 /// How many folders under /home are looked into.
 const MOST_HOMES: usize = 64;
 
 /// An agent that people run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Agent {
     /// Its command.
     pub(super) command: &'static str,
-    /// The folder of its login in a home, and the variable that names another.
-    folder: Option<(&'static str, &'static str)>,
+    /// What stands between the command and the words for it, where nobody is there to talk to.
+    pub(super) batch: &'static str,
+    /// The folder of its login in a home.
+    folder: Option<&'static str>,
+    /// The variable that names another folder.
+    variable: Option<&'static str>,
     /// The variables that hold a login that does not rotate, where it has some.
     keys: &'static [&'static str],
 }
 
-/// Those that are looked for, the likeliest first.
+/// Those that are looked for, the likeliest first. Documented behaviour, as of 2026:
+///
+/// | agent | its login | said in |
+/// | --- | --- | --- |
+/// | Claude Code | `.credentials.json` in `~/.claude`, or `CLAUDE_CONFIG_DIR` | its settings and its authentication pages |
+/// | Codex | `auth.json` in `~/.codex`, or `CODEX_HOME`; `CODEX_API_KEY` for `codex exec` | its authentication page |
+/// | Gemini CLI | `oauth_creds.json` in `~/.gemini`; `GEMINI_API_KEY` | its authentication page |
+/// | opencode | `auth.json` in `~/.local/share/opencode` | its page on providers |
+/// | Copilot CLI | `config.json` in `~/.copilot`, or `COPILOT_HOME`; `COPILOT_GITHUB_TOKEN` | "configuration directory" and "authenticating" in GitHub's docs |
+/// | Cursor CLI | "securely stored locally", seen in `~/.config/cursor`; `CURSOR_API_KEY` | its authentication page |
+/// | Aider | keys in the environment alone | its pages on keys |
 const AGENTS: &[Agent] = &[
     Agent {
-        command: "claude",
-        folder: Some((".claude", "CLAUDE_CONFIG_DIR")),
+        variable: Some("CLAUDE_CONFIG_DIR"),
         keys: &["CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_API_KEY"],
+        ..agent("claude", "-p", Some(".claude"))
     },
     Agent {
-        command: "codex",
-        folder: Some((".codex", "CODEX_HOME")),
-        keys: &[],
+        variable: Some("CODEX_HOME"),
+        keys: &["CODEX_API_KEY"],
+        ..agent("codex", "exec", Some(".codex"))
     },
-    other("gemini"),
-    other("opencode"),
-    other("copilot"),
-    other("cursor-agent"),
-    other("aider"),
+    Agent {
+        keys: &["GEMINI_API_KEY"],
+        ..agent("gemini", "-p", Some(".gemini"))
+    },
+    agent("opencode", "run", Some(".local/share/opencode")),
+    Agent {
+        variable: Some("COPILOT_HOME"),
+        keys: &["COPILOT_GITHUB_TOKEN"],
+        ..agent("copilot", "-p", Some(".copilot"))
+    },
+    Agent {
+        keys: &["CURSOR_API_KEY"],
+        ..agent("cursor-agent", "-p", Some(".config/cursor"))
+    },
+    agent("aider", "--message", None),
 ];
 
-const fn other(command: &'static str) -> Agent {
+const fn agent(command: &'static str, batch: &'static str, folder: Option<&'static str>) -> Agent {
     Agent {
         command,
-        folder: None,
+        batch,
+        folder,
+        variable: None,
         keys: &[],
     }
 }
 
 /// What was found of the likeliest agent: what its file is made of.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Found {
-    /// Its command.
-    pub(super) command: Option<&'static str>,
+    /// The agent, if its command is here.
+    pub(super) agent: Option<Agent>,
     /// The folder of its login.
     pub(super) folder: Option<PathBuf>,
     /// The variable that names that folder, if one does.
@@ -67,21 +96,42 @@ pub(super) struct Found {
     pub(super) key: Option<&'static str>,
 }
 
+impl Found {
+    const fn is_nothing(&self) -> bool {
+        self.agent.is_none() && self.folder.is_none() && self.key.is_none()
+    }
+}
+
 /// Says what is here; `looked_for` is the file that is missing.
-pub(super) fn look(looked_for: &Path, mounts: &Mounts, report: &mut Report) -> Found {
+pub(super) fn look(
+    looked_for: &Path,
+    ask_versions: bool,
+    mounts: &Mounts,
+    report: &mut Report,
+) -> Found {
     let mut say = |level, subject: &Path, text: String| {
         report.say(level, About::Here, subject, text);
     };
-    say(
-        Level::Ok,
-        looked_for,
-        format!(
-            "no file: neither -c nor $LOCKKEEPER_CONFIG names one, and {} does not exist; this \
-             is what is here",
-            quoted(looked_for)
-        ),
+    let none = format!(
+        "no file: neither -c nor $LOCKKEEPER_CONFIG names one, and {} does not exist",
+        quoted(looked_for)
     );
-    say(Level::Ok, Path::new("/proc/1"), pid1());
+    match elsewhere() {
+        Some(other) => say(
+            Level::Warning,
+            &other,
+            format!(
+                "{none}; but {} does, and is not looked for there: {}, or move it",
+                quoted(&other),
+                Command::on("lockkeeper check -c", &other)
+            ),
+        ),
+        None => say(
+            Level::Ok,
+            looked_for,
+            format!("{none}; this is what is here"),
+        ),
+    }
     let container = mounts.container_root();
     say(
         Level::Ok,
@@ -93,49 +143,45 @@ pub(super) fn look(looked_for: &Path, mounts: &Mounts, report: &mut Report) -> F
             }
         },
     );
+    let path = env::var_os("PATH");
+    let here = |agent: &Agent| find(OsStr::new(agent.command), path.as_deref());
+    let programs: Vec<Option<PathBuf>> = AGENTS.iter().map(here).collect();
+    let mut says = if ask_versions {
+        versions::ask(&programs)
+    } else {
+        Vec::new()
+    }
+    .into_iter();
     let mut best = Found::default();
-    for agent in AGENTS {
-        let found = one(agent, mounts, container.as_deref(), &mut say);
-        if best == Found::default() {
+    for (agent, program) in AGENTS.iter().zip(programs) {
+        let says = says.next().unwrap_or_default();
+        let container = container.as_deref();
+        let found = one(agent, program, &says, mounts, container, &mut say);
+        if best.is_nothing() {
             best = found;
         }
     }
-    if best == Found::default() {
+    if best.is_nothing() {
         let text = "no agent is here: none in PATH, no folder of one in a home".to_owned();
         say(Level::Ok, Path::new(""), text);
     }
     best
 }
 
-fn pid1() -> String {
-    let own = process::own_pid();
-    if own == 1 {
-        return "we are PID 1: as lockkeeper -c FILE we would reap orphans and pass on the stop"
-            .to_owned();
-    }
-    let name = fs::read_to_string("/proc/1/comm").unwrap_or_default();
-    match name.trim_end() {
-        "" => format!("we are process {own}, and /proc does not say what PID 1 is"),
-        "lockkeeper" => format!("we are process {own}; PID 1 is lockkeeper"),
-        name => format!(
-            "we are process {own}; PID 1 is {name:?}; in a container, lockkeeper belongs there, \
-             as its ENTRYPOINT"
-        ),
-    }
-}
-
 fn one(
     agent: &Agent,
+    program: Option<PathBuf>,
+    says: &str,
     mounts: &Mounts,
     container: Option<&str>,
     say: &mut impl FnMut(Level, &Path, String),
 ) -> Found {
     let mut found = Found::default();
     let name = agent.command;
-    if let Some(path) = find(OsStr::new(name), env::var_os("PATH").as_deref()) {
-        let text = format!("{name} is in PATH: {}", quoted(&path));
+    if let Some(path) = program {
+        let text = format!("{name} is in PATH: {}{says}", quoted(&path));
         say(Level::Ok, &path, text);
-        found.command = Some(name);
+        found.agent = Some(*agent);
     }
     for key in agent.keys {
         if env::var_os(key).is_some_and(|value| !value.is_empty()) {
@@ -144,9 +190,10 @@ fn one(
             found.key = found.key.or(Some(key));
         }
     }
-    let Some((folder, variable)) = agent.folder else {
+    let Some(folder) = agent.folder else {
         return found;
     };
+    let variable = agent.variable.unwrap_or_default();
     let named = env::var_os(variable).filter(|value| !value.is_empty());
     let mut folders: Vec<PathBuf> = named.iter().map(PathBuf::from).collect();
     folders.extend(homes().iter().map(|home| home.join(folder)));
@@ -166,12 +213,35 @@ fn one(
         seen.push(id);
         let (level, text) = lies(&path, name, mounts, container);
         say(level, &path, text);
+        if let Some(text) = unfit(&path) {
+            say(Level::Warning, &path, text);
+        }
         if found.folder.is_none() {
-            found.named_by = is_named.then_some(variable);
+            found.named_by = agent.variable.filter(|_| is_named);
             found.folder = Some(path);
         }
     }
     found
+}
+
+/// What keeps a login's folder from being written, or a lock in it from excluding anybody.
+fn unfit(path: &Path) -> Option<String> {
+    let login = quoted(path);
+    if !machine::may_write(path) {
+        let user = geteuid();
+        return Some(format!(
+            "{login} cannot be written by user {user}, whom we are: neither a lock nor a token that \
+             is refreshed can be kept there; mount it writable, and chown it to that user"
+        ));
+    }
+    match probe_exclusion(path) {
+        Ok(Exclusion::Excludes) => None,
+        Ok(Exclusion::ExcludesNobody) => Some(format!(
+            "a lock in {login} would exclude nobody: tried out, one lock was given to two; put the \
+             login on a local file system"
+        )),
+        Err(error) => Some(error.to_string()),
+    }
 }
 
 fn lies(path: &Path, agent: &str, mounts: &Mounts, container: Option<&str>) -> (Level, String) {
@@ -217,4 +287,12 @@ fn homes() -> Vec<PathBuf> {
     order::sort_by(&mut others, Ord::cmp);
     homes.extend(others);
     homes
+}
+
+#[cfg(test)]
+pub(super) fn agent_named(command: &str) -> Option<Agent> {
+    AGENTS
+        .iter()
+        .find(|agent| agent.command == command)
+        .copied()
 }

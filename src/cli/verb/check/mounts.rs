@@ -65,6 +65,12 @@ impl Mounts {
         mountinfo::mounts(&self.table).any(|mount| mount.point == path)
     }
 
+    /// Whether /proc was mounted with this option.
+    pub(super) fn proc_has(&self, option: &str) -> bool {
+        let proc = mountinfo::mounts(&self.table).filter(|it| it.point == Path::new("/proc"));
+        proc.last().is_some_and(|mount| mount.has_option(option))
+    }
+
     fn of(&self, real: &Path) -> Option<Mount> {
         match mount_id(real, true).ok().flatten() {
             Some(id) => mountinfo::by_id(&self.table, id),

@@ -11,6 +11,8 @@
 //! | `checks` | each fact: `level` (`ok`, `warning`, `error`), `about` (`file`, `login`, `lock`, `job`, `journal`, `stop`, `here`), `text`; where it has them `subject` (a path or a name), `line`, `column`, `help` |
 //! | `locks` | each lock: `path`, `classes`, `shared_mount`, `placed` (false: refused), `exists`, `excludes` (null: not tried), `holders` and `waiting` (the records of living claims, the queue in its order), `lock_dirs` (the lock directories that are swept while it is held) |
 //! | `sketch` | without a file: the smallest one that fits |
+//!
+//! As text the facts are sorted: what hinders, what warns, what is as it should be.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -176,13 +178,14 @@ impl Report {
         text
     }
 
-    /// As text; `all`: with what is as it should be.
-    pub(super) fn text(&self, all: bool) -> String {
+    /// As text; `all`: with what is as it should be; `colour`: for a terminal.
+    pub(super) fn text(&self, all: bool, colour: bool) -> String {
         let mut text = String::new();
-        for fact in &self.checks {
-            if all || fact.level != Level::Ok {
-                fact.print(&mut text);
-            }
+        for level in [Level::Error, Level::Warning, Level::Ok] {
+            let facts = self.checks.iter().filter(|fact| fact.level == level);
+            facts
+                .filter(|_| all || level != Level::Ok)
+                .for_each(|fact| fact.print(colour, &mut text));
         }
         if let Some(sketch) = self.sketch.as_deref().filter(|_| all) {
             let _ = write!(text, "\n{sketch}");
@@ -207,13 +210,19 @@ impl Report {
 }
 
 impl Fact {
-    fn print(&self, text: &mut String) {
-        let word = match self.level {
-            Level::Ok => "ok",
-            Level::Warning => "warning",
-            Level::Error => "error",
+    fn print(&self, colour: bool, text: &mut String) {
+        // Those of `status`: dark enough on white, light enough on black.
+        let (word, tone) = match self.level {
+            Level::Ok => ("ok", "32"),
+            Level::Warning => ("warning", "33"),
+            Level::Error => ("error", "31"),
         };
+        let at = text.len();
         wrap(text, &format!("{word}: {}", self.text), "    ");
+        if colour {
+            text.insert_str(at + word.len(), "\u{1b}[0m");
+            text.insert_str(at, &format!("\u{1b}[{tone}m"));
+        }
         for line in &self.excerpt {
             let _ = writeln!(text, "   {line}");
         }
@@ -318,13 +327,13 @@ mod tests {
     fn errors_and_warnings_are_counted_and_quiet_text_has_nothing_else() {
         let mut report = Report::new(Some(Path::new("/f")));
         report.say(Level::Ok, About::Stop, "", "fine");
-        assert_eq!(report.text(true), "ok: fine\n\n/f: clean\n");
-        assert_eq!(report.text(false), "");
+        assert_eq!(report.text(true, false), "ok: fine\n\n/f: clean\n");
+        assert_eq!(report.text(false, false), "");
         report.say(Level::Warning, About::Stop, "", "odd");
         report.say(Level::Error, About::Stop, "", "bad");
         assert_eq!(
-            report.text(false),
-            "warning: odd\nerror: bad\n\n/f: 1 error, 1 warning\n"
+            report.text(false, false),
+            "error: bad\nwarning: odd\n\n/f: 1 error, 1 warning\n"
         );
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::here::Found;
+use crate::cli::verb::start::DEFAULT_CONFIG;
 use crate::config::source::SMALLEST;
 
 /// What stands in [`SMALLEST`] for the login.
@@ -21,14 +22,17 @@ pub(super) fn draw(found: &Found) -> String {
         },
         (None, None) => LOGIN.to_owned(),
     };
-    let command = match found.command {
-        None | Some("claude") => COMMAND.to_owned(),
-        Some("codex") => r#"["codex", "exec", "take the next issue"]"#.to_owned(),
-        Some(other) => format!("[\"{other}\", \"take the next issue\"]"),
-    };
+    let command = found.agent.map_or_else(
+        || COMMAND.to_owned(),
+        |agent| {
+            let (command, batch) = (agent.command, agent.batch);
+            format!("[\"{command}\", \"{batch}\", \"take the next issue\"]")
+        },
+    );
     let text = SMALLEST.replace(LOGIN, &login).replace(COMMAND, &command);
     format!(
-        "# The smallest file that fits, for /etc/lockkeeper.toml; then: lockkeeper check\n{text}"
+        "# The smallest file that fits what is here. To save it, and to check it:\n\
+         #   lockkeeper check --toml > {DEFAULT_CONFIG}; lockkeeper check\n{text}"
     )
 }
 
@@ -67,7 +71,7 @@ mod tests {
         let folder = |path: &str| Some(Identity::Folder(path.into()));
         assert_eq!(identity(&Found::default()), folder("/home/agent/.claude"));
         let found = Found {
-            command: Some("codex"),
+            agent: super::super::here::agent_named("codex"),
             folder: Some("/d".into()),
             named_by: Some("CODEX_HOME"),
             key: None,

@@ -1,0 +1,351 @@
+//! `check` where no file is yet: what it finds of the machine, what agents say of themselves, and the
+//! file that it prints.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use nix::sys::signal::Signal::{SIGCONT, SIGSTOP, SIGTERM};
+use serde_json::Value;
+
+use super::{facts, json};
+use crate::support::agent;
+use crate::support::bin::lockkeeper;
+use crate::support::child::{bare, output, signal, start, text};
+use crate::support::dir::Dir;
+use crate::support::need::need;
+use crate::support::ns::Ns;
+use crate::support::pty::Pty;
+use crate::support::scene::Scene;
+use crate::support::wait::until;
+use crate::wrong_use::{bare_machine, has};
+
+/// A home with agents of a test's own, and nothing else in PATH but the system's.
+struct Home(Dir);
+
+impl Home {
+    fn new() -> Self {
+        let home = Self(Dir::new());
+        fs::create_dir(home.0.join("bin")).unwrap();
+        home
+    }
+
+    fn agent(&self, name: &str, script: &str) -> &Self {
+        let path = self.0.join("bin").join(name);
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        self
+    }
+
+    fn folder(&self, name: &str) -> PathBuf {
+        let folder = self.0.join(name);
+        fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    fn check(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(lockkeeper());
+        let command_ = bare(&mut command).arg("check").args(args);
+        let path = format!("{}/bin:/usr/bin:/bin", self.0.display());
+        command_.env("HOME", &*self.0).env("PATH", path);
+        command
+    }
+
+    fn report(&self, args: &[&str]) -> Value {
+        json(&output(&mut self.check(&[&["--json"], args].concat())))
+    }
+}
+
+#[track_caller]
+fn here(report: &Value, level: &str, words: &[&str]) {
+    let facts = facts(report, level, "here");
+    let one = |fact: &String| words.iter().all(|word| fact.contains(word));
+    assert!(facts.iter().any(one), "no {level} {words:?} in {facts:#?}");
+}
+
+#[test]
+fn each_agent_that_is_found_says_its_version_beside_one_that_hangs_and_one_that_never_ends() {
+    let home = Home::new();
+    home.agent("claude", "echo '2.1.197 (Claude Code)'; echo more")
+        .agent("codex", "printf '\\n\\033[2Jcodex-cli 1\\n'")
+        .agent(
+            "gemini",
+            "trap '' TERM HUP INT; sleep 1000 & wait; sleep 1000",
+        )
+        .agent("opencode", "exec yes")
+        .agent("copilot", "echo 0.0.1 >&2; exit 1")
+        .agent("aider", "head -c 1000 /dev/zero | tr '\\0' x");
+    let report = home.report(&[]);
+    let says = |name: &str, what: &str| {
+        here(&report, "ok", &[&format!("{name} is in PATH: "), what]);
+    };
+    says("claude", ", and says \"2.1.197 (Claude Code)\"");
+    says("codex", ", and says \"?[2Jcodex-cli 1\"");
+    says("gemini", ", and says no version within 2s");
+    says("opencode", ", and says \"y\"");
+    says("copilot", ", and says no version");
+    says("aider", &format!(", and says \"{}\"", "x".repeat(60)));
+    // Who does not want that is not asked.
+    let report = home.report(&["--no-versions"]);
+    here(&report, "ok", &["claude is in PATH: "]);
+    assert!(!report.to_string().contains("and says"), "{report}");
+}
+
+#[test]
+fn an_agent_that_is_asked_sees_no_login_and_no_secret_and_can_leave_nothing_in_its_home() {
+    let home = Home::new();
+    let script = "env | sort > \"$(dirname \"$0\")/env\"; mkdir -p \"$HOME/.claude\"; \
+        tail -n +3 /proc/self/net/dev > \"$(dirname \"$0\")/net\" 2>&1; readlink /proc/self/fd/0; echo 1.0";
+    home.agent("claude", script);
+    let mut check = home.check(&["--json"]);
+    let told = output(check.env("ANTHROPIC_API_KEY", "sk-secret"));
+    here(
+        &json(&told),
+        "ok",
+        &["claude is in PATH: ", "says \"/dev/null\""],
+    );
+    let env = fs::read_to_string(home.0.join("bin/env")).unwrap();
+    let names: Vec<&str> = env
+        .lines()
+        .filter_map(|line| line.split('=').next())
+        .collect();
+    assert_eq!(names, ["HOME", "PATH", "PWD"], "{env}");
+    assert!(!home.0.join(".claude").exists());
+    if nix::unistd::geteuid().is_root() {
+        let net = fs::read_to_string(home.0.join("bin/net")).unwrap();
+        assert!(net.lines().all(|line| line.contains("lo:")), "{net}");
+    }
+}
+
+/// An agent that leaves everything and is deaf to what can be heard.
+fn deaf(scene: &Scene) -> Home {
+    let home = Home::new();
+    let words = scene
+        .words("ignore TERM,HUP,INT , mark PAGE 1 , child { mark PAGE 1 HERMIT , hang } , hang");
+    let words: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
+    home.agent(
+        "claude",
+        &format!("exec '{}' {}", scene.puppet().display(), words.join(" ")),
+    );
+    home
+}
+
+#[test]
+fn an_agent_that_is_asked_is_gone_with_all_its_processes_when_check_has_ended() {
+    let scene = Scene::new();
+    let told = deaf(&scene).report(&[]);
+    here(&told, "ok", &["says no version"]);
+    assert_eq!(scene.page.marks().0, 2, "it was there");
+    assert!(scene.page.alive().is_empty());
+    scene.assert_empty();
+}
+
+#[test]
+fn a_check_that_is_stopped_while_an_agent_is_asked_leaves_nobody() {
+    let scene = Scene::new();
+    let home = deaf(&scene);
+    let mut check = start(&mut home.check(&["--json"]));
+    until("both are there", || scene.page.alive().get(&1) == Some(&2));
+    // It does not come to the end of its patience before it hears.
+    signal(check.pid(), SIGSTOP);
+    signal(check.pid(), SIGTERM);
+    signal(check.pid(), SIGCONT);
+    let status = check.wait();
+    assert_eq!(
+        std::os::unix::process::ExitStatusExt::signal(&status),
+        Some(15)
+    );
+    scene.assert_empty();
+}
+
+#[test]
+fn the_real_agent_says_its_version_and_leaves_its_login_as_it_was() {
+    need!("agent");
+    let home = Home::new();
+    let login = home.folder(".claude");
+    std::os::unix::fs::symlink(agent::program(), home.0.join("bin/claude")).unwrap();
+    let report = home.report(&[]);
+    here(
+        &report,
+        "ok",
+        &["claude is in PATH: ", "2.1.197 (Claude Code)"],
+    );
+    assert_eq!(fs::read_dir(login).unwrap().count(), 0);
+    assert_eq!(
+        fs::read_dir(&*home.0).unwrap().count(),
+        2,
+        "bin and .claude"
+    );
+}
+
+#[test]
+fn the_logins_of_all_agents_are_found_and_one_that_cannot_be_written_is_warned_about() {
+    need!("root", "setpriv");
+    let home = Home::new();
+    for (folder, agent) in [
+        (".claude", "claude"),
+        (".codex", "codex"),
+        (".gemini", "gemini"),
+        (".local/share/opencode", "opencode"),
+        (".copilot", "copilot"),
+        (".config/cursor", "cursor-agent"),
+    ] {
+        let path = home.folder(folder);
+        let report = home.report(&[]);
+        here(
+            &report,
+            "ok",
+            &[&format!("{path:?}, the login of {agent},")],
+        );
+        fs::remove_dir(path).unwrap();
+    }
+    let path = home.folder(".codex");
+    let program = home.0.join("bin/lockkeeper");
+    fs::copy(lockkeeper(), &program).unwrap();
+    let mut command = Command::new("setpriv");
+    bare(&mut command).args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    let told = output(
+        command
+            .arg(program)
+            .args(["check", "--json"])
+            .env("HOME", &*home.0),
+    );
+    let told = json(&told);
+    here(
+        &told,
+        "warning",
+        &[&format!("{path:?} cannot be written by user 65534")],
+    );
+    here(&told, "ok", &["we are user 65534, of group 65534"]);
+}
+
+/// Without any agent, and with a key for one: the file that is printed is accepted, and init starts
+/// with it.
+#[test]
+fn the_file_that_is_printed_is_taken_by_check_and_by_init() {
+    need!("root", "unshare");
+    for (agent, login, flags) in [
+        ("claude", ".claude", "-p"),
+        ("codex", ".codex", "exec"),
+        ("gemini", ".gemini", "-p"),
+        ("opencode", ".local/share/opencode", "run"),
+        ("cursor-agent", ".config/cursor", "-p"),
+    ] {
+        let home = Home::new();
+        home.agent(agent, "echo \"$@\"");
+        home.folder(login);
+        let path = format!(
+            "PATH={}/bin:$PATH HOME={}",
+            home.0.display(),
+            home.0.display()
+        );
+        let lines =
+            "lockkeeper check --toml > /etc/lockkeeper.toml 2> found; lockkeeper check --json";
+        // What else is found does not go into the file.
+        let script = format!(
+            "mount -t tmpfs none /run; export {path}; {lines}; cat /etc/lockkeeper.toml found >&2
+             sed -i '/^every/d; /^identity/a shared_mount = \"off\"' /etc/lockkeeper.toml
+             exec lockkeeper"
+        );
+        let done = output(&mut bare_machine(&home.0, "", &["sh", "-ec", &script]));
+        let (said, notes) = (text(&done.stdout), text(&done.stderr));
+        let (report, ran) = said.split_once('\n').unwrap();
+        let report: Value = serde_json::from_str(report).unwrap();
+        assert_eq!(facts(&report, "error", "file").len(), 0, "{report}");
+        assert_eq!(facts(&report, "error", "job").len(), 0, "{report}");
+        assert_eq!(ran, format!("{flags} take the next issue\n"), "{notes}");
+        assert_eq!(done.status.code(), Some(0), "{notes}");
+        has(&notes, &["# The smallest file that fits", "ok: / is "]);
+        let file = notes.split("every").next().unwrap();
+        assert!(file.starts_with('#') && !file.contains("ok: "), "{file}");
+    }
+}
+
+#[test]
+fn limits_that_hinder_are_told_with_their_remedy_also_where_a_file_is() {
+    need!("root", "unshare");
+    let dir = Dir::new();
+    fs::write(dir.join("few"), "8\n").unwrap();
+    fs::write(dir.join("jobs.toml"), crate::wrong_use::FILE).unwrap();
+    let few = "mount --bind few /proc/sys/fs/inotify/max_user_instances";
+    let hides =
+        "mount -t proc -o hidepid=2 proc /proc; exec setpriv --reuid 65534 --clear-groups \"$@\"";
+    for (lines, told) in [
+        (few, "inotify allows a user 8 instances"),
+        (hides, "/proc hides the processes of other users (hidepid)"),
+    ] {
+        let copy = dir.join("lockkeeper");
+        fs::copy(lockkeeper(), &copy).unwrap();
+        for args in [
+            &["check", "--json"][..],
+            &["check", "--json", "-c", "jobs.toml"],
+        ] {
+            let words = [&[copy.to_str().unwrap()], args].concat();
+            let report = json(&output(&mut bare_machine(&dir, lines, &words)));
+            here(&report, "warning", &[told]);
+        }
+        let words = [copy.to_str().unwrap(), "check", "--json", "-c", "jobs.toml"];
+        let report = json(&output(&mut bare_machine(&dir, "true", &words)));
+        assert!(facts(&report, "warning", "here").is_empty(), "{report}");
+    }
+}
+
+#[test]
+fn on_a_terminal_each_word_has_its_colour_and_what_hinders_comes_first() {
+    need!("root", "unshare");
+    let home = Home::new();
+    let mut check = home.check(&["--no-versions"]);
+    let pty = Pty::start(check.env("TERM", "xterm"), Command::spawn);
+    let (code, said) = pty.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("\u{1b}[32mok\u{1b}[0m: "), "{said:?}");
+    let plain: [(&str, &str); 2] = [("NO_COLOR", "1"), ("TERM", "dumb")];
+    for (name, value) in plain {
+        let mut check = home.check(&["--no-versions"]);
+        let pty = Pty::start(check.env("TERM", "xterm").env(name, value), Command::spawn);
+        let (_, said) = pty.end();
+        assert!(
+            !said.contains('\u{1b}') && said.contains("ok: "),
+            "{said:?}"
+        );
+    }
+    let file = home.0.join("jobs.toml");
+    let toml = "[jobs.x]\nclass = \"interactive\"\ncommand = [\"no-such\"]\n[init]\nstop_within = \"20s\"\n";
+    fs::write(&file, toml).unwrap();
+    let told = output(&mut home.check(&["-c", file.to_str().unwrap()]));
+    let told = text(&told.stdout);
+    let places = ["error: ", "warning: ", "ok: "].map(|word| told.find(word));
+    assert!(places.is_sorted() && places[0] == Some(0), "{told}");
+}
+
+#[test]
+fn a_pid_1_is_told_what_it_is_and_an_engine_where_it_is_known() {
+    need!("root", "unshare");
+    let report = |env: &[(&str, &str)]| {
+        let mut ns = Ns::root().shell("mount -t tmpfs none /etc");
+        for (name, value) in env {
+            ns = ns.env(name, value);
+        }
+        let mut inside = ns.start(
+            Path::new(lockkeeper()),
+            &["check", "--json", "--no-versions"],
+        );
+        let line = inside.process.line().unwrap();
+        inside.process.wait();
+        serde_json::from_str::<Value>(&line).unwrap()
+    };
+    here(&report(&[]), "ok", &["we are PID 1"]);
+    let podman = report(&[("container", "podman")]);
+    here(
+        &podman,
+        "ok",
+        &["podman inspect --format '{{.Config.StopTimeout}}' CONTAINER"],
+    );
+    let kubernetes = report(&[("KUBERNETES_SERVICE_HOST", "10.0.0.1")]);
+    here(
+        &kubernetes,
+        "ok",
+        &["30s unless terminationGracePeriodSeconds"],
+    );
+}

@@ -196,7 +196,7 @@ impl Guards {
         let pass: Vec<RawFd> = [wire, charge].into_iter().chain(report).collect();
         let mut command = Command::new(&words, &[])?;
         command
-            .program(&self.program)
+            .program(&self.program)?
             .pass(&pass)
             .session(Session::Own);
         if self.file.is_some() {

@@ -210,7 +210,7 @@ impl Reader {
         ];
         let pass = [number];
         let spawned = Command::new(&words, &[]).and_then(|mut command| {
-            command.program(program).pass(&pass).session(Session::Own);
+            command.program(program)?.pass(&pass).session(Session::Own);
             command.spawn(Memory::Copied)
         });
         match spawned {

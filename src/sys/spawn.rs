@@ -65,7 +65,7 @@ pub struct Attributes {
 pub struct Command {
     /// The paths at which its program may lie, in the order of `PATH`.
     candidates: Vec<CString>,
-    /// Its program as an open file, in place of them.
+    /// Its program as an open file, which goes before them.
     program: Option<RawFd>,
     /// Descriptors that it gets under their own numbers.
     pass: Vec<RawFd>,
@@ -166,9 +166,12 @@ impl Command {
     }
 
     /// Sets its program as an open file, which stays open in the caller.
-    pub fn program(&mut self, program: &OwnedFd) -> &mut Self {
-        self.program = Some(program.as_raw_fd());
-        self
+    pub fn program(&mut self, program: &OwnedFd) -> Result<&mut Self, Failure> {
+        let number = program.as_raw_fd();
+        let name = CString::new(format!("/proc/self/fd/{number}"));
+        self.candidates = vec![name.map_err(|_| (SpawnStep::Exec, libc::EINVAL))?];
+        self.program = Some(number);
+        Ok(self)
     }
 
     /// Sets the descriptors that it gets under their own numbers, close-on-exec as they are here.

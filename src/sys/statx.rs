@@ -1,21 +1,40 @@
 //! What a path is, which version of which file, and which mount it lies on, without asking a file
 //! server.
 
+use std::fs::{OpenOptions, read_to_string};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use nix::NixPath;
 use nix::errno::Errno;
 
 /// The id of the mount that `path` lies on, as `/proc/self/mountinfo` numbers it; a symbolic link at
-/// its end is followed only if `follow` says so. `None`: the kernel does not tell, as before 5.8
-/// (`STATX_MNT_ID`, statx(2)). No file server is asked.
+/// its end is followed only if `follow` says so. `None`: neither the kernel nor /proc tells. No file
+/// server is asked.
 ///
 /// # Errors
 /// What statx(2) says.
 pub fn mount_id(path: &Path, follow: bool) -> Result<Option<u64>, Errno> {
-    id(path, follow, libc::STATX_MNT_ID)
+    // The kernel does not tell before 5.8 (`STATX_MNT_ID`, statx(2)); QEMU 7.2 says that it does, and leaves
+    // a zero.
+    let told = id(path, follow, libc::STATX_MNT_ID)?.filter(|id| *id != 0);
+    Ok(told.or_else(|| mount_id_by_proc(path, follow)))
+}
+
+/// The same by `mnt_id` of an open descriptor (`proc_pid_fdinfo(5)`).
+fn mount_id_by_proc(path: &Path, follow: bool) -> Option<u64> {
+    let nofollow = if follow { 0 } else { libc::O_NOFOLLOW };
+    let flags = libc::O_PATH | libc::O_CLOEXEC | nofollow;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)
+        .ok()?;
+    let text = read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).ok()?;
+    let id = text.lines().find_map(|line| line.strip_prefix("mnt_id:"))?;
+    id.trim().parse().ok()
 }
 
 /// The same as [`super::statmount`] numbers it: no other mount of this boot ever has the same. `None`:
@@ -138,6 +157,17 @@ mod tests {
         // A link to a folder is none.
         assert!(!of("/proc/self").unwrap().is_folder);
         assert_eq!(of("/no/such"), Err(Errno::ENOENT));
+    }
+
+    #[test]
+    fn proc_says_the_same_mount_of_a_path_as_the_kernel_does() {
+        for path in ["/", "/proc", "/proc/self", "/no/such"] {
+            for follow in [true, false] {
+                let path = Path::new(path);
+                let kernels = id(path, follow, libc::STATX_MNT_ID).ok().flatten();
+                assert_eq!(mount_id_by_proc(path, follow), kernels, "{path:?}");
+            }
+        }
     }
 
     #[test]

@@ -32,6 +32,8 @@ strace strace system-call
 bindfs bindfs split
 unshare util-linux namespace
 mmdebstrap mmdebstrap newcomer
+qemu-aarch64-static qemu-user-static arm64
+dpkg-scanpackages dpkg-dev image
 timeout coreutils comparison
 tmux tmux terminal
 chromium chromium picture
@@ -94,20 +96,27 @@ fi
 # journald wants a machine's name; an image of Debian may have none.
 [ -s /etc/machine-id ] || ! have systemd-machine-id-setup || $sudo systemd-machine-id-setup >&2
 
-# The containers run a static build.
-musl=$(uname -m)-unknown-linux-musl
-if ! have rustup; then
-    [ -d "$(rustc --print sysroot)/lib/rustlib/$musl" ] || lacks "the Rust target $musl" container
-elif ! rustup target list --installed | grep -qx "$musl"; then
-    rustup target add "$musl" >&2 || lacks "the Rust target $musl" container
-fi
+# The containers run a static build, and images are made for both architectures.
+own=$(uname -m)-unknown-linux-musl
+for musl in "$own" x86_64-unknown-linux-musl aarch64-unknown-linux-musl; do
+    tests=image
+    [ "$musl" != "$own" ] || tests=container
+    if ! have rustup; then
+        [ -d "$(rustc --print sysroot)/lib/rustlib/$musl" ] || lacks "the Rust target $musl" "$tests"
+    elif ! rustup target list --installed | grep -qx "$musl"; then
+        rustup target add "$musl" >&2 || lacks "the Rust target $musl" "$tests"
+    fi
+done
 
-# The real agent, in a folder that `cargo clean` removes.
+# The real agent, in a folder that `cargo clean` removes, and what npm had from its registry for that.
 real=$target/real/agent
-if ! grep -qs "\"version\": \"$agent\"" "$real/node_modules/@anthropic-ai/claude-code/package.json"; then
-    mkdir -p "$real"
-    { have npm && npm install --prefix "$real" --no-audit --no-fund --loglevel=error \
-        "@anthropic-ai/claude-code@$agent" >&2; } || lacks "claude-code $agent from npm" agent
+if ! grep -qs "\"version\": \"$agent\"" "$real/node_modules/@anthropic-ai/claude-code/package.json" ||
+    [ ! -d "$target/real/npm" ]; then
+    # What is installed already would not be asked for.
+    rm -rf "$real" && mkdir -p "$real"
+    { have npm && npm install --prefix "$real" --cache "$target/real/npm" --no-audit --no-fund \
+        --loglevel=error "@anthropic-ai/claude-code@$agent" >&2; } ||
+        lacks "claude-code $agent from npm" agent
 fi
 
 # Who else makes lock directories: the library by which the agent makes its own.
@@ -172,6 +181,19 @@ for root in debian= debian-rust=--include=gcc,libc6-dev,ca-certificates; do
             mv "$tar.new" "$tar"
     } || lacks "a root of Debian $debian from mmdebstrap" newcomer
 done
+
+# What the agent's image installs in that root, as a folder that apt takes packages from.
+debs=$PWD/$target/real/debs
+case $target in /*) debs=$target/real/debs ;; esac
+[ -s "$debs/Packages" ] || {
+    rm -rf "$debs.new" && mkdir -p "$debs.new/partial" &&
+        tar -xOf "$target/real/debian.tar" ./var/lib/dpkg/status >"$debs.new/status" && {
+        download="apt-get -q -y --no-install-recommends --download-only -o Debug::NoLocking=1
+            -o Dir::State::status=$debs.new/status -o Dir::Cache::archives=$debs.new
+            install ca-certificates git"
+        $sudo $download >&2 || { $sudo apt-get -q update && $sudo $download; } >&2
+    } && (cd "$debs.new" && dpkg-scanpackages . >Packages 2>/dev/null) && mv "$debs.new" "$debs"
+} || lacks "packages for the image of an agent" image
 
 # For one line of the benchmarks alone; nothing else misses it.
 if ! have go && [ "${LOCKKEEPER_BENCH:-0}" = 1 ] && have apt-get; then

@@ -12,12 +12,18 @@
 //! | `shown` | what `status` shows in each agrees with what the lock saw |
 //! | `exec` | runs and daemons that `podman exec` starts |
 //! | `journal` | notes reach the host's journald |
+//! | `image` | the Dockerfile makes the static program that this machine makes, byte for byte |
+//! | `agent_image` | the example of an agent's image is built, checked, and does what it says |
+//! | `arm64` | the arm64 image's program runs, under an emulator |
 //! | `examples` | the files in config/ do what their comments say |
 
+mod agent_image;
+mod arm64;
 mod bare;
 mod control;
 mod examples;
 mod exec;
+mod image;
 mod journal;
 mod pause;
 mod placement;

@@ -348,21 +348,24 @@ fn the_files_that_the_image_is_built_from_are_enough_for_cargo() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let version = manifest.split("rust-version = \"").nth(1).unwrap();
     let version = version.split('"').next().unwrap();
-    assert!(dockerfile.contains(&format!("rust:{version}-alpine")));
+    assert!(dockerfile.contains(&format!("rust:{version}-slim-bookworm ")));
     let dir = Dir::new();
     let copied = dockerfile
         .lines()
         .filter_map(|line| line.strip_prefix("COPY "));
     for line in copied.filter(|line| !line.starts_with("--from")) {
         let mut words: Vec<&str> = line.split_whitespace().collect();
-        words.pop();
+        let place = words.pop().unwrap();
+        let to = dir.join(place);
+        // A folder's content is copied, and not the folder.
+        let folder = if place.ends_with('/') {
+            &to
+        } else {
+            to.parent().unwrap()
+        };
+        fs::create_dir_all(folder).unwrap();
         for word in words {
-            read(
-                Command::new("cp")
-                    .arg("-r")
-                    .arg(root().join(word))
-                    .arg(&*dir),
-            );
+            read(Command::new("cp").arg("-r").arg(root().join(word)).arg(&to));
         }
     }
     let mut cargo = Command::new(env!("CARGO"));

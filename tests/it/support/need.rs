@@ -7,12 +7,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::child::output;
-use super::{agent, bin, debian, judges, peer};
+use super::{agent, bin, debian, image, judges, peer};
 
 /// `need!("root", "podman")`: returns from the test if one of them is not to be had. Besides names
 /// of programs: `root`, `static` (the static builds), `agent`, `peer` (proper-lockfile), `fuse`,
 /// `journald`, `userns`, `jsonschema`, `judges` (of deployment files), `quadlet` (podman's generator),
-/// `cargo-deb`, `debian` (a root of it), `bash-completion`.
+/// `cargo-deb`, `debian` (a root of it), `bash-completion`, `binfmt`, `debs`, `npm`, `debian.tar`,
+/// `debian-rust.tar`.
 macro_rules! need {
     ($($what:literal),+) => {
         if let Some(missing) = [$($what),+].into_iter().find(|what| !$crate::support::need::have(what)) {
@@ -44,6 +45,13 @@ pub(crate) fn have(what: &str) -> bool {
         "debian" => debian::tar().exists(),
         "bash-completion" => Path::new("/usr/share/bash-completion/bash_completion").exists(),
         "jsonschema" => validator().is_some(),
+        // A table of its own for each user namespace, since Linux 6.7.
+        "binfmt" => {
+            let mut command = Command::new("unshare");
+            command.args(["--user", "--map-root-user", "--mount", "mount", "-t"]);
+            command.args(["binfmt_misc", "binfmt_misc", "/mnt"]);
+            output(&mut command).status.success()
+        }
         "journald" => Path::new("/lib/systemd/systemd-journald").exists(),
         "systemd" => Path::new("/lib/systemd/systemd").exists(),
         // Forbidden on many machines (sysctls, AppArmor, container run-times): only trying tells.
@@ -52,6 +60,9 @@ pub(crate) fn have(what: &str) -> bool {
             command.args(["--user", "--pid", "--fork", "true"]);
             output(&mut command).status.success()
         }
+        // What images are made of, below target/real.
+        "debs" | "debian.tar" | "debian-rust.tar" => image::real(what).exists(),
+        "npm" => on_path(what) && image::real(what).exists(),
         program => on_path(program),
     }
 }

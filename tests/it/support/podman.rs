@@ -117,6 +117,12 @@ impl Podman {
         self
     }
 
+    /// The same, with another image.
+    pub(crate) fn of(mut self, image: &str) -> Self {
+        image.clone_into(&mut self.image);
+        self
+    }
+
     /// The same, as a unit of systemd's would call it whose `NOTIFY_SOCKET` this is.
     pub(crate) fn notifying(mut self, socket: &Path) -> Self {
         self.notify = Some(socket.to_owned());

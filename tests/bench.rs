@@ -3,7 +3,7 @@
 //!
 //! `cargo build --release --target x86_64-unknown-linux-musl && cargo run --release --example bench`
 //! (as root: PID namespaces). `bench start hand-off` runs only those parts; `scan` compares with a Go
-//! program where go is (`LOCKKEEPER_BENCH=1 sh tests/setup.sh` installs it).
+//! program where go is (`LOCKKEEPER_BENCH=1 sh tests/setup.sh` installs it), `image` needs what tests/run.sh builds.
 #![allow(
     unsafe_code,
     clippy::disallowed_methods,
@@ -21,6 +21,7 @@
 mod bench {
     pub mod handoff;
     pub mod idle;
+    pub mod image;
     pub mod output;
     pub mod scan;
     pub mod start;
@@ -102,6 +103,9 @@ fn main() {
     }
     if is_wanted("sweep") {
         bench::sweep::measure(&binary, &mut table);
+    }
+    if is_wanted("image") {
+        bench::image::measure(&binary, &mut table);
     }
     let size = std::fs::metadata(&binary).expect("the binary").len();
     table.row("static binary, bytes", size as f64, Some(1_200_000.0));

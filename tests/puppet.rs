@@ -35,6 +35,7 @@
 //! | `storm N PAGE RUN [MS]` | N lines of marked processes, each forking its successor and exiting |
 //! | `page PAGE` | prints `marks=N full=N overlaps=N alive=RUN:COUNT,…`, then each overlap |
 //! | `state` | a line of JSON: pid, ppid, pgrp, sid, tty, foreground, blocked, ignored, … |
+//! | `clock` | prints the nanoseconds of `CLOCK_MONOTONIC` |
 //! | `env NAME`, `notify TEXT` | prints a variable; sends TEXT to `$NOTIFY_SOCKET` |
 //! | `touch FILE`, `write FILE TEXT…` | files |
 //! | `append FILE TEXT…` | one line, in one write |
@@ -217,12 +218,7 @@ fn perform(command: &[&str]) -> Done {
         ["exit", status] => end(number(status)? as c_int),
         ["die", name] => return die(signal(name)?),
         ["hang"] => hang(),
-        ["spin"] => {
-            ready();
-            loop {
-                std::hint::spin_loop();
-            }
-        }
+        ["spin"] => spin(),
         ["sleep", ms] => {
             let pause = millis(ms)?;
             ready();
@@ -286,6 +282,7 @@ fn perform(command: &[&str]) -> Done {
         ["storm", count, page, run, ms] => storm(number(count)?, page, run, millis(ms)?)?,
         ["page", page] => show_page(page)?,
         ["state"] => state(),
+        ["clock"] => clock(),
         ["env", name] => out(&std::env::var(name).unwrap_or_default()),
         ["notify", text @ ..] => notify(&text.join(" "))?,
         ["notes", words @ ..] => notes::write(words)?,
@@ -304,6 +301,23 @@ fn perform(command: &[&str]) -> Done {
         _ => return Err(format!("cannot obey \"{}\"", command.join(" "))),
     }
     Ok(())
+}
+
+fn spin() -> ! {
+    ready();
+    loop {
+        std::hint::spin_loop();
+    }
+}
+
+fn clock() {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `time` is valid for writing.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    out(&(time.tv_sec * 1_000_000_000 + time.tv_nsec).to_string());
 }
 
 fn child(block: &[String]) {

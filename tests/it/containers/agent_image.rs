@@ -30,7 +30,7 @@ fn in_a_container_of_the_agents_image_init_is_healthy_stops_in_time_and_refuses_
     let podman = Podman::ready();
     podman.of_program(COPIED, &bin::static_build("lockkeeper"));
     let from = format!("LOCKKEEPER={COPIED}");
-    let built = podman.image("agent.Dockerfile", IMAGE, &["--build-arg", &from]);
+    let built = podman.build_file("agent.Dockerfile", IMAGE, &["--build-arg", &from]);
     built.unwrap_or_else(|said| panic!("{said}"));
     let health = podman.about(IMAGE, "{{.Config.Healthcheck.Test}}");
     assert_eq!(health, "[CMD /usr/bin/lockkeeper health]");

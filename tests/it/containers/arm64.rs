@@ -32,7 +32,7 @@ struct Arm {
 impl Arm {
     fn new() -> Self {
         let podman = Podman::ready();
-        let built = podman.image("Dockerfile", IMAGE, &["--platform", "linux/arm64"]);
+        let built = podman.build_file("Dockerfile", IMAGE, &["--platform", "linux/arm64"]);
         built.unwrap_or_else(|said| panic!("{said}"));
         assert_eq!(podman.about(IMAGE, "{{.Architecture}}"), "arm64");
         let dir = Dir::new();

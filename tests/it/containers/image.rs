@@ -23,7 +23,7 @@ fn a_containers_image_from_the_dockerfile_has_the_very_bytes_that_this_machine_m
         "debian-rust.tar"
     );
     let podman = Podman::ready();
-    let built = podman.image("Dockerfile", IMAGE, &["--build-arg", "REVISION=0a1b2c"]);
+    let built = podman.build_file("Dockerfile", IMAGE, &["--build-arg", "REVISION=0a1b2c"]);
     built.unwrap_or_else(|said| panic!("{said}"));
     let dir = Dir::new();
     let taken = dir.join("lockkeeper");
@@ -76,7 +76,7 @@ fn a_containers_image_for_another_architecture_is_refused_with_the_ones_that_the
         "debian-rust.tar"
     );
     let options = ["--platform", "linux/riscv64"];
-    let said = Podman::ready().image("Dockerfile", "localhost/lockkeeper:none", &options);
+    let said = Podman::ready().build_file("Dockerfile", "localhost/lockkeeper:none", &options);
     let said = said.expect_err("there is none");
     assert!(
         said.contains("lockkeeper is made for amd64 and arm64, not for riscv64"),

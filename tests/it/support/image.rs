@@ -27,7 +27,7 @@ impl Podman {
     ///
     /// # Errors
     /// What the engine said.
-    pub(crate) fn image(&self, name: &str, tag: &str, options: &[&str]) -> Result<(), String> {
+    pub(crate) fn build_file(&self, name: &str, tag: &str, options: &[&str]) -> Result<(), String> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let file = root.join("packaging").join(name);
         let recipe = fs::read_to_string(&file).expect("a Dockerfile");

@@ -176,7 +176,9 @@ impl Journal {
         for name in ["usr/local/bin", "login"] {
             fs::create_dir_all(folder.join(name)).unwrap();
         }
-        add_program(&folder, "usr/local/bin/claude", BRIEF);
+        // Of a length that a timeline can show.
+        let agent = "#!/bin/sh\nsleep 1\necho \"claude: $*\"\n";
+        add_program(&folder, "usr/local/bin/claude", agent);
         let login = folder.join("login");
         let file = format!(
             "[init]\nname = \"agents-1\"\n[classes.batch]\nidentity = \"{}\"\n\

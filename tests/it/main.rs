@@ -13,6 +13,7 @@
 
 mod agent;
 mod bad_input;
+mod blocks;
 mod cgroup;
 mod chaos;
 mod check;
@@ -37,6 +38,7 @@ mod lock_hold;
 mod lock_list;
 mod manual;
 mod nested;
+mod newcomer;
 mod notify;
 mod output;
 mod parts;

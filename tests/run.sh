@@ -13,11 +13,14 @@ fi
 
 # Every test that was skipped writes here what it lacked.
 skipped=${CARGO_TARGET_DIR:-target}/skipped
-rm -f "$skipped"
+# What became of the command blocks of each page (tests/it/support/blocks).
+blocks=${CARGO_TARGET_DIR:-target}/blocks
+rm -rf "$skipped" "$blocks"
 if command -v cargo-nextest >/dev/null; then
     cargo nextest run --locked "$@" && status=0 || status=$?
 else
     cargo test --locked "$@" && status=0 || status=$?
 fi
+[ ! -d "$blocks" ] || cat "$blocks"/*.txt >&2
 [ ! -s "$skipped" ] || cat "$skipped" >&2
 exit "$status"

@@ -13,6 +13,7 @@
 
 mod agent;
 mod bad_input;
+mod blocks;
 mod cgroup;
 mod chaos;
 mod check;

@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod api;
 pub(crate) mod bin;
+pub(crate) mod blocks;
 pub(crate) mod chance;
 pub(crate) mod child;
 pub(crate) mod completions;

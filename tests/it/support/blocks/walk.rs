@@ -1,0 +1,128 @@
+//! All blocks of a page, one after the other, in a scene.
+
+use std::fmt::Write as _;
+
+use super::console::{self, Exchange, Said};
+use super::read::{Act, Block, read};
+use super::tally::Tally;
+
+/// Where the blocks of a page run. `place` is what `<!-- test: in NAME -->` says, else none; a name
+/// that the scene does not know is its panic.
+pub(crate) trait Scene {
+    /// Runs `sh -c SCRIPT`, with nothing on its standard input; what it said, standard output and
+    /// error together, and its exit status.
+    fn run(&mut self, place: Option<&str>, script: &str) -> Said;
+
+    /// Writes a file, whose path is as the page has it.
+    fn file(&mut self, place: Option<&str>, path: &str, text: &str);
+}
+
+/// Runs all blocks of `page` in their order and returns the count, which is told already.
+///
+/// # Panics
+/// With all differences at once, when the last block has run: each with the line of the page.
+#[track_caller]
+pub(crate) fn walk(page: &str, scene: &mut dyn Scene) -> Tally {
+    walk_noting(page, scene, &[])
+}
+
+/// The same; `notes` are told below the count.
+#[track_caller]
+pub(crate) fn walk_noting(page: &str, scene: &mut dyn Scene, notes: &[&str]) -> Tally {
+    let mut tally = Tally::new(page);
+    let mut wrong = String::new();
+    for block in read(page) {
+        tally.count(&block);
+        if let Err(error) = step(page, &block, scene) {
+            wrong += &error;
+        }
+    }
+    for note in notes {
+        tally.note(note);
+    }
+    tally.tell();
+    assert!(wrong.is_empty(), "{page} is not as it says:\n{wrong}");
+    tally
+}
+
+/// One block; the error is what a person reads.
+pub(crate) fn step(page: &str, block: &Block, scene: &mut dyn Scene) -> Result<(), String> {
+    let place = block.place.as_deref();
+    match &block.act {
+        Act::Script => {
+            let Said { text, status } = scene.run(place, &format!("set -eu; {}", block.text));
+            if status == Some(0) {
+                return Ok(());
+            }
+            let at = block.line + 1;
+            Err(format!(
+                "{page}:{at}: the block ended with {}, having said:\n{}",
+                code(status),
+                indented(&text)
+            ))
+        }
+        Act::Console => {
+            let at = |line| format!("{page}:{}", block.line + 1 + line);
+            let exchanges =
+                console::console(&block.text).map_err(|error| format!("{}: {error}\n", at(0)))?;
+            let said = scene.run(place, &console::session(&exchanges));
+            judge(&exchanges, &console::heard(&said.text), said.status, at)
+        }
+        Act::File(path) => {
+            scene.file(place, path, &block.text);
+            Ok(())
+        }
+        Act::NotRun(_) | Act::Shown => Ok(()),
+    }
+}
+
+fn judge(
+    exchanges: &[Exchange],
+    heard: &[Said],
+    ended: Option<i32>,
+    at: impl Fn(usize) -> String,
+) -> Result<(), String> {
+    let mut wrong = String::new();
+    for (number, exchange) in exchanges.iter().enumerate() {
+        let line = exchange.line;
+        let command = exchange.command.replace('\n', "\n> ");
+        let Some(Said { text, status }) = heard.get(number) else {
+            writeln!(wrong, "{}: `{command}` was not reached", at(line)).unwrap();
+            continue;
+        };
+        // Where the text of the block has the line that differs: behind the command's own lines.
+        let first = line + exchange.command.lines().count();
+        if let Err(difference) = console::matches(&exchange.expected, text) {
+            let there = at(first + difference.expected);
+            write!(
+                wrong,
+                "{there}: `{command}` says something else:\n{difference}"
+            )
+            .unwrap();
+        }
+        let next = exchanges.get(number + 1);
+        let promised = next.is_some_and(|next| next.command.trim() == "echo $?");
+        let how = match status {
+            Some(0) => continue,
+            Some(_) if promised => continue,
+            Some(code) => format!("with {code}; where that is meant, `$ echo $?` follows"),
+            None => format!("the shell, with {}", code(ended)),
+        };
+        writeln!(wrong, "{}: `{command}` ended {how}", at(line)).unwrap();
+    }
+    let late = heard.get(exchanges.len()).map_or("", |said| &said.text);
+    if !late.is_empty() {
+        let text = indented(late);
+        writeln!(wrong, "{}: said behind the last command:\n{text}", at(0)).unwrap();
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+}
+
+fn code(status: Option<i32>) -> String {
+    status.map_or("a signal".to_owned(), |code| code.to_string())
+}
+
+fn indented(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    format!("    {}\n", lines.join("\n    "))
+}

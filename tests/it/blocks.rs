@@ -6,10 +6,10 @@ use std::panic::catch_unwind;
 use std::path::Path;
 use std::process::Command;
 
-use super::support::blocks::console::{Exchange, Said, console, heard, matches, session};
+use super::support::blocks::console::{Exchange, Said, console, heard, matches, session, varying};
 use super::support::blocks::read::{Act, parse};
 use super::support::blocks::tally::Tally;
-use super::support::blocks::walk::{Scene, step};
+use super::support::blocks::walk::{Scene, hear, step};
 use super::support::child::{bare, output, text};
 use super::support::dir::Dir;
 
@@ -21,7 +21,7 @@ const PAGE: &str = "\
 true
 ```
 
-Inline ```three marks``` are none.
+```three marks``` in a line are none.
 
 <!-- test: file lockkeeper.toml -->
 ```toml
@@ -93,7 +93,7 @@ fn a_block_without_an_end_and_a_comment_that_steers_nothing_are_found() {
         ("<!-- test: in box -->\n", "steers no block"),
         (
             "<!--test: no run: because -->\n```sh\n```\n",
-            "page.md:2: `test: no run: because` is neither",
+            "page.md:2: nobody knows what `test: no run: because` is",
         ),
     ] {
         let panic = catch_unwind(|| parse(Path::new("page.md"), page)).unwrap_err();
@@ -152,6 +152,23 @@ fn an_ellipsis_stands_for_text_in_a_line_and_alone_for_lines() {
     }
 }
 
+#[test]
+fn times_and_names_of_runs_vary_where_a_page_says_so() {
+    let page = "lock \"/l\" (run 5f0c2a9e11d3b874, since 2026-11-21T07:00:00Z)\n\
+                held  12m4s  5b203d37\n3d 4h ago";
+    let said = "lock \"/l\" (run 0000000000000000, since 2027-01-01T00:00:00Z)\n\
+                held 3s     deadbeef\n40s ago";
+    assert_eq!(varying(page), varying(said));
+    for (one, other) in [
+        ("5 held", "6 held"),
+        ("75", "78"),
+        ("3s", "held"),
+        ("1m", "mm"),
+    ] {
+        assert_ne!(varying(one), varying(other));
+    }
+}
+
 /// A folder and the machine's own shell.
 struct Folder(Dir);
 
@@ -160,11 +177,7 @@ impl Scene for Folder {
         assert_eq!(place, None);
         let mut command = Command::new("sh");
         let command = bare(&mut command).args(["-c", script]);
-        let said = output(command.current_dir(&*self.0));
-        Said {
-            text: text(&said.stdout) + &text(&said.stderr),
-            status: said.status.code(),
-        }
+        hear(command.current_dir(&*self.0))
     }
 
     fn file(&mut self, place: Option<&str>, path: &str, text: &str) {

@@ -38,6 +38,7 @@ mod lock_hold;
 mod lock_list;
 mod manual;
 mod nested;
+mod newcomer;
 mod notify;
 mod output;
 mod parts;

@@ -1,28 +1,22 @@
-//! README.md and the pages behind it say what the code does: their tables are made from the code's,
-//! their commands are run.
+//! README.md and the pages behind it say what the code does: their tables are made from the code's.
+//! Their commands are run by [`super::newcomer`].
 //!
 //! `UPDATE=1` writes the tables anew; read the difference before it is committed.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use lockkeeper::cli::flags::VERBS;
 use lockkeeper::cli::help::help;
 use lockkeeper::config::keys::{KEYS, Scope, Shape, Unit, of};
-use lockkeeper::config::plan::SharedMount;
 use lockkeeper::config::source::SMALLEST;
 use lockkeeper::exit;
-use lockkeeper::lock::placement;
 
 use super::support::bin::lockkeeper;
-use super::support::child::{bare, output, read, text};
+use super::support::child::{bare, output, read};
 use super::support::dir::Dir;
-use super::support::journald::Journald;
-use super::support::need::{have, skip};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -206,106 +200,6 @@ fn every_toml_of_the_pages_is_a_file_that_lockkeeper_takes() {
             !report["checks"].as_array().unwrap().iter().any(is_error),
             "{report}"
         );
-    }
-}
-
-/// How a block of shell is judged.
-enum Judged {
-    /// Run here, with an agent that ends at once.
-    Run,
-    /// Its arguments behind `--` are run by the program under test.
-    Quickstart,
-    /// Run beside a real journal.
-    Journal,
-    /// Not run, as …
-    Not(&'static str),
-}
-
-fn judge(block: &str) -> Judged {
-    let first = block.split_whitespace().next().unwrap();
-    match first {
-        "lockkeeper" | "flock" => Judged::Run,
-        "cargo" if block.contains("cargo-deb") => {
-            Judged::Not("the tests of the package make and install it, in a root of its own")
-        }
-        "cargo" => Judged::Quickstart,
-        "journalctl" => Judged::Journal,
-        "gpg" => Judged::Not("it is about what was downloaded; a release does it to what it made"),
-        "sh" => Judged::Not("it runs all tests, this one among them"),
-        "docker" => {
-            Judged::Not("Docker and its registry are not to be had; podman's tests stand in")
-        }
-        "cp" => {
-            Judged::Not("a test of its own has journalctl take the catalog, in a root of its own")
-        }
-        "rustup" => Judged::Not("tests/run.sh makes that very build, for the containers"),
-        other => panic!("nobody says whether this block can be run: {other}"),
-    }
-}
-
-/// Where a lock in a home would exclude nobody, and is refused.
-fn in_container() -> bool {
-    placement::check(Path::new("/lock"), SharedMount::Auto).is_err()
-}
-
-#[test]
-fn the_commands_of_the_pages_do_what_they_say() {
-    let dir = Dir::new();
-    fs::create_dir(dir.join(".claude")).unwrap();
-    let agent = dir.join("claude");
-    fs::write(&agent, "#!/bin/sh\necho \"agent: $*\"\n").unwrap();
-    fs::set_permissions(&agent, fs::Permissions::from_mode(0o755)).unwrap();
-    let file = dir.join("lockkeeper.toml");
-    fs::write(&file, "[classes.batch]\nidentity = \"${HOME}/.claude\"\n").unwrap();
-    let own = lockkeeper().parent().unwrap();
-    let path = std::env::var("PATH").unwrap();
-    let path = format!("{}:{}:{path}", dir.display(), own.display());
-    let mut ran = BTreeSet::new();
-    for block in blocks("sh") {
-        let first = block.split_whitespace().next().unwrap().to_owned();
-        match judge(&block) {
-            Judged::Run if block.contains("--lock") && in_container() => {
-                skip(module_path!(), line!(), "a root that is no container's own");
-            }
-            Judged::Run => {
-                let mut command = Command::new("sh");
-                let command = bare(&mut command).args(["-euc", &block]).current_dir(&*dir);
-                let command = command.env("HOME", &*dir).env("PATH", &path);
-                let said = read(command.env("LOCKKEEPER_CONFIG", &file));
-                if block.contains("claude -p") {
-                    assert_eq!(said, "agent: -p take the next issue");
-                }
-                ran.insert(first);
-            }
-            Judged::Quickstart => {
-                let (_, args) = block.split_once(" -- ").unwrap();
-                let mut command = Command::new(lockkeeper());
-                let command = bare(&mut command).args(args.split_whitespace());
-                let output = output(command.current_dir(root()).env("TMPDIR", &*dir));
-                assert_eq!(output.status.code(), Some(0));
-                let said = text(&output.stdout);
-                for job in [
-                    "chat: here at once",
-                    "dev: done",
-                    "review: done",
-                    "gardener: done",
-                ] {
-                    assert!(said.contains(job), "{said}");
-                }
-                ran.insert(first);
-            }
-            Judged::Journal if have("root") && have("journald") => {
-                let journald = Journald::start();
-                let mut command = journald.command("sh");
-                read(command.args(["-euc", &block]).env("PATH", &path));
-                ran.insert(first);
-            }
-            Judged::Journal => eprintln!("missing: root or journald (skipped: {block})"),
-            Judged::Not(reason) => eprintln!("not run: {first}: {reason}"),
-        }
-    }
-    for first in ["lockkeeper", "cargo"] {
-        assert!(ran.contains(first), "{ran:?}");
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod bin;
 pub(crate) mod blocks;
 pub(crate) mod chance;
 pub(crate) mod child;
+pub(crate) mod clean;
 pub(crate) mod completions;
 pub(crate) mod copies;
 pub(crate) mod debian;

@@ -7,12 +7,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::child::output;
-use super::{agent, bin, debian, judges, peer};
+use super::{agent, bin, clean, debian, judges, peer};
 
 /// `need!("root", "podman")`: returns from the test if one of them is not to be had. Besides names
 /// of programs: `root`, `static` (the static builds), `agent`, `peer` (proper-lockfile), `fuse`,
 /// `journald`, `userns`, `jsonschema`, `judges` (of deployment files), `quadlet` (podman's generator),
-/// `cargo-deb`, `debian` (a root of it), `bash-completion`.
+/// `cargo-deb`, `debian` (a root of it), `bash-completion`, `clean-root` (both roots of Debian, on a
+/// disk).
 macro_rules! need {
     ($($what:literal),+) => {
         if let Some(missing) = [$($what),+].into_iter().find(|what| !$crate::support::need::have(what)) {
@@ -37,6 +38,10 @@ pub(crate) fn have(what: &str) -> bool {
             .write(true)
             .open("/dev/fuse")
             .is_ok(),
+        "clean-root" => {
+            let archives = ["debian", "debian-rust"];
+            archives.iter().all(|name| clean::archive(name).exists()) && clean::is_on_disk()
+        }
         "peer" => peer::library().exists(),
         "judges" => judges::all().iter().all(|judge| judge.exists()),
         "quadlet" => judges::quadlet().is_some(),

@@ -13,11 +13,11 @@
 //!
 //! - `<!-- test: file PATH -->`: the block is written to PATH before what follows runs.
 //! - `<!-- test: not run: REASON -->`: the block is not run, and named with its reason.
+//! - `<!-- test: times and ids vary -->`: a time stands for any time, the name of a run for any, and one
+//!   space for several.
 //! - `<!-- test: in NAME -->`: the block runs, or its file lies, in that place of the scene.
 //!
 //! [`walk::walk`] does all of it in a [`walk::Scene`], and [`tally::Tally`] counts what was done.
-
-#![expect(dead_code, reason = "the first page that is walked follows")]
 
 pub(crate) mod console;
 pub(crate) mod read;

@@ -14,6 +14,8 @@ pub(crate) struct Block {
     pub(crate) text: String,
     /// The place of the scene that it belongs to; none: the scene's own.
     pub(crate) place: Option<String>,
+    /// Whether a time stands for any time, the name of a run for any.
+    pub(crate) varies: bool,
     pub(crate) act: Act,
 }
 
@@ -67,15 +69,8 @@ pub(crate) fn parse(page: &Path, text: &str) -> Vec<Block> {
             body += &raw[blank.min(indent)..];
             body.push('\n');
         }
-        let (place, act) = steered(&at, lang, &std::mem::take(&mut said));
-        let (lang, text) = (lang.to_owned(), body);
-        blocks.push(Block {
-            line,
-            lang,
-            text,
-            place,
-            act,
-        });
+        let said = std::mem::take(&mut said);
+        blocks.push(steered(&at, line, lang, body, &said));
     }
     assert!(
         said.is_empty(),
@@ -102,25 +97,31 @@ fn fence(line: &str) -> Option<(usize, &str, &str)> {
 }
 
 #[track_caller]
-fn steered(at: &str, lang: &str, said: &[&str]) -> (Option<String>, Act) {
-    let (mut place, mut act) = (None, None);
+fn steered(at: &str, line: usize, lang: &str, text: String, said: &[&str]) -> Block {
+    let mut block = Block {
+        line,
+        lang: lang.to_owned(),
+        text,
+        place: None,
+        varies: false,
+        act: match lang {
+            "sh" => Act::Script,
+            "console" => Act::Console,
+            _ => Act::Shown,
+        },
+    };
     for comment in said {
         if let Some(name) = comment.strip_prefix("in ") {
-            place = Some(name.to_owned());
+            block.place = Some(name.to_owned());
         } else if let Some(path) = comment.strip_prefix("file ") {
-            act = Some(Act::File(path.to_owned()));
+            block.act = Act::File(path.to_owned());
         } else if let Some(reason) = comment.strip_prefix("not run: ") {
-            act = Some(Act::NotRun(reason.to_owned()));
+            block.act = Act::NotRun(reason.to_owned());
+        } else if *comment == "times and ids vary" {
+            block.varies = true;
         } else {
-            panic!(
-                "{at}: `test: {comment}` is neither `file PATH`, `not run: REASON` nor `in NAME`"
-            );
+            panic!("{at}: nobody knows what `test: {comment}` is");
         }
     }
-    let own = match lang {
-        "sh" => Act::Script,
-        "console" => Act::Console,
-        _ => Act::Shown,
-    };
-    (place, act.unwrap_or(own))
+    block
 }

@@ -1,10 +1,14 @@
 //! All blocks of a page, one after the other, in a scene.
 
 use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::process::{Command, Stdio};
 
 use super::console::{self, Exchange, Said};
 use super::read::{Act, Block, read};
 use super::tally::Tally;
+use crate::support::child::{text, tie};
+use crate::support::dir::Dir;
 
 /// Where the blocks of a page run. `place` is what `<!-- test: in NAME -->` says, else none; a name
 /// that the scene does not know is its panic.
@@ -17,18 +21,30 @@ pub(crate) trait Scene {
     fn file(&mut self, place: Option<&str>, path: &str, text: &str);
 }
 
-/// Runs all blocks of `page` in their order and returns the count, which is told already.
+/// Runs a command of a scene to its end. What it leaves in the background runs on, and is heard no
+/// more: so it writes to a file, as a pipe would stay open.
+pub(crate) fn hear(command: &mut Command) -> Said {
+    let folder = Dir::new();
+    let path = folder.join("heard");
+    let out = File::create(&path).expect("room for what it says");
+    command.stderr(out.try_clone().expect("a descriptor"));
+    let tied = tie(command.stdin(Stdio::null()).stdout(out));
+    let status = tied
+        .status()
+        .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+    let bytes = fs::read(&path).expect("what it has said");
+    Said {
+        text: text(&bytes),
+        status: status.code(),
+    }
+}
+
+/// Runs all blocks of `page` in their order and tells the count, with the `notes` below it.
 ///
 /// # Panics
 /// With all differences at once, when the last block has run: each with the line of the page.
 #[track_caller]
-pub(crate) fn walk(page: &str, scene: &mut dyn Scene) -> Tally {
-    walk_noting(page, scene, &[])
-}
-
-/// The same; `notes` are told below the count.
-#[track_caller]
-pub(crate) fn walk_noting(page: &str, scene: &mut dyn Scene, notes: &[&str]) -> Tally {
+pub(crate) fn walk(page: &str, scene: &mut dyn Scene, notes: &[&str]) {
     let mut tally = Tally::new(page);
     let mut wrong = String::new();
     for block in read(page) {
@@ -42,7 +58,6 @@ pub(crate) fn walk_noting(page: &str, scene: &mut dyn Scene, notes: &[&str]) -> 
     }
     tally.tell();
     assert!(wrong.is_empty(), "{page} is not as it says:\n{wrong}");
-    tally
 }
 
 /// One block; the error is what a person reads.
@@ -63,10 +78,20 @@ pub(crate) fn step(page: &str, block: &Block, scene: &mut dyn Scene) -> Result<(
         }
         Act::Console => {
             let at = |line| format!("{page}:{}", block.line + 1 + line);
-            let exchanges =
+            let mut exchanges =
                 console::console(&block.text).map_err(|error| format!("{}: {error}\n", at(0)))?;
             let said = scene.run(place, &console::session(&exchanges));
-            judge(&exchanges, &console::heard(&said.text), said.status, at)
+            let mut heard = console::heard(&said.text);
+            if block.varies {
+                for exchange in &mut exchanges {
+                    let expected = console::varying(&exchange.expected.join("\n"));
+                    exchange.expected = expected.lines().map(str::to_owned).collect();
+                }
+                for said in &mut heard {
+                    said.text = console::varying(&said.text);
+                }
+            }
+            judge(&exchanges, &heard, said.status, at)
         }
         Act::File(path) => {
             scene.file(place, path, &block.text);

@@ -15,6 +15,7 @@ use lockkeeper::config::source::SMALLEST;
 use lockkeeper::exit;
 
 use super::support::bin::lockkeeper;
+use super::support::blocks::read::read as read_page;
 use super::support::child::{bare, output, read};
 use super::support::dir::Dir;
 
@@ -164,14 +165,10 @@ fn what_the_readme_calls_not_built_is_what_the_code_refuses() {
 
 /// The blocks of this language, as they stand.
 fn blocks(language: &str) -> Vec<String> {
-    let fence = format!("```{language}\n");
-    let blocks = |page: PathBuf| -> Vec<String> {
-        let page = fs::read_to_string(page).unwrap();
-        let parts = page.split(&fence).skip(1);
-        let block = |part: &str| part.split_once("```").unwrap().0.to_owned();
-        parts.map(block).collect()
-    };
-    pages().into_iter().flat_map(blocks).collect()
+    let pages = pages().into_iter();
+    let blocks = pages.flat_map(|page| read_page(page.to_str().unwrap()));
+    let blocks = blocks.filter(|block| block.lang == language);
+    blocks.map(|block| block.text).collect()
 }
 
 #[test]

@@ -2,12 +2,12 @@
 //! are run as they stand there, in a clean Debian, and say what the page says.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::support::bin::static_build;
 use super::support::blocks::console::Said;
 use super::support::blocks::walk::{Scene, hear, walk};
-use super::support::clean::{Clean, Folder, add_program};
+use super::support::clean::{Clean, Folder, add_program, homes};
 use super::support::dir::Dir;
 use super::support::journald::Journald;
 use super::support::made;
@@ -211,6 +211,30 @@ fn the_readme_does_as_it_says_on_a_clean_debian_with_nothing_but_a_rust_toolchai
     need!("root", "clean-root", "static", "journald", "rustup", "git");
     let mut newcomer = Newcomer::new(Clean::with_rust, "/root/lockkeeper");
     walk("README.md", &mut newcomer, &notes("README.md"));
+}
+
+#[test]
+fn what_is_done_in_the_clean_root_is_seen_nowhere_else() {
+    need!("root", "clean-root", "rustup", "git");
+    let clean = Clean::with_rust();
+    let name = format!("of-a-test-{}", std::process::id());
+    let script = format!(
+        "for folder in ~/.cargo ~/.rustup /tmp /run /dev/shm /etc; do touch $folder/{name}; done
+        cargo --version && ls ~/lockkeeper/Cargo.toml && ! ls -d ~/lockkeeper/target &&
+            ! command -v lockkeeper && ! command -v git && ! grep -v lo: /proc/net/dev | grep : &&
+            cat /proc/sys/kernel/hostname /proc/1/comm"
+    );
+    let said = clean.run("/", &script);
+    assert_eq!(said.status, Some(0), "{}", said.text);
+    assert!(said.text.contains("laptop\nbash\n"), "{}", said.text);
+    let homes = homes();
+    for folder in ["/tmp", "/run", "/dev/shm", "/etc"]
+        .map(PathBuf::from)
+        .iter()
+        .chain(&homes)
+    {
+        assert!(!folder.join(&name).exists(), "{}", folder.display());
+    }
 }
 
 #[test]

@@ -95,13 +95,10 @@ impl Clean {
     /// With the machine's Rust toolchain, its crates, and a checkout of this repository in
     /// `~/lockkeeper`.
     pub(crate) fn with_rust() -> Self {
-        let home = |name: &str, folder: &str| {
-            let own = std::env::home_dir().expect("a home").join(folder);
-            std::env::var_os(name).map_or(own, PathBuf::from)
-        };
+        let [cargo, rustup] = homes();
         let mounts = [
-            ("over", home("CARGO_HOME", ".cargo"), "/root/.cargo"),
-            ("over", home("RUSTUP_HOME", ".rustup"), "/root/.rustup"),
+            ("over", cargo, "/root/.cargo"),
+            ("over", rustup, "/root/.rustup"),
         ];
         let mut clean = Self::start("debian-rust", "laptop", REAPER, &mounts, |root| {
             let checkout = root.join("root/lockkeeper");
@@ -195,6 +192,15 @@ impl Clean {
         assert!(path.starts_with('/'), "{path}");
         PathBuf::from(format!("/proc/{}/root{path}", self.pid1.pid()))
     }
+}
+
+/// The machine's own homes of cargo and of rustup.
+pub(crate) fn homes() -> [PathBuf; 2] {
+    let homes = [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")];
+    homes.map(|(name, folder)| {
+        let own = std::env::home_dir().expect("a home").join(folder);
+        std::env::var_os(name).map_or(own, PathBuf::from)
+    })
 }
 
 fn add_lockkeeper(root: &Path) {

@@ -91,14 +91,14 @@ fn yard(clean: &Clean) {
     let left = clean.path("/srv/agent/review/.runtime/agent.lock");
     fs::write(left, record).unwrap();
     fs::create_dir_all(clean.path("/home/agent/.claude")).unwrap();
-    add_program(&clean.path("/"), "claude", BUSY);
-    let begin = "lockkeeper run --dir-lock /srv/agent/dev -- claude >/dev/null 2>&1 &";
+    // At work from its first instant on: the listing has it before it begins.
+    let begin = "ln -s /bin/sleep /opt/claude
+        lockkeeper run --dir-lock /srv/agent/dev -- /opt/claude infinity >/dev/null 2>&1 &";
     assert_eq!(clean.run("/", begin).status, Some(0));
     let list = || clean.run("/", "lockkeeper lock list /srv/agent").text;
     until("the agent is at work", || {
         list().contains("claude in laptop")
     });
-    add_program(&clean.path("/"), "claude", BRIEF);
 }
 
 impl Scene for Newcomer {

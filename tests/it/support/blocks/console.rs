@@ -125,7 +125,7 @@ fn varying_word(word: &str) -> String {
     word.replacen(inner, kind, 1)
 }
 
-/// `3m2s`, `40s`, `2026-11-21T07:00:00Z`.
+/// `3m2s`, `2.7s`, `2026-11-21T07:00:00Z`.
 fn is_time(word: &str) -> bool {
     let date = |(at, c): (usize, char)| match at {
         4 | 7 => c == '-',
@@ -139,7 +139,7 @@ fn is_time(word: &str) -> bool {
     }
     let mut rest = word;
     while !rest.is_empty() {
-        let unit = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+        let unit = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
         let units = ["ms", "us", "s", "m", "h", "d"];
         let next = units.iter().find_map(|name| unit.strip_prefix(name));
         match next {

@@ -73,7 +73,7 @@ impl Newcomer {
     fn clean(&mut self) -> &Clean {
         self.clean.get_or_insert_with(|| {
             let clean = (self.begin)();
-            add_program(&clean.path("/"), "claude", BRIEF);
+            add_program(&clean.path("/"), "usr/local/bin/claude", BRIEF);
             // Of whoever has logged in once.
             fs::create_dir(clean.path("/root/.claude")).unwrap();
             clean
@@ -176,7 +176,7 @@ impl Journal {
         for name in ["usr/local/bin", "login"] {
             fs::create_dir_all(folder.join(name)).unwrap();
         }
-        add_program(&folder, "claude", BRIEF);
+        add_program(&folder, "usr/local/bin/claude", BRIEF);
         let login = folder.join("login");
         let file = format!(
             "[init]\nname = \"agents-1\"\n[classes.batch]\nidentity = \"{}\"\n\
@@ -226,7 +226,7 @@ fn what_is_done_in_the_clean_root_is_seen_nowhere_else() {
     );
     let said = clean.run("/", &script);
     assert_eq!(said.status, Some(0), "{}", said.text);
-    assert!(said.text.contains("laptop\nbash\n"), "{}", said.text);
+    assert!(said.text.contains("laptop\ninit\n"), "{}", said.text);
     let homes = homes();
     for folder in ["/tmp", "/run", "/dev/shm", "/etc"]
         .map(PathBuf::from)

@@ -19,10 +19,10 @@ use super::made;
 use super::ns::in_new_pid_namespace;
 
 /// The machine's mounts are left behind, and nothing of /run, /dev and /tmp is its own. Arguments: the
-/// root, the host's name, what PID 1 is, then three words a mount: `bind` or `over`, a folder of the
+/// root, the host's name, then three words a mount: `bind` or `over`, a folder of the
 /// machine, where it is seen. What is written over a folder is gone with the namespace.
 const MOUNTS: &str = r#"set -e
-root=$1; name=$2; main=$3; shift 3
+root=$1; name=$2; shift 2
 mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
 for own in run tmp dev; do mount -t tmpfs -o mode=1777 tmpfs "$root/$own"; done
@@ -50,7 +50,7 @@ umount --lazy "$over"
 rmdir "$over"
 echo "$name" >/proc/sys/kernel/hostname
 cd "$root"
-exec chroot "$root" bash -c "echo ready; $main""#;
+exec chroot "$root" /sbin/init"#;
 
 /// A PID 1 that does nothing but reap, until its standard input ends.
 const REAPER: &str = "read -r _; true";
@@ -129,7 +129,7 @@ impl Clean {
         let login = [("bind", login.to_owned(), "/home/agent/.claude")];
         Self::start("debian", name, "exec lockkeeper", &login, |root| {
             add_lockkeeper(root);
-            add_program(root, "claude", agent);
+            add_program(root, "usr/local/bin/claude", agent);
             fs::write(root.join("etc/lockkeeper.toml"), file).expect("room for a file");
         })
     }
@@ -146,11 +146,17 @@ impl Clean {
         tar.arg("--directory").arg(&folder.0).arg("--extract");
         read(tar.arg("--file").arg(archive(archive_name)));
         prepare(&folder.0);
+        // By that name nobody takes it for a shell of somebody's own.
+        add_program(
+            &folder.0,
+            "usr/sbin/init",
+            &format!("#!/bin/bash\necho ready\n{main}\n"),
+        );
         let mut command = Command::new("unshare");
         bare(&mut command).args([
             "--mount", "--net", "--ipc", "--uts", "sh", "-c", MOUNTS, "sh",
         ]);
-        command.arg(&folder.0).args([name, main]);
+        command.arg(&folder.0).arg(name);
         for (how, from, to) in mounts {
             command.arg(how).arg(from).arg(to);
         }
@@ -209,8 +215,8 @@ fn add_lockkeeper(root: &Path) {
 }
 
 /// Adds a program that is a script.
-pub(crate) fn add_program(root: &Path, name: &str, script: &str) {
-    let path = root.join("usr/local/bin").join(name);
+pub(crate) fn add_program(root: &Path, path: &str, script: &str) {
+    let path = root.join(path);
     fs::write(&path, script).expect("room for a script");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("ours");
 }

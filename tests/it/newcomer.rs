@@ -249,13 +249,13 @@ fn the_pages_that_the_readme_leads_to_do_as_they_say() {
     }
 }
 
-/// Of the packages and the recipes there are tests of their own.
+/// The recipes have tests of their own.
 fn pages() -> Vec<String> {
     let folder = fs::read_dir(made::root().join("packaging/reference")).unwrap();
     let names = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut pages: Vec<String> = names
         .map(|name| format!("packaging/reference/{name}"))
         .collect();
-    pages.push("packaging/journal.md".into());
+    pages.extend(["packaging/README.md", "packaging/journal.md"].map(str::to_owned));
     pages
 }

@@ -39,3 +39,33 @@ fn each_block_of_the_recipes_is_counted_and_each_recipe_is_followed_by_a_test() 
     }
     assert!(titles.len() > 9, "{titles:?}");
 }
+
+/// What GitHub makes of a title, for links to it.
+fn anchor(title: &str) -> String {
+    let kept = title
+        .chars()
+        .filter(|c| c.is_alphanumeric() || " -".contains(*c));
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
+}
+
+#[test]
+fn the_links_of_the_recipes_lead_somewhere() {
+    let text = fs::read_to_string(made::root().join(host::PAGE)).unwrap();
+    let mut links = 0;
+    for link in text.split("](").skip(1) {
+        let link = link.split_once(')').unwrap().0;
+        let (file, place) = link.split_once('#').unwrap_or((link, ""));
+        let target = match file {
+            "" => made::root().join(host::PAGE),
+            file => made::root().join("packaging").join(file),
+        };
+        let there = fs::read_to_string(&target).unwrap_or_else(|_| panic!("{link}"));
+        let mut titles = there.lines().filter_map(|line| line.strip_prefix("## "));
+        assert!(
+            place.is_empty() || titles.any(|title| anchor(title) == place),
+            "{link}"
+        );
+        links += 1;
+    }
+    assert!(links > 15, "{links}");
+}

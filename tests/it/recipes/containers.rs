@@ -192,7 +192,7 @@ fn another_agent_is_looked_at_and_then_takes_turns_in_containers() {
     );
     let mut host = Host::new(at_work).with_docker();
     // What is to be seen is a refresh.
-    agent::expire(&host.path("home/you/.claude"));
+    agent::expire(&host.path("home/.claude"));
     host.follow("Codex, or any other agent");
     let run = "docker run --rm --volume /srv/codex:/home/agent/.codex --volume /srv/agent:/srv/agent \
                my-codex run dev";
@@ -239,7 +239,7 @@ fn the_journal_tells_of_runs_in_containers_and_beside_them() {
     let mut host = Host::new(busy).with_docker();
     host.start_batch_containers();
     host.follow("Reading the journal");
-    let picture = fs::read_to_string(host.path("home/you/work/day.svg")).unwrap();
+    let picture = fs::read_to_string(host.path("home/work/day.svg")).unwrap();
     assert!(picture.contains("agents-1") && picture.contains("agents-2"));
 }
 

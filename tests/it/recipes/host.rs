@@ -51,13 +51,14 @@ impl Host {
     /// `need!("root", "journald", "static", "agent")` comes before.
     pub(super) fn new(answer: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Self {
         let (journald, net, folder) = (Journald::start(), Net::new(), Dir::new());
-        for name in ["bin", "home/you/work", "home/you/.claude", "srv/claude"] {
+        for name in ["bin", "home/work", "home/.claude", "srv/claude"] {
             fs::create_dir_all(folder.join(name)).unwrap();
         }
-        for name in ["srv", "home"] {
-            let mut mount = journald.command("mount");
-            mount.arg("--bind").arg(folder.join(name));
-            read_all(mount.arg(Path::new("/").join(name)));
+        // The home stays where it is, as the checkout may lie in the machine's /home; but a lock in it
+        // would be refused if that were a container's own root, so it becomes a mount.
+        let home = folder.join("home");
+        for (from, to) in [(&folder.join("srv"), Path::new("/srv")), (&home, &home)] {
+            read_all(journald.command("mount").arg("--bind").arg(from).arg(to));
         }
         let api = Api::serve(net.listen(), answer);
         let host = Self {
@@ -67,7 +68,7 @@ impl Host {
             net,
             folder,
         };
-        for login in ["home/you/.claude", "srv/claude"] {
+        for login in ["home/.claude", "srv/claude"] {
             agent::log_in(&host.path(login));
         }
         host.program("lockkeeper", &bin::static_build("lockkeeper"));
@@ -119,12 +120,12 @@ impl Host {
             .arg(format!("--net={}", self.net.path()))
             .arg(format!("--mount=/proc/{}/ns/mnt", self.journald.pid()))
             // The script is $0.
-            .args(["--", "sh", "-c", "cd /home/you/work && exec sh -c \"$0\""])
+            .args(["--", "sh", "-c", "cd ~/work && exec sh -c \"$0\""])
             .env("PATH", format!("{}:{path}", self.path("bin").display()))
-            .env("HOME", "/home/you")
+            .env("HOME", self.path("home"))
             .env("LC_ALL", "C.UTF-8")
             .env("ANTHROPIC_API_KEY", KEY)
-            .env("CLAUDE_CODE_TMPDIR", "/home/you")
+            .env("CLAUDE_CODE_TMPDIR", self.path("home"))
             .env("LOCKKEEPER_TEST_ENV", self.path("env"))
             .envs(self.agents_env());
         command
@@ -187,7 +188,7 @@ impl Scene for Host {
     }
 
     fn file(&mut self, _: Option<&str>, path: &str, text: &str) {
-        fs::write(self.path("home/you/work").join(path), text).unwrap();
+        fs::write(self.path("home/work").join(path), text).unwrap();
     }
 }
 

@@ -70,6 +70,8 @@ impl Docker {
             _alone: alone,
         };
         docker.remove_containers();
+        // What crun noted of those that ended with their scene.
+        drop(fs::remove_dir_all(docker.home.join("crun")));
         docker.make_images();
         docker
     }
@@ -160,7 +162,8 @@ run) set -- run --cgroups=disabled --http-proxy=false --log-driver k8s-file --ne
 *) set -- "$verb" "$@" ;;
 esac
 export CONTAINERS_CONF='{home}/containers.conf' CONTAINERS_REGISTRIES_CONF='{home}/registries.conf'
-exec unshare --mount sh -c '{call}' '{home}' "$@"
+# Where crun keeps what runs: its own place, as the scene has another /run than who cleans up after it.
+exec unshare --mount sh -c '{call}' '{home}' --runtime-flag root='{home}/crun' "$@"
 "#
     )
 }

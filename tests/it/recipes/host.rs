@@ -15,8 +15,8 @@ use crate::support::api::{Answer, Api};
 use crate::support::bin;
 use crate::support::blocks::console::Said;
 use crate::support::blocks::read::{Act, Block, read};
-use crate::support::blocks::walk::{Scene, step};
-use crate::support::child::{bare, output, read as read_all, text};
+use crate::support::blocks::walk::{Scene, hear, step};
+use crate::support::child::{bare, read as read_all};
 use crate::support::dir::Dir;
 use crate::support::docker::Docker;
 use crate::support::journald::Journald;
@@ -133,10 +133,7 @@ impl Host {
 
     /// Runs a script on the host; what it said on standard output and standard error.
     pub(super) fn sh(&self, script: &str) -> Said {
-        let output = output(self.shell().arg(script));
-        let text = text(&output.stdout) + &text(&output.stderr);
-        let status = output.status.code();
-        Said { text, status }
+        hear(self.shell().arg(script))
     }
 
     /// The same for one that must end with 0.

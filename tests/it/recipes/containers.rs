@@ -24,10 +24,9 @@ fn busy(who: &str) -> Answer {
     }
 }
 
-/// For long enough to be seen beside another one; but whoever was stopped, and is missed only when its
-/// answer is written, must be done before the next agent has come as far as to ask.
+/// For long enough to be seen beside another one that has started with it.
 fn at_work(_: &str) -> Answer {
-    Answer::After(Duration::from_millis(150))
+    Answer::After(Duration::from_secs(1))
 }
 
 impl Host {

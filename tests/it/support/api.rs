@@ -188,7 +188,14 @@ fn reply(stream: &TcpStream, how: Answer, streaming: bool) -> std::io::Result<()
             let body = r#"{"type":"error","error":{"type":"invalid_request_error","message":"refused by the test"}}"#;
             return send(stream, "400 Bad Request", "application/json", body);
         }
-        Answer::After(delay) => thread::sleep(delay),
+        // Whoever asked says nothing meanwhile, unless it goes.
+        Answer::After(delay) => {
+            stream.set_read_timeout(Some(delay))?;
+            if matches!(stream.peek(&mut [0]), Ok(0)) {
+                return Ok(());
+            }
+            stream.set_read_timeout(None)?;
+        }
         Answer::Now | Answer::Behind(_) | Answer::Endless => {}
     }
     if !streaming && how != Answer::Endless {

@@ -29,6 +29,7 @@ systemd-analyze systemd deployment
 catatonit catatonit deployment
 venv python3-venv deployment
 strace strace system-call
+git git recipe
 bindfs bindfs split
 unshare util-linux namespace
 mmdebstrap mmdebstrap newcomer

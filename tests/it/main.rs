@@ -45,6 +45,7 @@ mod parts;
 mod pause;
 mod pty;
 mod readme;
+mod recipes;
 mod refusals;
 mod regression;
 mod release;

@@ -9,7 +9,7 @@ use super::api::Api;
 use super::bin;
 use super::child::bare;
 use super::net::Net;
-pub(crate) use super::prompt::{ARGS, env, expire};
+pub(crate) use super::prompt::{ARGS, env, expire, log_in};
 
 /// The agent's program. `need!("agent")` comes before any use of it.
 pub(crate) fn program() -> PathBuf {

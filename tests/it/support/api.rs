@@ -28,6 +28,8 @@ pub(crate) enum Answer {
 pub(crate) struct Request {
     /// The requester's `x-api-key`, or its bearer token: the test gives each agent its own.
     pub(crate) who: String,
+    /// The agent's own name for its run; those with one login have nothing else that tells them apart.
+    pub(crate) session: String,
     pub(crate) begun: Instant,
     /// When the answer was written whole, or the requester had gone.
     pub(crate) ended: Option<Instant>,
@@ -100,10 +102,11 @@ impl Log {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begin(&self, who: String) -> usize {
+    fn begin(&self, who: String, session: String) -> usize {
         let mut requests = self.lock();
         requests.push(Request {
             who,
+            session,
             begun: Instant::now(),
             ended: None,
         });
@@ -135,7 +138,7 @@ fn converse(stream: &TcpStream, log: &Log, answer: &dyn Fn(&str) -> Answer) -> s
         }
         let message =
             line.starts_with("POST /v1/messages ") || line.starts_with("POST /v1/messages?");
-        let (mut length, mut who) = (0, String::new());
+        let (mut length, mut who, mut session) = (0, String::new(), String::new());
         loop {
             let mut header = String::new();
             reader.read_line(&mut header)?;
@@ -144,6 +147,7 @@ fn converse(stream: &TcpStream, log: &Log, answer: &dyn Fn(&str) -> Answer) -> s
             };
             match name.to_ascii_lowercase().as_str() {
                 "content-length" => length = value.trim().parse().unwrap_or(0),
+                "x-claude-code-session-id" => value.trim().clone_into(&mut session),
                 "x-api-key" => value.trim().clone_into(&mut who),
                 "authorization" => {
                     value
@@ -158,7 +162,7 @@ fn converse(stream: &TcpStream, log: &Log, answer: &dyn Fn(&str) -> Answer) -> s
         reader.read_exact(&mut body)?;
         if message {
             let how = answer(&who);
-            let at = log.begin(who);
+            let at = log.begin(who, session);
             if let Answer::Behind(other) = how {
                 log.await_request_of(other);
             }
@@ -184,7 +188,14 @@ fn reply(stream: &TcpStream, how: Answer, streaming: bool) -> std::io::Result<()
             let body = r#"{"type":"error","error":{"type":"invalid_request_error","message":"refused by the test"}}"#;
             return send(stream, "400 Bad Request", "application/json", body);
         }
-        Answer::After(delay) => thread::sleep(delay),
+        // Whoever asked says nothing meanwhile, unless it goes.
+        Answer::After(delay) => {
+            stream.set_read_timeout(Some(delay))?;
+            if matches!(stream.peek(&mut [0]), Ok(0)) {
+                return Ok(());
+            }
+            stream.set_read_timeout(None)?;
+        }
         Answer::Now | Answer::Behind(_) | Answer::Endless => {}
     }
     if !streaming && how != Answer::Endless {

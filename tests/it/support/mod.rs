@@ -11,6 +11,7 @@ pub(crate) mod completions;
 pub(crate) mod copies;
 pub(crate) mod debian;
 pub(crate) mod dir;
+pub(crate) mod docker;
 pub(crate) mod image;
 pub(crate) mod inherited;
 pub(crate) mod journald;

@@ -24,7 +24,7 @@ use super::net::Net;
 use super::{agent, bin};
 
 /// The mounts of a call, then podman itself: `$0` is where it keeps everything.
-const CALL: &str = "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; \
+pub(crate) const CALL: &str = "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; \
     exec \"${PODMAN:-podman}\" --root \"$0/root\" --runroot \"$0/run\" --tmpdir \"$0/tmp\" --storage-driver overlay \
     --cgroup-manager cgroupfs --runtime \"${RUNTIME:-crun}\" --events-backend none \"$@\"";
 

@@ -42,3 +42,9 @@ pub(crate) fn expire(login: &Path) {
     let token = r#"{"claudeAiOauth":{"accessToken":"old","refreshToken":"old","expiresAt":1000,"scopes":["user:inference"]}}"#;
     fs::write(login.join(".credentials.json"), token).expect("the home can be written");
 }
+
+/// Gives every agent with this login a token that is good for long: it has nothing to refresh.
+pub(crate) fn log_in(login: &Path) {
+    let token = r#"{"claudeAiOauth":{"accessToken":"of-the-login","refreshToken":"old","expiresAt":4102444800000,"scopes":["user:inference"]}}"#;
+    fs::write(login.join(".credentials.json"), token).expect("the home can be written");
+}

@@ -138,6 +138,8 @@ pub struct Run {
     pub end: End,
     /// What it does now, and since when.
     now: Option<(Phase, Ms)>,
+    /// Whether it held the lock for less than the millisecond that the records can tell.
+    brief: bool,
 }
 
 impl Run {
@@ -159,6 +161,7 @@ impl Run {
             open_left: false,
             end: End::Open,
             now: None,
+            brief: false,
         }
     }
 
@@ -220,10 +223,11 @@ impl Run {
                 self.lock.clone_from(&sign.lock);
                 self.held_since(at.saturating_sub(held));
                 self.close(at);
+                self.brief = self.held().is_none();
             }
             Fact::Ended { waited, held, ran } => {
                 self.close(at);
-                if self.spans.is_empty() {
+                if self.spans.is_empty() && !self.brief {
                     self.guess(at, waited, held, ran);
                 }
                 self.ends(sign);
@@ -255,6 +259,11 @@ impl Run {
         let mut held = self.spans.iter().chain(&now);
         let first = held.find(|span| span.phase == Phase::Holding)?;
         Some((first.from, held.last().unwrap_or(first).to))
+    }
+
+    /// Whether it held the lock for less than the millisecond that the records can tell.
+    pub const fn held_briefly(&self) -> bool {
+        self.brief
     }
 
     fn enter(&mut self, phase: Phase, at: Ms) {

@@ -95,6 +95,26 @@ fn a_run_waits_holds_is_stopped_and_ends() {
 }
 
 #[test]
+fn a_run_that_held_the_lock_for_less_than_a_millisecond_has_held_it_and_not_run_without() {
+    let signs = [
+        sign(1000, Fact::Starts),
+        sign(1000, Fact::Released(0)),
+        sign(1000, ended(0, 0)),
+    ];
+    check(&signs, " Good");
+    let signs = [
+        sign(1000, Fact::Waits),
+        sign(3000, Fact::Obtained(2000)),
+        sign(3000, Fact::Starts),
+        sign(3000, Fact::Released(0)),
+        sign(3001, ended(2000, 0)),
+    ];
+    check(&signs, "w1000-3000 Good");
+    let known = timeline(&signs, &Question::default());
+    assert!(known.rows[0].runs[0].held_briefly());
+}
+
+#[test]
 fn a_run_without_a_lock_runs_and_one_that_waits_for_a_directory_waits_first() {
     check(
         &[sign(1000, Fact::Starts), sign(5000, ended(0, 0))],

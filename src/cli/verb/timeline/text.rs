@@ -225,7 +225,10 @@ fn runs(text: &mut String, timeline: &Timeline, coloured: bool) {
             time => took(time),
         };
         let waited = spent(run.time_in(Phase::Waiting));
-        let held = spent(run.held().map_or(0, |(from, to)| to - from));
+        let held = match run.held() {
+            None if run.held_briefly() => "<1ms".to_owned(),
+            held => spent(held.map_or(0, |(from, to)| to - from)),
+        };
         let on = of_mark(run.end.mark()).filter(|_| coloured);
         let on = on.map_or("", |Sign(_, colour, _)| colour);
         line(

@@ -56,7 +56,10 @@ fn queue() -> Desk {
         desk.scene.page.alive() == [(1, 1), (4, 1)].into()
     });
     assert_eq!(desk.ask(&["start", "waiter"]).code, 0);
-    until("it waits", || desk.scene.waiting() == 1);
+    // The kernel knows of it first, its claim says it a little later.
+    until("it waits, and says so", || {
+        desk.scene.waiting() == 1 && desk.status()["locks"][0]["waiting"][0]["job"] == "waiter"
+    });
     assert_eq!(desk.ask(&["start", "later"]).code, 0);
     until("it wants the directory", || {
         desk.row("later")["claim"]["state"] == "waiting_for_dir"

@@ -3,13 +3,15 @@
 #
 #     docker build --tag lockkeeper --file packaging/Dockerfile .
 #     docker build --tag my-agent --file packaging/agent.Dockerfile .
-#     docker run --detach --stop-timeout 30 \
+#     sudo install -d -o 1000 -g 1000 /srv/claude /srv/agent/dev /srv/agent/review
+#     docker run --rm --interactive --tty --volume /srv/claude:/home/agent/.claude my-agent -- claude   # log in
+#     docker run --detach --name agents-1 --hostname agents-1 --stop-timeout 30 \
 #         --volume /srv/claude:/home/agent/.claude \
 #         --volume /srv/agent:/srv/agent \
 #         --volume /run/systemd/journal:/run/systemd/journal:ro \
 #         my-agent
 #
-# The folders of the host belong to the user `agent`, 1000: chown 1000:1000 /srv/claude /srv/agent.
+# The folders of the host belong to the user `agent`, 1000.
 ARG LOCKKEEPER=lockkeeper
 FROM ${LOCKKEEPER} AS lockkeeper
 

@@ -227,3 +227,62 @@ fn what_podman_makes_of_the_quadlet_is_a_systemd_unit_and_gives_init_its_time() 
     assert!(grace >= within + MARGIN, "{grace:?}, {within:?}");
     assert!(limit > grace, "{limit:?}, {grace:?}");
 }
+
+/// The files in which somebody makes, names or starts an image of an agent.
+const OF_THE_IMAGE: [&str; 6] = [
+    "README.md",
+    "agent.Dockerfile",
+    "compose.yaml",
+    "kubernetes.yaml",
+    "lockkeeper-agents.container",
+    "recipes.md",
+];
+
+#[test]
+fn the_image_of_an_agent_has_one_name_wherever_it_is_made_or_started() {
+    let build = "build --tag my-agent --file packaging/agent.Dockerfile .";
+    for name in ["README.md", "agent.Dockerfile", OF_THE_IMAGE[4]] {
+        let page = fs::read_to_string(packaging(name)).unwrap();
+        assert!(page.contains(build), "{name} does not say: {build}");
+    }
+    for name in OF_THE_IMAGE {
+        let page = fs::read_to_string(packaging(name)).unwrap();
+        assert!(page.contains("my-agent"), "{name}");
+        let named = page.lines().filter_map(|line| {
+            let line = line.trim_start();
+            line.strip_prefix("image: ").or(line.strip_prefix("Image="))
+        });
+        for image in named {
+            let plain = image.rsplit('/').next().unwrap();
+            assert_eq!(plain.split(':').next(), Some("my-agent"), "{name}");
+        }
+    }
+}
+
+#[test]
+fn who_follows_a_file_s_first_lines_has_the_folders_that_the_jobs_work_in() {
+    let toml = fs::read_to_string(root().join("config/agents.toml")).unwrap();
+    let jobs = loaded(&toml).plan.jobs;
+    for (path, work) in [
+        ("README.md", "/srv/agent/"),
+        ("packaging/agent.Dockerfile", "/srv/agent/"),
+        ("packaging/lockkeeper.service", "/srv/agent/"),
+        ("packaging/lockkeeper-agents.container", "/srv/agent/1/"),
+        ("packaging/compose.yaml", "/srv/agent/1/"),
+        ("packaging/compose.yaml", "/srv/agent/2/"),
+    ] {
+        let page = fs::read_to_string(root().join(path)).unwrap();
+        let page = page.replace("\\\n#", "");
+        let makers: Vec<&str> = page
+            .lines()
+            .filter(|line| line.contains("install -d") || line.contains("mkdir -p"))
+            .flat_map(str::split_whitespace)
+            .collect();
+        for job in &jobs {
+            let dir = job.run.dir.as_ref().unwrap();
+            let dir = dir.strip_prefix("/srv/agent").unwrap().to_str().unwrap();
+            let folder = format!("{work}{dir}");
+            assert!(makers.contains(&&*folder), "{path} does not make {folder}");
+        }
+    }
+}

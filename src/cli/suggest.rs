@@ -1,11 +1,19 @@
 //! What somebody may have meant by a word that is in no table.
 
-/// The name nearest to `typed`, if it is near enough to be meant: one slip in a short word, two in
-/// a longer one, where a slip is a letter too many, too few, wrong, or swapped with the next.
-pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = if typed.chars().count() <= 4 { 1 } else { 2 };
+/// The name that `typed` begins, if it is three letters at least and begins no other; else the one
+/// nearest to it, if it is near enough to be meant: one slip in a short word, two in a longer one, where a
+/// slip is a letter too many, too few, wrong, or swapped with the next.
+pub fn nearest<'a>(
+    typed: &str,
+    names: impl IntoIterator<Item = &'a str, IntoIter: Clone>,
+) -> Option<&'a str> {
+    let (letters, names) = (typed.chars().count(), names.into_iter());
+    let mut begun = names.clone().filter(|name| name.starts_with(typed));
+    if let (true, Some(name), None) = (letters >= 3, begun.next(), begun.next()) {
+        return Some(name);
+    }
+    let allowed = if letters <= 4 { 1 } else { 2 };
     names
-        .into_iter()
         .map(|name| (slips(typed, name), name))
         .filter(|&(slips, _)| slips <= allowed)
         .min_by_key(|&(slips, _)| slips)
@@ -64,6 +72,15 @@ mod tests {
         ] {
             assert_eq!(slips(a, b), expected, "{a} {b}");
         }
+    }
+
+    #[test]
+    fn a_word_that_is_cut_short_is_the_one_that_it_begins() {
+        let names = ["start", "status", "stop", "timeline"];
+        assert_eq!(nearest("stat", names), Some("status"));
+        assert_eq!(nearest("time", names), Some("timeline"));
+        assert_eq!(nearest("sta", names), None, "it begins two");
+        assert_eq!(nearest("st", names), None);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use lockkeeper::cli::{Command, UsageError, help, parse, print};
 use lockkeeper::exit;
 use lockkeeper::init::{guards, reload};
 use lockkeeper::sys::process;
+use lockkeeper::trouble;
 
 fn main() -> ExitCode {
     let args: Vec<_> = env::args_os().skip(1).collect();
@@ -48,6 +49,12 @@ fn main() -> ExitCode {
 fn printed(text: &str) -> ExitCode {
     match print::out(text) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::from(exit::FAILED),
+        Err(errno) => {
+            print::complain(&format!(
+                "printing it: {}; let it go elsewhere",
+                trouble::why(errno)
+            ));
+            ExitCode::from(exit::FAILED)
+        }
     }
 }

@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
+use crate::config::plan::LOCK_NAME;
+use crate::core::shell::Command;
+
 /// The kernel's words for an error number, begun in lower case as they stand inside a sentence.
 pub(super) struct Why(pub(super) Errno);
 
@@ -83,9 +86,13 @@ impl fmt::Display for OpenError {
         let folder = Quoted(folder_of(&self.path));
         write!(f, "cannot open the lock {}: ", Quoted(&self.path))?;
         match &self.fault {
-            Fault::Folder => f.write_str(
-                "it is a folder (Docker makes one where the source of a -v is missing); \
-                 remove it, or name a file inside it",
+            // rmdir(1), which takes an empty one alone: this may be the folder of the login.
+            Fault::Folder => write!(
+                f,
+                "it is a folder; name a file inside it, {}; or, where Docker has made it because the \
+                 source of a -v is missing: {}",
+                Quoted(&self.path.join(LOCK_NAME)),
+                Command::on("rmdir", &self.path)
             ),
             Fault::NotAFile(what) => {
                 write!(

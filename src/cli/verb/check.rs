@@ -44,6 +44,7 @@ use crate::lock::fault::Quoted;
 use crate::run::secrets;
 use crate::run::start::Refused;
 use crate::sys::{fd, signals};
+use crate::trouble;
 use mounts::Mounts;
 use report::Report;
 pub(super) use report::{WIDTH, count, wrap};
@@ -107,7 +108,10 @@ fn names(args: &CheckArgs, path: &Path) -> Result<u8, Refused> {
 }
 
 fn printed(text: &str) -> Result<(), Refused> {
-    print::out(text).map_err(|errno| refused(exit::FAILED, format!("printing the report: {errno}")))
+    print::out(text).map_err(|errno| {
+        let why = trouble::why(errno);
+        refused(exit::FAILED, format!("printing the report: {why}"))
+    })
 }
 
 /// The file that fits, and what else was found beside it.

@@ -67,7 +67,7 @@ pub(super) const LOCKS: &[Case] = &[
     (
         "mkdir lock; run -- true",
         78,
-        "cannot open the lock \"DIR/lock\": it is a folder",
+        "cannot open the lock \"DIR/lock\": it is a folder; name a file inside it, \"DIR/lock/session.lock\"; or",
     ),
     (
         "mkfifo lock; run -- true",
@@ -328,7 +328,11 @@ pub(super) const STREAMS: &[Case] = &[
         141,
         "",
     ),
-    ("lk --help | head -c 1; lk --help > /dev/full", 125, ""),
+    (
+        "lk --help | head -c 1; lk --help > /dev/full",
+        125,
+        "printing it: no space left on device",
+    ),
     (
         "run --report 99 -- true",
         64,

@@ -168,12 +168,18 @@ fn a_lock_that_is_typed_and_not_there_and_a_file_that_is_wrong_are_refused() {
     let dir = crate::support::dir::Dir::new();
     let file = dir.join("wrong.toml");
     fs::write(&file, "[jobs.x]\n").unwrap();
+    let folder = dir.display().to_string();
     let file = file.display().to_string();
     for (args, code, words) in [
         (
             &["status", "dev"][..],
             125,
             "cannot look at \"dev\": it is not there",
+        ),
+        (
+            &["status", &folder],
+            125,
+            "/session.lock\": it is not there",
         ),
         (&["status", "-c", &file], 78, "wrong.toml"),
     ] {
@@ -183,6 +189,22 @@ fn a_lock_that_is_typed_and_not_there_and_a_file_that_is_wrong_are_refused() {
         assert!(asked.err.contains(words), "{asked:?}");
         assert_eq!(asked.out, "");
     }
+}
+
+#[test]
+fn the_folder_of_a_login_stands_for_the_lock_in_it() {
+    let dir = crate::support::dir::Dir::new();
+    let lock = dir.join("session.lock");
+    fs::write(&lock, "").unwrap();
+    let mut command = Command::new(bin::lockkeeper());
+    own_run(bare(&mut command))
+        .args(["status", "--json"])
+        .arg(&*dir);
+    let status: Value = serde_json::from_slice(&output(&mut command).stdout).unwrap();
+    assert_eq!(
+        status["locks"][0]["path"],
+        lock.display().to_string().as_str()
+    );
 }
 
 #[test]

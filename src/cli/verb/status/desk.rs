@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::super::start::{config_path, load, refused};
 use crate::cli::StatusArgs;
 use crate::config::load::Loaded;
-use crate::config::plan::shared_lock;
+use crate::config::plan::{LOCK_NAME, shared_lock};
 use crate::exit;
 use crate::init::control::ask::{Conversation, HELLO, Silence};
 use crate::init::control::place;
@@ -76,6 +76,9 @@ impl Desk {
             folders: Vec::new(),
         };
         for path in &args.locks {
+            // The folder of a login stands for the lock in it.
+            let inside = path.is_dir().then(|| path.join(LOCK_NAME));
+            let path = inside.as_ref().unwrap_or(path);
             let whole = std::path::absolute(path).unwrap_or_else(|_| path.clone());
             // One that a file names may not have been made yet; one that is typed may be mistyped.
             if whole.symlink_metadata().is_err() {

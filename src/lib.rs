@@ -119,8 +119,10 @@
 //!   command may let go of it and come back, and whoever asks a question gets no answer instead of none
 //!   for ever ([`sys::pty`]).
 //! - **`check` runs the agents that it finds, once, for their version,** where there is no file yet: with
-//!   no login, no network and two seconds in all; what they start is gone when it has ended
-//!   ([`cli::verb::check`]). `--no-versions` leaves that out.
+//!   no login, for root no network, and two seconds in all. They are below a process of its own, which
+//!   ends all that they start also when `check` is killed, and nothing else that `check` finds among its
+//!   children. Root runs nothing that somebody else can change ([`cli::verb::check`]). `--no-versions`
+//!   leaves that out.
 //! - **The end of a process is left to the kernel,** which frees all of it in one go.
 //! - **Two mounts are asked about, by statmount(2),** where the kernel knows it (6.13): it prints the whole
 //!   table at a microsecond a line.

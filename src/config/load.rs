@@ -117,24 +117,27 @@ pub fn parse(name: &str, bytes: &[u8], around: &Surroundings<'_>) -> Result<Load
     })
 }
 
+const BUILT_IN: [&str; 2] = ["classes.batch\n", "classes.interactive\n"];
+
 /// The classes that a file's jobs can name, as `classes.NAME`, and its jobs, as `jobs.NAME`, one a line.
 /// Whatever else is wrong with the file does not matter.
 pub fn names(bytes: &[u8]) -> String {
     let text = text_of(bytes).unwrap_or_default();
     let repaired = repair(text, &mut Findings::default());
     let (root, _) = DeTable::parse_recoverable(repaired.as_deref().unwrap_or(text));
-    let mut lines = "classes.batch\nclasses.interactive\n".to_owned();
+    let mut lines = BUILT_IN.concat();
     for (table, value) in root.get_ref() {
+        let table: &str = table.get_ref();
         let DeValue::Table(named) = value.get_ref() else {
             continue;
         };
-        for name in named.keys() {
-            let line = format!("{}.{}", table.get_ref(), name.get_ref());
-            let asked_for = ["classes", "jobs"].contains(&&**table.get_ref());
-            let known = lines.lines().any(|known| known == line);
-            if asked_for && !known && fits_name(name.get_ref()) {
+        if !["classes", "jobs"].contains(&table) {
+            continue;
+        }
+        for name in named.keys().filter(|name| fits_name(name.get_ref())) {
+            let line = format!("{table}.{}\n", name.get_ref());
+            if !BUILT_IN.contains(&&*line) {
                 lines.push_str(&line);
-                lines.push('\n');
             }
         }
     }

@@ -162,6 +162,18 @@ fn the_names_alone_are_those_that_a_command_line_can_have_whatever_else_is_wrong
     );
 }
 
+/// A shell waits for them while somebody types.
+#[test]
+fn the_names_of_the_largest_file_come_at_once() {
+    let dir = Dir::new();
+    let jobs: String = (0..60_000)
+        .map(|number| format!("[jobs.a{number}]\n"))
+        .collect();
+    let path = config(&dir, &jobs);
+    let names = check(&["--names", "-c", &path]);
+    assert_eq!(text(&names.stdout).lines().count(), 60_002);
+}
+
 #[test]
 fn a_file_that_is_named_and_missing_is_an_error_and_no_occasion_to_explain() {
     let dir = Dir::new();

@@ -12,6 +12,7 @@
 //!   there exclude anybody.)
 //! - An error is what would keep a run from starting here; whatever is merely unwise is a warning.
 
+mod changeable;
 mod file;
 mod here;
 mod jobs;

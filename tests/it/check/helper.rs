@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nix::sys::signal::Signal::{SIGCONT, SIGSTOP, SIGTERM};
+use nix::sys::signal::Signal::{SIGCONT, SIGKILL, SIGSTOP, SIGTERM};
 use serde_json::Value;
 
 use super::{facts, json};
@@ -157,6 +157,101 @@ fn a_check_that_is_stopped_while_an_agent_is_asked_leaves_nobody() {
         Some(15)
     );
     scene.assert_empty();
+}
+
+#[test]
+fn a_check_that_is_killed_while_an_agent_is_asked_leaves_nobody() {
+    let scene = Scene::new();
+    let home = deaf(&scene);
+    let mut check = start(&mut home.check(&["--json"]));
+    until("both are there", || scene.page.alive().get(&1) == Some(&2));
+    signal(check.pid(), SIGKILL);
+    check.wait();
+    until("both are gone", || scene.page.alive().is_empty());
+    scene.assert_empty();
+}
+
+#[test]
+fn a_check_that_was_started_deaf_to_a_signal_is_not_ended_by_it() {
+    let scene = Scene::new();
+    let home = deaf(&scene);
+    let check = home.check(&["--json"]);
+    let mut deaf = Command::new("sh");
+    bare(&mut deaf).args(["-c", "trap '' TERM; exec \"$0\" check --json"]);
+    deaf.arg(check.get_program());
+    deaf.envs(check.get_envs().filter_map(|(name, it)| Some((name, it?))));
+    let mut deaf = start(&mut deaf);
+    until("both are there", || scene.page.alive().get(&1) == Some(&2));
+    signal(deaf.pid(), SIGTERM);
+    assert_eq!(deaf.wait().code(), Some(0));
+    scene.assert_empty();
+}
+
+/// A shell that executes `check` leaves it its own children: here a reader of what it prints.
+#[test]
+fn children_that_check_had_before_are_not_touched() {
+    let home = Home::new();
+    home.agent("claude", "echo 1.0");
+    let check = home.check(&[]);
+    let script = "mkfifo pipe; cat < pipe > said & exec \"$0\" check --json > pipe";
+    let mut shell = Command::new("sh");
+    bare(&mut shell).args(["-c", script]).current_dir(&*home.0);
+    shell.arg(check.get_program());
+    shell.envs(check.get_envs().filter_map(|(name, it)| Some((name, it?))));
+    // Standard error is the reader's, too: both have gone.
+    output(&mut shell);
+    let said = fs::read(home.0.join("said")).unwrap();
+    let report = serde_json::from_slice(&said).expect("the reader lived");
+    here(&report, "ok", &["claude is in PATH: ", "says \"1.0\""]);
+}
+
+/// What root would run there, the folder's owner would have run as root.
+#[test]
+fn root_runs_no_program_that_somebody_else_can_change() {
+    need!("root");
+    let home = Home::new();
+    let (theirs, ours) = (home.folder("theirs"), home.folder("ours"));
+    let touch = format!("touch '{}'; echo theirs", home.0.join("ran").display());
+    home.agent("claude", &touch).agent("interpreter", &touch);
+    fs::rename(home.0.join("bin/claude"), theirs.join("claude")).unwrap();
+    fs::rename(home.0.join("bin/interpreter"), theirs.join("interpreter")).unwrap();
+    let codex = ours.join("codex");
+    fs::write(&codex, "#!/usr/bin/env interpreter\n").unwrap();
+    fs::set_permissions(&codex, fs::Permissions::from_mode(0o755)).unwrap();
+    std::os::unix::fs::symlink("../theirs/./claude", ours.join("gemini")).unwrap();
+    home.agent("opencode", "echo 1.0");
+    let path = format!(
+        "{}:{}:{}/bin:/usr/bin:/bin",
+        theirs.display(),
+        ours.display(),
+        home.0.display()
+    );
+    let report = || {
+        let mut check = home.check(&["--json"]);
+        json(&output(check.env("PATH", &path)))
+    };
+    let refused = format!(
+        "not asked for its version, as we are root and somebody else can change {theirs:?}"
+    );
+    let all = fs::Permissions::from_mode(0o1777);
+    let change: [&dyn Fn(); 2] = [
+        &|| std::os::unix::fs::chown(&theirs, Some(65534), None).unwrap(),
+        &|| {
+            std::os::unix::fs::chown(&theirs, Some(0), None).unwrap();
+            std::os::unix::fs::chown(theirs.join("claude"), Some(65534), None).unwrap();
+            fs::set_permissions(&theirs, all.clone()).unwrap();
+        },
+    ];
+    for change in change {
+        change();
+        let report = report();
+        let place = &refused[..refused.len() - 1];
+        here(&report, "ok", &["claude is in PATH: ", place]);
+        here(&report, "ok", &["gemini is in PATH: ", place]);
+        here(&report, "ok", &["codex is in PATH: ", "says no version"]);
+        here(&report, "ok", &["opencode is in PATH: ", "says \"1.0\""]);
+        assert!(!home.0.join("ran").exists());
+    }
 }
 
 #[test]

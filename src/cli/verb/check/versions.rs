@@ -3,10 +3,14 @@
 //!
 //! What runs there is another's program, so it gets little and is ended for certain:
 //! - No login: its environment is `PATH` and a home that nothing can be made in, so that it neither
-//!   reads nor refreshes nor writes anything there. No network, where we may take it away.
+//!   reads nor refreshes nor writes anything there. None of the descriptors that we were given, and no
+//!   network, where we may take it away.
 //! - [`LIMIT`] for all of them together, [`MOST`] of what each says, nothing of it on a terminal.
-//! - No signal but KILL strikes us meanwhile: whoever ends us finds all of them gone, with all that they
-//!   have started, as that comes to us for a subreaper.
+//! - Not root's rights, where somebody else can change it, or an interpreter that it would find in PATH:
+//!   then it is not run, and PATH is shortened.
+//! - They are below a process of their own, a subreaper, which kills all that they have started: when it
+//!   has what it wants, when a signal ends us, when we are gone. We may have children that are none of
+//!   ours, from before an execve(2): nobody touches those.
 
 use std::env;
 use std::ffi::OsString;
@@ -16,12 +20,19 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::unistd::geteuid;
+
+use super::changeable::changeable;
+use super::quoted;
 use crate::core::text::plain;
 use crate::core::time::Time;
+use crate::exit;
+use crate::sys::fd::{self, Received, Wire};
+use crate::sys::process::{self, Forked};
 use crate::sys::signals::{self, Signals};
 use crate::sys::spawn::{Command, Memory, Session};
 use crate::sys::wait::{self, Reaped};
-use crate::sys::{clock, poll, process, tree};
+use crate::sys::{clock, poll, tree};
 
 /// How long all of them may take.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -30,56 +41,102 @@ const MOST: usize = 4096;
 const SHOWN: usize = 60;
 /// No folder can be made in it, by nobody.
 const HOME: &str = "/dev/null";
+/// The signals that end us, unless we were started with them ignored, as nohup(1) does.
+const ENDING: [i32; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
 /// How long the last of them may take to be gone when it has been killed.
 const GOING: Duration = Duration::from_secs(1);
 
 /// One that was asked.
 struct Asked {
+    /// What a stranger can change, so that it was not asked.
+    stranger: Option<PathBuf>,
     answer: Option<File>,
     said: Vec<u8>,
 }
 
 /// What each of `programs` says, as the end of a sentence about it.
 pub(super) fn ask(programs: &[Option<PathBuf>]) -> Vec<String> {
-    if programs.iter().all(Option::is_none) {
-        return Vec::new();
+    let (mut says, mut struck) = (Vec::new(), None);
+    if programs.iter().any(Option::is_some) {
+        // Whoever ends us finds nobody left.
+        signals::hold_back();
+        struck = elsewhere(programs, &mut says).ok().flatten();
     }
-    signals::hold_back();
+    signals::let_through();
+    if let Some(signo) = struck {
+        let _ = process::kill(process::own_pid(), signo);
+    }
+    says
+}
+
+/// Has a process of its own ask; says which signal wants us to go.
+fn elsewhere(programs: &[Option<PathBuf>], says: &mut Vec<String>) -> io::Result<Option<i32>> {
+    let signals = Signals::open()?;
+    let (ours, theirs) = Wire::pair()?;
+    let asker = match process::fork()? {
+        Forked::Child => {
+            drop(ours);
+            ask_here(programs, &theirs);
+            process::exit_now(exit::OK);
+        }
+        Forked::Parent(pid) => pid,
+    };
+    drop(theirs);
+    let due = clock::now() + LIMIT + GOING + GOING;
+    let mut struck = None;
+    while clock::now() < due {
+        poll::wait([Some(signals.as_fd()), Some(ours.as_fd())], Some(due));
+        if let Some(signo) = heard(&signals) {
+            struck = Some(signo);
+            // Any word ends it.
+            let _ = ours.send(b"!");
+        }
+        match ours.receive() {
+            Received::Message(said) => says.push(String::from_utf8_lossy(&said).into_owned()),
+            Received::Nothing => {}
+            Received::Gone => break,
+        }
+    }
+    // It has gone, unless somebody has stopped it.
+    let _ = process::kill(asker, libc::SIGKILL);
+    wait::reap_one(asker);
+    Ok(struck)
+}
+
+/// Asks, until `caller` says a word or is gone.
+fn ask_here(programs: &[Option<PathBuf>], caller: &Wire) {
     process::become_subreaper();
+    fd::close_inherited();
     // Where it is refused they keep ours, and nothing that they are asked needs one.
     let _ = process::leave_network();
-    let signals = Signals::open().ok();
     let mut asked: Vec<Asked> = programs
         .iter()
         .map(|it| Asked::begin(it.as_deref()))
         .collect();
     let due = clock::now() + LIMIT;
-    let mut struck = None;
-    while asked.iter().any(|one| one.answer.is_some()) && clock::now() < due && struck.is_none() {
-        let mut fds = vec![signals.as_ref().map(AsFd::as_fd)];
+    while asked.iter().any(|one| one.answer.is_some()) && clock::now() < due {
+        let mut fds = vec![Some(caller.as_fd())];
         fds.extend(asked.iter().map(|one| one.answer.as_ref().map(AsFd::as_fd)));
         let ready = poll::wait_many(&fds, Some(due));
-        struck = heard(signals.as_ref());
-        for (one, _) in asked
-            .iter_mut()
-            .zip(ready.iter().skip(1))
-            .filter(|it| *it.1)
-        {
+        let Some((false, ready)) = ready.split_first() else {
+            break;
+        };
+        for (one, _) in asked.iter_mut().zip(ready).filter(|it| *it.1) {
             one.read();
         }
     }
-    struck = end_all(signals.as_ref(), clock::now() + GOING).or(struck);
-    if let Some(signo) = struck {
-        signals::die_by(signo);
+    end_all(clock::now() + GOING);
+    for one in &asked {
+        let _ = caller.send(one.version().as_bytes());
     }
-    signals::let_through();
-    asked.iter().map(Asked::version).collect()
 }
 
 impl Asked {
     fn begin(program: Option<&Path>) -> Self {
+        let stranger = program.and_then(strangers);
         Self {
-            answer: program.and_then(start),
+            answer: program.filter(|_| stranger.is_none()).and_then(start),
+            stranger,
             said: Vec::new(),
         }
     }
@@ -97,6 +154,12 @@ impl Asked {
     }
 
     fn version(&self) -> String {
+        if let Some(path) = &self.stranger {
+            return format!(
+                "; it is not asked for its version, as we are root and somebody else can change {}",
+                quoted(path)
+            );
+        }
         let text = String::from_utf8_lossy(&self.said);
         let line = text.trim_start().lines().next().unwrap_or_default();
         let shown: String = plain(line.trim_end()).chars().take(SHOWN).collect();
@@ -107,13 +170,24 @@ impl Asked {
     }
 }
 
+/// As [`changeable`], for root; other users run what they would run anyway.
+fn strangers(path: &Path) -> Option<PathBuf> {
+    changeable(path).filter(|_| geteuid().is_root())
+}
+
+/// The folders that are looked into, without those of strangers.
+fn safe_path() -> OsString {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = env::split_paths(&path).filter(|folder| strangers(folder).is_none());
+    env::join_paths(folders).unwrap_or_default()
+}
+
 /// Starts it; its answer comes from here. `None`: it cannot be started.
 fn start(program: &Path) -> Option<File> {
     let null = OwnedFd::from(File::open("/dev/null").ok()?);
     let (answer, output) = io::pipe().ok()?;
     let output = OwnedFd::from(output);
-    let path = env::var_os("PATH").unwrap_or_default();
-    let changes = [("PATH".into(), path), ("HOME".into(), HOME.into())];
+    let changes = [("PATH".into(), safe_path()), ("HOME".into(), HOME.into())];
     let words: [OsString; 2] = [program.into(), "--version".into()];
     let mut command = Command::new(&words, &changes).ok()?;
     command.bare().session(Session::Own);
@@ -123,25 +197,26 @@ fn start(program: &Path) -> Option<File> {
     Some(File::from(OwnedFd::from(answer)))
 }
 
-/// Kills all that is below us, level by level, and reaps it; says which signal wants us to go.
-fn end_all(signals: Option<&Signals>, due: Time) -> Option<i32> {
-    let mut struck = None;
+/// Kills all that is below us, level by level, and reaps it.
+fn end_all(due: Time) {
+    let signals = Signals::open().ok();
     loop {
         tree::kill_children();
         while let Reaped::Child(..) = wait::reap() {}
         if !wait::has_child() || clock::now() >= due {
-            return struck;
+            return;
         }
-        poll::wait([signals.map(AsFd::as_fd)], Some(due));
-        struck = heard(signals).or(struck);
+        poll::wait([signals.as_ref().map(AsFd::as_fd)], Some(due));
+        while let Some(Ok(Some(_))) = signals.as_ref().map(Signals::next) {}
     }
 }
 
 /// Takes the signals that have come; says the one that is to end us, if one is.
-fn heard(signals: Option<&Signals>) -> Option<i32> {
+fn heard(signals: &Signals) -> Option<i32> {
     let mut last = None;
-    while let Some(signal) = signals.and_then(|signals| signals.next().ok().flatten()) {
-        if [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT].contains(&signal.signo) {
+    let ignored = signals::started_ignored();
+    while let Ok(Some(signal)) = signals.next() {
+        if ENDING.contains(&signal.signo) && !ignored.contains(&signal.signo) {
             last = Some(signal.signo);
         }
     }

@@ -125,7 +125,7 @@ fn mounts() -> Vec<String> {
         (cargo().join("registry"), "/usr/local/cargo/registry"),
         ("/usr".into(), TOOLS),
     ];
-    for (name, to) in [("debs", "/media"), ("npm", "/boot")] {
+    for (name, to) in [("debs", "/media"), ("agent/cache", "/boot")] {
         mounts.push((real(name), to));
     }
     mounts.retain(|(from, _)| from.exists());

@@ -66,7 +66,7 @@ pub(crate) fn have(what: &str) -> bool {
         }
         // What images are made of, below target/real.
         "debs" | "debian.tar" | "debian-rust.tar" => image::real(what).exists(),
-        "npm" => on_path(what) && image::real(what).exists(),
+        "npm" => on_path(what) && image::real("agent/cache").exists(),
         program => on_path(program),
     }
 }

@@ -5,6 +5,7 @@
 # Called by tests/run.sh and by nothing else; a test never installs. Does nothing, and asks no
 # server, where all is there. What cannot be had is named on standard error and the tests that need
 # it are skipped; with LOCKKEEPER_REQUIRE_REAL=1 that is exit 1.
+# shellcheck disable=SC2317 # functions that are called as arguments of part
 set -u
 cd "$(dirname "$0")/.." || exit 1
 target=${CARGO_TARGET_DIR:-target}

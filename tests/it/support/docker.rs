@@ -120,6 +120,8 @@ impl Docker {
         let program = context.join("lockkeeper");
         fs::copy(bin::static_build("lockkeeper"), program).expect("room in target");
         self.build(&["lockkeeper"], &context);
+        // What was made with an earlier program, and has no name any more.
+        read(&mut self.call(&["image", "prune", "--force"]));
     }
 
     fn context(&self, dockerfile: &str) -> PathBuf {

@@ -12,7 +12,7 @@ use std::process::Command;
 use super::bin;
 use super::child::{output, read, text};
 use super::dir::Dir;
-use super::podman::Podman;
+use super::podman::{Podman, new_name};
 
 /// Where a base image finds this machine's /usr.
 const TOOLS: &str = "/mnt";
@@ -58,12 +58,17 @@ impl Podman {
 
     /// Copies one file out of an image.
     pub(crate) fn take(&self, image: &str, path: &str, to: &Path) {
-        let create = ["create", "--cgroups=disabled", "--network", "none", image];
-        let container = read(self.call().args(create));
-        let from = format!("{container}:{path}");
-        let copied = output(self.call().args(["cp", &from]).arg(to));
-        read(self.call().args(["rm", &container]));
-        assert!(copied.status.success(), "{}", text(&copied.stderr));
+        let name = new_name();
+        let _container = self.named(&name);
+        let create = [
+            "create",
+            "--cgroups=disabled",
+            "--network",
+            "none",
+            "--name",
+        ];
+        read(self.call().args(create).args([&name, image]));
+        read(self.call().args(["cp", &format!("{name}:{path}")]).arg(to));
     }
 
     /// Makes an image of this one program, as packaging/Dockerfile makes one.

@@ -42,9 +42,9 @@ fn the_version_is_the_same_in_cargo_toml_the_changes_the_manual_and_the_package(
 }
 
 /// What the script needs of the repository before it makes anything.
-struct Copy(Dir);
+struct Checkout(Dir);
 
-impl Copy {
+impl Checkout {
     fn new() -> Self {
         let dir = Dir::new();
         fs::create_dir_all(dir.join("packaging/deb")).unwrap();
@@ -84,7 +84,7 @@ impl Copy {
 
 #[test]
 fn a_tag_of_another_version_or_without_its_changes_or_without_a_key_is_no_release() {
-    let (copy, tag) = (Copy::new(), format!("v{VERSION}"));
+    let (copy, tag) = (Checkout::new(), format!("v{VERSION}"));
     let told = format!("tag v0.0.0 is not v{VERSION}, the version in Cargo.toml");
     copy.refuses("v0.0.0", "KEY", &told);
     copy.replace(
@@ -108,7 +108,7 @@ fn a_tag_of_another_version_or_without_its_changes_or_without_a_key_is_no_releas
 #[test]
 fn a_release_is_refused_while_a_word_stands_for_its_owners_and_with_another_key_than_the_page_has()
 {
-    let (copy, tag) = (Copy::new(), format!("v{VERSION}"));
+    let (copy, tag) = (Checkout::new(), format!("v{VERSION}"));
     copy.replace(
         "CHANGELOG.md",
         "\n## Unreleased\n",

@@ -9,18 +9,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::bin;
+use super::bin::real;
 use super::child::{output, read, text};
+use super::clean::homes;
 use super::dir::Dir;
 use super::podman::{Podman, new_name};
 
 /// Where a base image finds this machine's /usr.
 const TOOLS: &str = "/mnt";
-
-/// A file below `target/real`.
-pub(crate) fn real(name: &str) -> PathBuf {
-    bin::target().join("real").join(name)
-}
 
 impl Podman {
     /// Builds `packaging/NAME` as the image `tag`, with the repository as its context.
@@ -124,10 +120,11 @@ impl Podman {
 
 /// What the base images find of this machine.
 fn mounts() -> Vec<String> {
+    let [cargo, rustup] = homes();
     let mut mounts = vec![
-        (rustup(), "/usr/local/rustup"),
-        (cargo().join("bin"), "/usr/local/cargo/bin"),
-        (cargo().join("registry"), "/usr/local/cargo/registry"),
+        (rustup, "/usr/local/rustup"),
+        (cargo.join("bin"), "/usr/local/cargo/bin"),
+        (cargo.join("registry"), "/usr/local/cargo/registry"),
         ("/usr".into(), TOOLS),
     ];
     for (name, to) in [("debs", "/media"), ("agent/cache", "/boot")] {
@@ -136,19 +133,6 @@ fn mounts() -> Vec<String> {
     mounts.retain(|(from, _)| from.exists());
     let volume = |(from, to): (PathBuf, &str)| format!("--volume={}:{to}:ro", from.display());
     mounts.into_iter().map(volume).collect()
-}
-
-fn home(variable: &str, folder: &str) -> PathBuf {
-    let home = || PathBuf::from(env::var_os("HOME").expect("a home")).join(folder);
-    env::var_os(variable).map_or_else(home, PathBuf::from)
-}
-
-fn cargo() -> PathBuf {
-    home("CARGO_HOME", ".cargo")
-}
-
-fn rustup() -> PathBuf {
-    home("RUSTUP_HOME", ".rustup")
 }
 
 /// As the official image is set up. The compiler is named, so that another one makes another image.

@@ -82,7 +82,7 @@ impl Podman {
     /// Builds the image if there is none of this content. `need!("root", "podman", "crun",
     /// "buildah", "busybox", "static")` comes before.
     pub(crate) fn ready() -> Self {
-        let home = bin::target().join("real/podman");
+        let home = bin::real("podman");
         fs::create_dir_all(&home).expect("target can be written");
         // A semaphore of this machine would be shared with other users of podman.
         let pods = format!("{CONFIG}{POD_CONFIG}");

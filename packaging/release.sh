@@ -8,12 +8,13 @@
 #
 # Wants cargo-deb and cargo-cyclonedx (CARGO_DEB=, CARGO_CYCLONEDX= name them elsewhere) and Rust's targets
 # (by default x86_64- and aarch64-unknown-linux-musl). Signs with the key LOCKKEEPER_SIGNING_KEY if that is
-# set; with --tag it is wanted, as are a tag and a CHANGELOG.md that name the version. What it calls wrong
+# set; with --tag it is wanted, by the fingerprint that packaging/README.md has, as are a tag and a CHANGELOG.md
+# that name the version, and an owner's words for OWNER, FINGERPRINT and .invalid. What it calls wrong
 # ends it with 1, and DIR (target/dist) is only there when all of it holds.
 set -eu
 cd "$(dirname "$0")/.."
 fail() {
-    echo "release: $1" >&2
+    echo "release: $*" >&2
     exit 1
 }
 
@@ -37,6 +38,13 @@ if [ -n "$tag" ]; then
     [ "$tag" = "v$version" ] || fail "tag $tag is not v$version, the version in Cargo.toml: tag anew, or change that"
     grep -q "^## $version\$" CHANGELOG.md || fail "CHANGELOG.md has no \"## $version\": name its \"## Unreleased\" so"
     [ -n "${LOCKKEEPER_SIGNING_KEY-}" ] || fail 'a release is signed: set LOCKKEEPER_SIGNING_KEY to a key of GnuPG'
+    for open in OWNER/ FINGERPRINT lockkeeper.invalid; do
+        found=$(grep -lF "$open" packaging/README.md Cargo.toml packaging/deb/changelog) || continue
+        # shellcheck disable=SC2086 # a list of words
+        fail "\"$open\" stands for what only the project's owner knows: put that in its place in" $found
+    done
+    grep -qF "$LOCKKEEPER_SIGNING_KEY" packaging/README.md ||
+        fail "packaging/README.md has another fingerprint than $LOCKKEEPER_SIGNING_KEY: correct it there, or sign with that key"
 fi
 
 new=$out.new

@@ -5,16 +5,15 @@
 # Called by tests/run.sh and by nothing else; a test never installs. Does nothing, and asks no
 # server, where all is there. What cannot be had is named on standard error and the tests that need
 # it are skipped; with LOCKKEEPER_REQUIRE_REAL=1 that is exit 1.
+# shellcheck disable=SC2317 # functions that are called as arguments of part
 set -u
 cd "$(dirname "$0")/.." || exit 1
 target=${CARGO_TARGET_DIR:-target}
-agent=2.1.197 # the version whose lock directories and answers the tests know
-missing=0
 
 # One at a time here; between checkouts apt's own lock is waited for.
 mkdir -p "$target" && exec 9>"$target/setup.lock" && flock 9
-sudo=
-[ "$(id -u)" = 0 ] || sudo='sudo -n'
+lacking=$target/lacking
+: >"$lacking"
 
 # command or file, Debian package, the tests that want it
 wanted='podman podman container
@@ -22,7 +21,6 @@ crun crun container
 buildah buildah container
 static-busybox busybox-static container
 tini tini comparison
-catatonit catatonit container
 /lib/systemd/systemd-journald systemd journal
 logger bsdutils journal
 systemd-analyze systemd deployment
@@ -67,23 +65,25 @@ have() {
     esac
 }
 lacks() {
-    missing=$((missing + 1))
-    echo "missing: $1 ($2 tests will be skipped)" >&2
+    echo "missing: $1 ($2 tests will be skipped)" | tee -a "$lacking" >&2
 }
 
 packages=$(echo "$wanted" | while read -r what package _; do
     have "$what" || echo "$package"
 done | sort -u | tr '\n' ' ')
-if [ -n "$packages" ] && have apt-get; then
+sudo=
+[ "$(id -u)" = 0 ] || sudo='sudo -n'
+if [ -n "$packages" ] && have apt-get && $sudo true; then
     echo "setup: installing $packages" >&2
     export DEBIAN_FRONTEND=noninteractive
     apt="$sudo apt-get -q -o DPkg::Lock::Timeout=600"
-    $apt update >&2
+    # Without our lock: a service that a package starts would keep it.
+    $apt update >&2 9>&-
     # One by one where all together fails: what cannot be had must not cost the others.
     # shellcheck disable=SC2086 # a list of words
-    $apt install -y --no-install-recommends $packages >&2 ||
+    $apt install -y --no-install-recommends $packages >&2 9>&- ||
         for package in $packages; do
-            $apt install -y --no-install-recommends "$package" >&2
+            $apt install -y --no-install-recommends "$package" >&2 9>&-
         done
 fi
 if [ -n "$packages" ]; then
@@ -95,7 +95,8 @@ END
 fi
 
 # journald wants a machine's name; an image of Debian may have none.
-[ -s /etc/machine-id ] || ! have systemd-machine-id-setup || $sudo systemd-machine-id-setup >&2
+[ -s /etc/machine-id ] || ! have systemd-machine-id-setup || $sudo systemd-machine-id-setup >&2 ||
+    lacks "a number of this machine in /etc/machine-id" journal
 
 # The containers run a static build, and images are made for both architectures.
 own=$(uname -m)-unknown-linux-musl
@@ -109,101 +110,100 @@ for musl in "$own" x86_64-unknown-linux-musl aarch64-unknown-linux-musl; do
     fi
 done
 
-# The real agent, in a folder that `cargo clean` removes, and what npm had from its registry for that.
-real=$target/real/agent
-if ! grep -qs "\"version\": \"$agent\"" "$real/node_modules/@anthropic-ai/claude-code/package.json" ||
-    [ ! -d "$target/real/npm" ]; then
-    # What is installed already would not be asked for.
-    rm -rf "$real" && mkdir -p "$real"
-    { have npm && npm install --prefix "$real" --cache "$target/real/npm" --no-audit --no-fund \
-        --loglevel=error "@anthropic-ai/claude-code@$agent" >&2; } ||
-        lacks "claude-code $agent from npm" agent
-fi
+# What has a version of its own lies below target/real, which `cargo clean` removes.
+mkdir -p "$target/real" && real=$(cd "$target/real" && pwd) || exit 1
+debian=bookworm
 
+# NAME TESTS COMMAND…: makes target/real/NAME, unless the same command has. The command makes $to or
+# $to.new; what was cut off half-way has no NAME.is, and is made anew.
+part() {
+    name=$1 tests=$2 to=$real/$1
+    shift 2
+    [ ! -e "$to" ] || [ "$(cat "$to.is" 2>/dev/null)" != "$*" ] || return 0
+    rm -rf "$to" "$to.new" "$to.is"
+    if "$@" >"$to.log" 2>&1 && { [ ! -e "$to.new" ] || mv "$to.new" "$to"; }; then
+        echo "$*" >"$to.is"
+    else
+        cat "$to.log" >&2
+        rm -rf "$to" "$to.new"
+        lacks "$name: $*" "$tests"
+    fi
+    rm -rf "$to.log" "$to.apt"
+}
+
+# PACKAGE@VERSION: with what npm had from its registry for that, as an image is made of it offline.
+npm_package() {
+    mkdir "$to.new" && npm install --prefix "$to.new" --cache "$to.new/cache" \
+        --no-audit --no-fund --loglevel=error "$1"
+}
+
+# PACKAGE==VERSION…: they know where they were installed, so they are not moved.
+python_packages() {
+    /usr/bin/python3 -m venv "$to" && "$to/bin/pip" install --quiet "$@"
+}
+
+# PACKAGE@VERSION: unoptimised it is there in half a minute.
+cargo_package() {
+    cargo install --quiet --locked --debug --no-default-features --root "$to.new" "$1"
+}
+
+# RELEASE [OPTION]
+debian_root() {
+    release=$1
+    shift
+    mmdebstrap --quiet --variant=minbase --format=tar "$@" "$release" "$to.new"
+}
+
+# apt-get as the clean Debian has it, or RELEASE in its place: this machine may be another Debian, or have
+# asked no server yet. Nothing is installed, and nobody has to be root.
+clean_apt() {
+    apt-get -q -y -o Dir="$to.apt" -o Dir::State::status="$to.apt/var/lib/dpkg/status" \
+        -o Dir::Cache::archives="$to.new" -o APT::Sandbox::User= -o Acquire::Languages=none \
+        -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false "$@"
+}
+clean_apt_of() {
+    rm -rf "$to.apt" && mkdir -p "$to.apt" "$to.new/partial" &&
+        tar --directory "$to.apt" --no-same-owner --extract --file "$real/debian.tar" ./etc/apt \
+            ./usr/share/keyrings ./var/lib/apt ./var/lib/dpkg/status ./var/cache/apt &&
+        sed -i "s/\b$debian\b/$1/" "$to.apt/etc/apt/sources.list" && clean_apt update
+}
+
+# RELEASE PACKAGE…: with what they want beside a clean Debian, as a folder that apt takes packages from.
+debian_packages() {
+    clean_apt_of "$1" && shift &&
+        clean_apt --no-install-recommends --download-only install "$@" &&
+        (cd "$to.new" && dpkg-scanpackages . >Packages)
+}
+
+# RELEASE: podman's generator of units from quadlets, out of its package.
+quadlet_of() {
+    clean_apt_of "$1" && cd "$to.new" && clean_apt download podman &&
+        dpkg-deb --fsys-tarfile podman_*.deb | tar -xO ./usr/libexec/podman/quadlet >quadlet &&
+        rm podman_*.deb && chmod +x quadlet && ./quadlet -version
+}
+
+# All at once: half of them wait for a server, half for a processor. What runs on behind an interrupted
+# call has its lock, so the next one finds it whole.
+part cargo-deb package cargo_package cargo-deb@3.8.0 &
+part debian-rust.tar newcomer debian_root $debian --include=gcc,libc6-dev,ca-certificates &
+# The real agent, in the version whose lock directories and answers the tests know.
+part agent agent npm_package @anthropic-ai/claude-code@2.1.197 &
 # Who else makes lock directories: the library by which the agent makes its own.
-peer=4.1.2
-real=$target/real/peer
-if ! grep -qs "\"version\": \"$peer\"" "$real/node_modules/proper-lockfile/package.json"; then
-    mkdir -p "$real"
-    { have npm && npm install --prefix "$real" --no-audit --no-fund --loglevel=error \
-        "proper-lockfile@$peer" >&2; } || lacks "proper-lockfile $peer from npm" peer
-fi
-
+part peer peer npm_package proper-lockfile@4.1.2 &
 # Who judges the deployment files, and starts the one for compose: podman-compose, and the schemas of
 # Kubernetes and of the Compose Specification, which come with their validators.
-real=$target/real/deploy
-judges='podman-compose==1.6.0 kubernetes-validate==1.37.0 check-jsonschema==0.39.0'
-if [ "$(cat "$real/judges" 2>/dev/null)" != "$judges" ]; then
-    # shellcheck disable=SC2086 # a list of words
-    { /usr/bin/python3 -m venv --clear "$real" &&
-        "$real/bin/pip" install --quiet $judges >&2 &&
-        echo "$judges" >"$real/judges"; } || lacks "$judges from PyPI" deployment
-fi
-
-# podman's generator of units from quadlets: the machine's own, or (4.3 has none) that of the next Debian,
-# of whose packages nothing is installed.
-real=$target/real/quadlet
-if ! have /usr/libexec/podman/quadlet && ! have "$real/quadlet"; then
-    rm -rf "$real" && mkdir -p "$real/lists/partial" "$real/cache/archives/partial" && : >"$real/status"
-    keys=/usr/share/keyrings/debian-archive-keyring.gpg
-    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Label: Debian' 2>/dev/null | head -n 1)
-    echo "deb [signed-by=$keys] $mirror trixie main" >"$real/sources"
-    real=$(cd "$real" && pwd)
-    trixie() {
-        apt-get -q -o Dir::Etc::SourceList="$real/sources" -o Dir::Etc::SourceParts=/dev/null \
-            -o Dir::State::Lists="$real/lists" -o Dir::State::Status="$real/status" \
-            -o Dir::Cache="$real/cache" -o APT::Sandbox::User= \
-            -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false "$@" >&2
-    }
-    { [ -n "$mirror" ] && trixie update && (cd "$real" && trixie download podman) &&
-        dpkg-deb --fsys-tarfile "$real"/podman_*.deb |
-        tar -xO ./usr/libexec/podman/quadlet >"$real/quadlet.new" &&
-        chmod +x "$real/quadlet.new" && "$real/quadlet.new" -version >&2 &&
-        mv "$real/quadlet.new" "$real/quadlet"; } || lacks "the quadlet generator of podman 5" deployment
-    rm -rf "$real/lists" "$real/cache" "$real"/podman_*.deb
-fi
-
-# What makes the Debian package. Unoptimised and without its own xz it is there in half a minute.
-cargo_deb=3.8.0
-real=$target/real/cargo-deb
-if ! grep -qs "\"cargo-deb $cargo_deb " "$real/.crates.toml"; then
-    cargo install --quiet --locked --debug --no-default-features --root "$real" \
-        "cargo-deb@$cargo_deb" >&2 || lacks "cargo-deb $cargo_deb from crates.io" package
-fi
-
-# Roots of a clean Debian: with nothing in it, and with the C linker that Rust asks for.
-debian=bookworm
-for root in debian= debian-rust=--include=gcc,libc6-dev,ca-certificates; do
-    tar=$target/real/${root%%=*}.tar
-    [ -s "$tar" ] || {
-        mkdir -p "$target/real" && have mmdebstrap &&
-            mmdebstrap --quiet --variant=minbase --format=tar \
-                ${root#*=} "$debian" "$tar.new" >&2 &&
-            mv "$tar.new" "$tar"
-    } || lacks "a root of Debian $debian from mmdebstrap" newcomer
-done
-
-# What the agent's image installs in that root, as a folder that apt takes packages from.
-debs=$PWD/$target/real/debs
-case $target in /*) debs=$target/real/debs ;; esac
-[ -s "$debs/Packages" ] || {
-    rm -rf "$debs.new" && mkdir -p "$debs.new/partial" &&
-        tar -xOf "$target/real/debian.tar" ./var/lib/dpkg/status >"$debs.new/status" && {
-        download="apt-get -q -y --no-install-recommends --download-only -o Debug::NoLocking=1
-            -o Dir::State::status=$debs.new/status -o Dir::Cache::archives=$debs.new
-            install ca-certificates git"
-        $sudo $download >&2 || { $sudo apt-get -q update && $sudo $download; } >&2
-    } && (cd "$debs.new" && dpkg-scanpackages . >Packages 2>/dev/null) && mv "$debs.new" "$debs"
-} || lacks "packages for the image of an agent" image
-
-# For one line of the benchmarks alone; nothing else misses it.
-if ! have go && [ "${LOCKKEEPER_BENCH:-0}" = 1 ] && have apt-get; then
-    $sudo apt-get -q -o DPkg::Lock::Timeout=600 install -y --no-install-recommends golang-go >&2 ||
-        echo "note: no go: the benchmark leaves out filepath.Walk" >&2
-fi
+part deploy deployment python_packages podman-compose==1.6.0 kubernetes-validate==1.37.0 \
+    check-jsonschema==0.39.0 &
+part debian.tar newcomer debian_root $debian
+# What the agent's image installs in that root.
+part debs image debian_packages $debian ca-certificates git &
+# The podman of this Debian (4.3) has none.
+have /usr/libexec/podman/quadlet || part quadlet deployment quadlet_of trixie &
+wait
 
 have cargo-nextest || echo "note: cargo-nextest is not here: cargo test runs the tests, one process for all" >&2
 
+missing=$(wc -l <"$lacking")
 if [ "$missing" -gt 0 ] && [ "${LOCKKEEPER_REQUIRE_REAL:-0}" = 1 ]; then
     echo "setup: $missing real part(s) missing, and LOCKKEEPER_REQUIRE_REAL=1" >&2
     exit 1

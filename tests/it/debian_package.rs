@@ -45,7 +45,7 @@ fn lintian_has_nothing_to_say_about_the_package_but_what_is_overridden_with_a_re
 
 #[test]
 fn a_clean_container_installs_the_package_runs_it_and_has_no_file_more_when_it_is_removed() {
-    need!("root", "static", "cargo-deb", "xz", "debian", "mandoc");
+    need!("root", "static", "cargo-deb", "xz", "debian.tar", "mandoc");
     let dir = Dir::new();
     package(&dir, "");
     let told = in_clean_root(
@@ -163,7 +163,7 @@ fn older(dir: &Dir, package: &Path) {
 
 #[test]
 fn a_clean_container_replaces_an_older_package_and_keeps_the_users_file() {
-    need!("root", "static", "cargo-deb", "xz", "debian");
+    need!("root", "static", "cargo-deb", "xz", "debian.tar");
     let dir = Dir::new();
     older(&dir, &package(&dir, ""));
     let told = in_clean_root(
@@ -200,7 +200,14 @@ fn a_clean_container_replaces_an_older_package_and_keeps_the_users_file() {
 /// systemd's own triggers in a package of nothing else: what it is told is what systemd would be told.
 #[test]
 fn a_clean_containers_systemd_is_told_when_the_message_catalog_comes_and_goes() {
-    need!("root", "static", "cargo-deb", "xz", "debian", "journald");
+    need!(
+        "root",
+        "static",
+        "cargo-deb",
+        "xz",
+        "debian.tar",
+        "journald"
+    );
     let dir = Dir::new();
     package(&dir, "");
     let control = dir.join("ear/DEBIAN");

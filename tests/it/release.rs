@@ -41,33 +41,101 @@ fn the_version_is_the_same_in_cargo_toml_the_changes_the_manual_and_the_package(
     assert!(package.starts_with(&begin), "{package}");
 }
 
-/// What the script says of this tag before it makes anything.
-#[track_caller]
-fn refused(tag: &str, key: &str) -> String {
-    let dir = Dir::new();
-    let mut command = Command::new("sh");
-    bare(&mut command).arg(root().join("packaging/release.sh"));
-    command.args(["--tag", tag, "--out"]).arg(dir.join("dist"));
-    command.env("LOCKKEEPER_SIGNING_KEY", key);
-    let told = output(&mut command);
-    assert_eq!(told.status.code(), Some(1));
-    assert_eq!(fs::read_dir(&dir).unwrap().count(), 0, "it has begun");
-    text(&told.stderr)
+/// What the script needs of the repository before it makes anything.
+struct Checkout(Dir);
+
+impl Checkout {
+    fn new() -> Self {
+        let dir = Dir::new();
+        fs::create_dir_all(dir.join("packaging/deb")).unwrap();
+        for path in [
+            "Cargo.toml",
+            "CHANGELOG.md",
+            "packaging/README.md",
+            "packaging/release.sh",
+            "packaging/deb/changelog",
+        ] {
+            fs::write(dir.join(path), file(path)).unwrap();
+        }
+        Self(dir)
+    }
+
+    fn replace(&self, path: &str, from: &str, to: &str) {
+        let path = self.0.join(path);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(path, text.replace(from, to)).unwrap();
+    }
+
+    /// It refuses this tag with these words, and has not begun.
+    #[track_caller]
+    fn refuses(&self, tag: &str, key: &str, words: &str) {
+        let mut command = Command::new("sh");
+        bare(&mut command).arg(self.0.join("packaging/release.sh"));
+        command.args(["--tag", tag, "--out"]);
+        command.arg(self.0.join("out/dist"));
+        command.env("LOCKKEEPER_SIGNING_KEY", key);
+        let said = output(&mut command);
+        let told = text(&said.stderr);
+        assert_eq!(said.status.code(), Some(1), "{told}");
+        assert!(told.starts_with(&format!("release: {words}")), "{told}");
+        assert!(!self.0.join("out").exists(), "it has begun");
+    }
 }
 
 #[test]
 fn a_tag_of_another_version_or_without_its_changes_or_without_a_key_is_no_release() {
-    let told = refused("v0.0.0", "KEY");
-    let expected = format!("release: tag v0.0.0 is not v{VERSION}, the version in Cargo.toml");
-    assert!(told.starts_with(&expected), "{told}");
+    let (copy, tag) = (Checkout::new(), format!("v{VERSION}"));
+    let told = format!("tag v0.0.0 is not v{VERSION}, the version in Cargo.toml");
+    copy.refuses("v0.0.0", "KEY", &told);
+    copy.replace(
+        "CHANGELOG.md",
+        &format!("\n## {VERSION}\n"),
+        "\n## Unreleased\n",
+    );
+    copy.refuses(
+        &tag,
+        "KEY",
+        &format!("CHANGELOG.md has no \"## {VERSION}\""),
+    );
+    copy.replace(
+        "CHANGELOG.md",
+        "\n## Unreleased\n",
+        &format!("\n## {VERSION}\n"),
+    );
+    copy.refuses(&tag, "", "a release is signed: set LOCKKEEPER_SIGNING_KEY");
+}
 
-    let told = refused(&format!("v{VERSION}"), "");
-    let expected = if between("CHANGELOG.md", "\n## ", "\n") == VERSION {
-        "release: a release is signed: set LOCKKEEPER_SIGNING_KEY".to_owned()
-    } else {
-        format!("release: CHANGELOG.md has no \"## {VERSION}\"")
-    };
-    assert!(told.starts_with(&expected), "{told}");
+#[test]
+fn a_release_is_refused_while_a_word_stands_for_its_owners_and_with_another_key_than_the_page_has()
+{
+    let (copy, tag) = (Checkout::new(), format!("v{VERSION}"));
+    copy.replace(
+        "CHANGELOG.md",
+        "\n## Unreleased\n",
+        &format!("\n## {VERSION}\n"),
+    );
+    let places = [
+        "packaging/README.md",
+        "Cargo.toml",
+        "packaging/deb/changelog",
+    ];
+    let words = [
+        ("OWNER/", "someone/"),
+        ("FINGERPRINT", "0123456789ABCDEF"),
+        ("lockkeeper.invalid", "example.org"),
+    ];
+    for (word, own) in words {
+        copy.replace("Cargo.toml", "[package]", &format!("# {word}\n[package]"));
+        copy.refuses(&tag, "KEY", &format!("\"{word}\" stands for"));
+        for path in places {
+            copy.replace(path, word, own);
+        }
+    }
+    copy.refuses(
+        &tag,
+        "KEY",
+        "packaging/README.md has another fingerprint than KEY",
+    );
 }
 
 #[test]

@@ -77,7 +77,14 @@ impl Host {
 #[test]
 fn a_container_with_lockkeeper_in_place_of_tini_keeps_the_status_reaps_orphans_and_stops_at_once() {
     need!(
-        "root", "podman", "crun", "buildah", "static", "agent", "debian", "journald"
+        "root",
+        "podman",
+        "crun",
+        "buildah",
+        "static",
+        "agent",
+        "debian.tar",
+        "journald"
     );
     let mut host = Host::new(at_work).with_docker();
     host.follow("To begin with");
@@ -93,7 +100,14 @@ fn a_container_with_lockkeeper_in_place_of_tini_keeps_the_status_reaps_orphans_a
 fn real_agents_in_batch_containers_take_turns_and_what_one_leaves_that_is_killed_in_its_refresh_goes()
  {
     need!(
-        "root", "podman", "crun", "buildah", "static", "agent", "debian", "journald"
+        "root",
+        "podman",
+        "crun",
+        "buildah",
+        "static",
+        "agent",
+        "debian.tar",
+        "journald"
     );
     let mut host = Host::new(at_work).with_docker();
     host.follow(BATCH);
@@ -152,7 +166,14 @@ fn real_agents_in_batch_containers_take_turns_and_what_one_leaves_that_is_killed
 #[test]
 fn a_chat_in_a_container_starts_at_once_beside_real_agents_that_take_turns() {
     need!(
-        "root", "podman", "crun", "buildah", "static", "agent", "debian", "journald"
+        "root",
+        "podman",
+        "crun",
+        "buildah",
+        "static",
+        "agent",
+        "debian.tar",
+        "journald"
     );
     let mut host = Host::new(busy).with_docker();
     host.start_batch_containers();
@@ -187,7 +208,15 @@ fn a_chat_in_a_container_starts_at_once_beside_real_agents_that_take_turns() {
 #[test]
 fn another_agent_is_looked_at_and_then_takes_turns_in_containers() {
     need!(
-        "root", "podman", "crun", "buildah", "static", "agent", "debian", "journald", "strace"
+        "root",
+        "podman",
+        "crun",
+        "buildah",
+        "static",
+        "agent",
+        "debian.tar",
+        "journald",
+        "strace"
     );
     let mut host = Host::new(at_work).with_docker();
     // What is to be seen is a refresh.
@@ -207,7 +236,14 @@ fn another_agent_is_looked_at_and_then_takes_turns_in_containers() {
 #[test]
 fn the_roles_of_a_factory_have_their_turns_in_one_container() {
     need!(
-        "root", "podman", "crun", "buildah", "static", "agent", "debian", "journald"
+        "root",
+        "podman",
+        "crun",
+        "buildah",
+        "static",
+        "agent",
+        "debian.tar",
+        "journald"
     );
     let mut host = Host::new(at_work).with_docker();
     host.build_my_agent();
@@ -233,7 +269,14 @@ fn the_roles_of_a_factory_have_their_turns_in_one_container() {
 #[test]
 fn the_journal_tells_of_runs_in_containers_and_beside_them() {
     need!(
-        "root", "podman", "crun", "buildah", "static", "agent", "debian", "journald"
+        "root",
+        "podman",
+        "crun",
+        "buildah",
+        "static",
+        "agent",
+        "debian.tar",
+        "journald"
     );
     let mut host = Host::new(busy).with_docker();
     host.start_batch_containers();
@@ -245,7 +288,14 @@ fn the_journal_tells_of_runs_in_containers_and_beside_them() {
 #[test]
 fn whoever_finds_the_lock_held_by_a_container_sees_who_has_it_stops_it_and_keeps_others_out() {
     need!(
-        "root", "podman", "crun", "buildah", "static", "agent", "debian", "journald"
+        "root",
+        "podman",
+        "crun",
+        "buildah",
+        "static",
+        "agent",
+        "debian.tar",
+        "journald"
     );
     let mut host = Host::new(busy).with_docker();
     host.start_batch_containers();

@@ -80,7 +80,7 @@ impl Host {
         host
     }
 
-    /// The same with `docker`. `need!("podman", "crun", "buildah", "debian")` comes before.
+    /// The same with `docker`. `need!("podman", "crun", "buildah", "debian.tar")` comes before.
     pub(super) fn with_docker(mut self) -> Self {
         let docker = Docker::ready();
         self.program("docker", &docker.program());

@@ -13,7 +13,7 @@ pub(crate) use super::prompt::{ARGS, env, expire, log_in};
 
 /// The agent's program. `need!("agent")` comes before any use of it.
 pub(crate) fn program() -> PathBuf {
-    bin::target().join("real/agent/node_modules/@anthropic-ai/claude-code/bin/claude.exe")
+    bin::real("agent/node_modules/@anthropic-ai/claude-code/bin/claude.exe")
 }
 
 /// The agent at work on one prompt, in `net`.

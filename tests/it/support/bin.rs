@@ -26,6 +26,11 @@ pub(crate) fn target() -> &'static Path {
         .expect("tmp lies in target")
 }
 
+/// What tests/setup.sh has put below `target/real`.
+pub(crate) fn real(name: &str) -> PathBuf {
+    target().join("real").join(name)
+}
+
 /// The static release build of the program (`lockkeeper`) or of the puppet (`examples/puppet`).
 pub(crate) fn static_build(name: &str) -> PathBuf {
     let triple = format!("{}-unknown-linux-musl", std::env::consts::ARCH);

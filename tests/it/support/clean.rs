@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use lockkeeper::config::plan::SharedMount;
 use lockkeeper::lock::placement;
 
-use super::bin::{self, static_build};
+use super::bin::{self, real, static_build};
 use super::blocks::console::Said;
 use super::blocks::walk::hear;
 use super::child::{Tied, bare, read, start};
@@ -100,7 +100,7 @@ impl Clean {
             ("over", cargo, "/root/.cargo"),
             ("over", rustup, "/root/.rustup"),
         ];
-        let mut clean = Self::start("debian-rust", "laptop", REAPER, &mounts, |root| {
+        let mut clean = Self::start("debian-rust.tar", "laptop", REAPER, &mounts, |root| {
             let checkout = root.join("root/lockkeeper");
             fs::create_dir(&checkout).expect("room for a checkout");
             // What git has, as it is now: what is not committed yet, too, and nothing that is built.
@@ -120,14 +120,14 @@ impl Clean {
 
     /// With the program itself, built before.
     pub(crate) fn with_lockkeeper() -> Self {
-        Self::start("debian", "laptop", REAPER, &[], add_lockkeeper)
+        Self::start("debian.tar", "laptop", REAPER, &[], add_lockkeeper)
     }
 
     /// A container of this name with the program as its PID 1, this file, this agent, and the folder of
     /// a login that others have, too.
     pub(crate) fn container(name: &str, file: &str, agent: &str, login: &Path) -> Self {
         let login = [("bind", login.to_owned(), "/home/agent/.claude")];
-        Self::start("debian", name, "exec lockkeeper", &login, |root| {
+        Self::start("debian.tar", name, "exec lockkeeper", &login, |root| {
             add_lockkeeper(root);
             add_program(root, "usr/local/bin/claude", agent);
             fs::write(root.join("etc/lockkeeper.toml"), file).expect("room for a file");
@@ -135,7 +135,7 @@ impl Clean {
     }
 
     fn start(
-        archive_name: &str,
+        archive: &str,
         name: &str,
         main: &str,
         mounts: &[Mount<'_>],
@@ -144,7 +144,7 @@ impl Clean {
         let folder = Folder::new();
         let mut tar = Command::new("tar");
         tar.arg("--directory").arg(&folder.0).arg("--extract");
-        read(tar.arg("--file").arg(archive(archive_name)));
+        read(tar.arg("--file").arg(real(archive)));
         prepare(&folder.0);
         // By that name nobody takes it for a shell of somebody's own.
         add_program(
@@ -219,11 +219,6 @@ pub(crate) fn add_program(root: &Path, path: &str, script: &str) {
     let path = root.join(path);
     fs::write(&path, script).expect("room for a script");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("ours");
-}
-
-/// A root that tests/setup.sh has made.
-pub(crate) fn archive(name: &str) -> PathBuf {
-    bin::target().join("real").join(format!("{name}.tar"))
 }
 
 /// Whether a lock in a root below target holds for more than one container.

@@ -10,20 +10,14 @@ use super::{bin, made};
 
 /// What `packaging/deb.sh` calls.
 pub(crate) fn cargo_deb() -> PathBuf {
-    bin::target().join("real/cargo-deb/bin/cargo-deb")
-}
-
-/// The root that tests/setup.sh has made.
-pub(crate) fn tar() -> PathBuf {
-    bin::target().join("real/debian.tar")
+    bin::real("cargo-deb/bin/cargo-deb")
 }
 
 /// Makes the package in `folder`; `how` comes before the script, as `env TZ=UTC` does.
 /// `need!("static", "cargo-deb", "xz")` comes before.
 #[track_caller]
 pub(crate) fn package(folder: &Path, how: &str) -> PathBuf {
-    let real = bin::target().join("real");
-    let turn = File::create(real.join("package.lock")).expect("target can be written");
+    let turn = File::create(bin::real("package.lock")).expect("target can be written");
     turn.lock().expect("one test at a time makes it");
     let package = folder.join("lockkeeper.deb");
     let triple = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
@@ -38,7 +32,7 @@ pub(crate) fn package(folder: &Path, how: &str) -> PathBuf {
 }
 
 /// Runs `script` with sh as PID 1 in a fresh clean Debian, which is gone afterwards, and returns what
-/// it prints. `shared` is /srv in there, a mount from outside. `need!("root", "debian")` comes before.
+/// it prints. `shared` is /srv in there, a mount from outside. `need!("root", "debian.tar")` comes before.
 #[track_caller]
 pub(crate) fn in_clean_root(shared: &Dir, script: &str) -> String {
     fs::write(shared.join("script"), format!("set -eu\n{script}")).expect("room for a script");
@@ -55,6 +49,9 @@ pub(crate) fn in_clean_root(shared: &Dir, script: &str) -> String {
         "sh",
         "-c",
     ]);
-    command.arg(setup).arg(tar()).arg::<&Path>(shared);
+    command
+        .arg(setup)
+        .arg(bin::real("debian.tar"))
+        .arg::<&Path>(shared);
     read(&mut command)
 }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::child::{output, read};
-use super::{agent, bin, debian, podman};
+use super::{agent, bin, podman};
 
 /// What stands in for what, for whoever reads the count of a page.
 pub(crate) const STAND_INS: [&str; 3] = [
@@ -47,9 +47,9 @@ pub(crate) struct Docker {
 }
 
 impl Docker {
-    /// `need!("root", "podman", "crun", "buildah", "static", "agent", "debian")` comes before.
+    /// `need!("root", "podman", "crun", "buildah", "static", "agent", "debian.tar")` comes before.
     pub(crate) fn ready() -> Self {
-        let home = bin::target().join("real/docker");
+        let home = bin::real("docker");
         fs::create_dir_all(&home).expect("target can be written");
         let alone = File::create(home.join("alone.lock")).expect("target can be written");
         alone.lock().expect("one test at a time has the names");
@@ -95,7 +95,7 @@ impl Docker {
     }
 
     fn make_images(&self) {
-        let debian = debian::tar();
+        let debian = bin::real("debian.tar");
         let mut hasher = DefaultHasher::new();
         (NPM, CODEX, NODE).hash(&mut hasher);
         for path in [&debian, &agent::program()] {
@@ -120,6 +120,8 @@ impl Docker {
         let program = context.join("lockkeeper");
         fs::copy(bin::static_build("lockkeeper"), program).expect("room in target");
         self.build(&["lockkeeper"], &context);
+        // What was made with an earlier program, and has no name any more.
+        read(&mut self.call(&["image", "prune", "--force"]));
     }
 
     fn context(&self, dockerfile: &str) -> PathBuf {

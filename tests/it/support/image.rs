@@ -9,18 +9,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::bin;
+use super::bin::real;
 use super::child::{output, read, text};
+use super::clean::homes;
 use super::dir::Dir;
-use super::podman::Podman;
+use super::podman::{Podman, new_name};
 
 /// Where a base image finds this machine's /usr.
 const TOOLS: &str = "/mnt";
-
-/// A file below `target/real`.
-pub(crate) fn real(name: &str) -> PathBuf {
-    bin::target().join("real").join(name)
-}
 
 impl Podman {
     /// Builds `packaging/NAME` as the image `tag`, with the repository as its context.
@@ -58,12 +54,17 @@ impl Podman {
 
     /// Copies one file out of an image.
     pub(crate) fn take(&self, image: &str, path: &str, to: &Path) {
-        let create = ["create", "--cgroups=disabled", "--network", "none", image];
-        let container = read(self.call().args(create));
-        let from = format!("{container}:{path}");
-        let copied = output(self.call().args(["cp", &from]).arg(to));
-        read(self.call().args(["rm", &container]));
-        assert!(copied.status.success(), "{}", text(&copied.stderr));
+        let name = new_name();
+        let _container = self.named(&name);
+        let create = [
+            "create",
+            "--cgroups=disabled",
+            "--network",
+            "none",
+            "--name",
+        ];
+        read(self.call().args(create).args([&name, image]));
+        read(self.call().args(["cp", &format!("{name}:{path}")]).arg(to));
     }
 
     /// Makes an image of this one program, as packaging/Dockerfile makes one.
@@ -119,31 +120,19 @@ impl Podman {
 
 /// What the base images find of this machine.
 fn mounts() -> Vec<String> {
+    let [cargo, rustup] = homes();
     let mut mounts = vec![
-        (rustup(), "/usr/local/rustup"),
-        (cargo().join("bin"), "/usr/local/cargo/bin"),
-        (cargo().join("registry"), "/usr/local/cargo/registry"),
+        (rustup, "/usr/local/rustup"),
+        (cargo.join("bin"), "/usr/local/cargo/bin"),
+        (cargo.join("registry"), "/usr/local/cargo/registry"),
         ("/usr".into(), TOOLS),
     ];
-    for (name, to) in [("debs", "/media"), ("npm", "/boot")] {
+    for (name, to) in [("debs", "/media"), ("agent/cache", "/boot")] {
         mounts.push((real(name), to));
     }
     mounts.retain(|(from, _)| from.exists());
     let volume = |(from, to): (PathBuf, &str)| format!("--volume={}:{to}:ro", from.display());
     mounts.into_iter().map(volume).collect()
-}
-
-fn home(variable: &str, folder: &str) -> PathBuf {
-    let home = || PathBuf::from(env::var_os("HOME").expect("a home")).join(folder);
-    env::var_os(variable).map_or_else(home, PathBuf::from)
-}
-
-fn cargo() -> PathBuf {
-    home("CARGO_HOME", ".cargo")
-}
-
-fn rustup() -> PathBuf {
-    home("RUSTUP_HOME", ".rustup")
 }
 
 /// As the official image is set up. The compiler is named, so that another one makes another image.

@@ -9,7 +9,7 @@ use super::bin;
 use super::child::read;
 
 fn folder() -> PathBuf {
-    bin::target().join("real/deploy/bin")
+    bin::real("deploy/bin")
 }
 
 /// The programs that come from the Python Package Index, and their interpreter.
@@ -30,7 +30,7 @@ pub(crate) fn judge(name: &str) -> Command {
 
 /// Podman's generator of units: set up for the tests, or the machine's own.
 pub(crate) fn quadlet() -> Option<PathBuf> {
-    let own = bin::target().join("real/quadlet/quadlet");
+    let own = bin::real("quadlet/quadlet");
     let places = [own, "/usr/libexec/podman/quadlet".into()];
     places.into_iter().find(|path| path.exists())
 }

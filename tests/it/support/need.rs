@@ -7,13 +7,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::child::output;
-use super::{agent, bin, clean, debian, image, judges, peer};
+use super::{agent, bin, clean, debian, judges, peer};
 
 /// `need!("root", "podman")`: returns from the test if one of them is not to be had. Besides names
 /// of programs: `root`, `static` (the static builds), `agent`, `peer` (proper-lockfile), `fuse`,
 /// `journald`, `userns`, `jsonschema`, `judges` (of deployment files), `quadlet` (podman's generator),
-/// `cargo-deb`, `debian` (a root of it), `bash-completion`, `binfmt`, `debs`, `npm`, `debian.tar`,
-/// `debian-rust.tar`, `clean-root` (both roots of Debian, on a disk).
+/// `cargo-deb`, `bash-completion`, `binfmt`, `debs`, `npm`, `debian.tar`, `debian-rust.tar` (roots of
+/// it), `clean-root` (both, on a disk).
 macro_rules! need {
     ($($what:literal),+) => {
         if let Some(missing) = [$($what),+].into_iter().find(|what| !$crate::support::need::have(what)) {
@@ -39,14 +39,13 @@ pub(crate) fn have(what: &str) -> bool {
             .open("/dev/fuse")
             .is_ok(),
         "clean-root" => {
-            let archives = ["debian", "debian-rust"];
-            archives.iter().all(|name| clean::archive(name).exists()) && clean::is_on_disk()
+            let roots = ["debian.tar", "debian-rust.tar"];
+            roots.iter().all(|name| bin::real(name).exists()) && clean::is_on_disk()
         }
         "peer" => peer::library().exists(),
         "judges" => judges::all().iter().all(|judge| judge.exists()),
         "quadlet" => judges::quadlet().is_some(),
         "cargo-deb" => debian::cargo_deb().exists(),
-        "debian" => debian::tar().exists(),
         "bash-completion" => Path::new("/usr/share/bash-completion/bash_completion").exists(),
         "jsonschema" => validator().is_some(),
         // A table of its own for each user namespace, since Linux 6.7.
@@ -65,8 +64,8 @@ pub(crate) fn have(what: &str) -> bool {
             output(&mut command).status.success()
         }
         // What images are made of, below target/real.
-        "debs" | "debian.tar" | "debian-rust.tar" => image::real(what).exists(),
-        "npm" => on_path(what) && image::real(what).exists(),
+        "debs" | "debian.tar" | "debian-rust.tar" => bin::real(what).exists(),
+        "npm" => on_path(what) && bin::real("agent/cache").exists(),
         program => on_path(program),
     }
 }

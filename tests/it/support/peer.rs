@@ -9,7 +9,7 @@ use super::child::{self, Tied, bare};
 
 /// The library. `need!("node", "peer")` comes before any use of it.
 pub(crate) fn library() -> PathBuf {
-    bin::target().join("real/peer/node_modules/proper-lockfile")
+    bin::real("peer/node_modules/proper-lockfile")
 }
 
 /// A process that holds any number of locks.

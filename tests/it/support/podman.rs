@@ -82,7 +82,7 @@ impl Podman {
     /// Builds the image if there is none of this content. `need!("root", "podman", "crun",
     /// "buildah", "busybox", "static")` comes before.
     pub(crate) fn ready() -> Self {
-        let home = bin::target().join("real/podman");
+        let home = bin::real("podman");
         fs::create_dir_all(&home).expect("target can be written");
         // A semaphore of this machine would be shared with other users of podman.
         let pods = format!("{CONFIG}{POD_CONFIG}");
@@ -268,9 +268,7 @@ impl Podman {
     /// Starts a container in the background.
     #[track_caller]
     pub(crate) fn start(&self, run: &Run) -> Container<'_> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("lk-{}-{}", id(), NEXT.fetch_add(1, Relaxed));
-        let container = Container { podman: self, name };
+        let container = self.named(&new_name());
         read(&mut self.run_call(run, &["--detach", "--name", &container.name]));
         container
     }
@@ -278,8 +276,14 @@ impl Podman {
     /// Runs a container to its end: its output, its exit code.
     #[track_caller]
     pub(crate) fn run(&self, run: &Run) -> Output {
-        output(&mut self.run_call(run, &["--rm"]))
+        output(&mut self.run_call(run, &["--rm", "--name", &new_name()]))
     }
+}
+
+/// By its name a container whose test was killed is found (`sweep`).
+pub(crate) fn new_name() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("lk-{}-{}", id(), NEXT.fetch_add(1, Relaxed))
 }
 
 /// What podman is told by its environment.

@@ -166,9 +166,8 @@ fn the_names_alone_are_those_that_a_command_line_can_have_whatever_else_is_wrong
 #[test]
 fn the_names_of_the_largest_file_come_at_once() {
     let dir = Dir::new();
-    let jobs: String = (0..60_000)
-        .map(|number| format!("[jobs.a{number}]\n"))
-        .collect();
+    let jobs: Vec<String> = (0..60_000).map(|it| format!("[jobs.a{it}]\n")).collect();
+    let jobs = jobs.concat();
     let path = config(&dir, &jobs);
     let names = check(&["--names", "-c", &path]);
     assert_eq!(text(&names.stdout).lines().count(), 60_002);

@@ -171,7 +171,11 @@ fn in_four_containers_under_load_and_on_the_host_status_says_what_the_tracer_saw
         let [holder] = before.holders.as_slice() else {
             return false;
         };
-        assert_eq!(before.waiting.len(), waits_before, "{before:?}");
+        // A run says that it waits before it does: where there are fewer waiters, one is on its way.
+        assert!(before.waiting.len() >= waits_before, "{before:?}");
+        if before.waiting.len() > waits_before {
+            return false;
+        }
         for (number, view) in views.iter().enumerate() {
             let name = format!("c{}", number + 1);
             assert_eq!(view["init"]["name"], name.as_str());

@@ -27,7 +27,6 @@ mod start;
 mod stop;
 mod versions;
 
-use std::env;
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -35,7 +34,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
-use super::start::{config_path, refused};
+use super::start::{config_path, nothing_names_one, refused};
 use crate::cli::{CheckArgs, Shows, print};
 use crate::config::load;
 use crate::core::shell;
@@ -73,7 +72,7 @@ pub fn check(args: &CheckArgs) -> Result<u8, Refused> {
         );
         return Err(refused(exit::USAGE, text));
     }
-    let report = if nothing_names_one(args) && !path.exists() {
+    let report = if nothing_names_one(args.config.as_deref()) && !path.exists() {
         without_file(&path, args)
     } else {
         with_file(&path)
@@ -98,20 +97,18 @@ pub fn check(args: &CheckArgs) -> Result<u8, Refused> {
 /// For programs, a shell that completes a command line above all: the text of the file is read and
 /// nothing else is looked at.
 fn names(args: &CheckArgs, path: &Path) -> Result<u8, Refused> {
-    let bytes = if nothing_names_one(args) && !path.exists() {
+    let bytes = if nothing_names_one(args.config.as_deref()) && !path.exists() {
         Vec::new()
     } else {
         load::bytes(path).map_err(|problems| refused(exit::CONFIG, problems.to_string()))?
     };
-    print::out(&load::names(&bytes))
-        .map_err(|errno| refused(exit::FAILED, format!("printing the names: {errno}")))?;
-    Ok(exit::OK)
+    printed(&load::names(&bytes)).map(|()| exit::OK)
 }
 
 fn printed(text: &str) -> Result<(), Refused> {
     print::out(text).map_err(|errno| {
         let why = trouble::why(errno);
-        refused(exit::FAILED, format!("printing the report: {why}"))
+        refused(exit::FAILED, format!("printing what was found: {why}"))
     })
 }
 
@@ -132,10 +129,6 @@ fn is_stdout(path: &Path) -> bool {
     let own = std::io::stdout().as_fd().try_clone_to_owned();
     let own = own.and_then(|fd| File::from(fd).metadata());
     own.is_ok_and(|own| own.is_file() && inode(path) == Some((own.dev(), own.ino())))
-}
-
-fn nothing_names_one(args: &CheckArgs) -> bool {
-    args.config.is_none() && env::var_os("LOCKKEEPER_CONFIG").is_none()
 }
 
 fn with_file(path: &Path) -> Report {

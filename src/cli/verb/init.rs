@@ -6,12 +6,13 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::os::unix::process::parent_id;
-use std::path::{Path, PathBuf, absolute};
+use std::path::{PathBuf, absolute};
 use std::time::Duration;
 
 use super::pid1::{Pid1, SHELL_FORM};
 use super::start::{
-    DEFAULT_CONFIG, adopt_report, class, config_path, host_name, job_name, load, no_file, refused,
+    adopt_report, class, config_path, host_name, job_name, load, no_file, nothing_names_one,
+    refused,
 };
 use crate::cli::InitArgs;
 use crate::config::load::Loaded;
@@ -61,8 +62,8 @@ pub fn init(args: InitArgs) -> Result<u8, Refused> {
     };
     if args.command.is_empty() {
         let path = config_path(args.config.as_deref());
-        let nothing_names_one = path == Path::new(DEFAULT_CONFIG);
-        if nothing_names_one && path.symlink_metadata().is_err_and(is_missing) {
+        let may_be_none = nothing_names_one(args.config.as_deref());
+        if may_be_none && path.symlink_metadata().is_err_and(is_missing) {
             return Err(no_file());
         }
         let loaded = load(&path)?;

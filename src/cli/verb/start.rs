@@ -28,6 +28,11 @@ pub fn config_path(named: Option<&Path>) -> PathBuf {
         .unwrap_or_else(|| DEFAULT_CONFIG.into())
 }
 
+/// Whether neither `-c` nor the environment names a file, so that there need be none.
+pub(super) fn nothing_names_one(named: Option<&Path>) -> bool {
+    named.is_none() && env::var_os("LOCKKEEPER_CONFIG").is_none()
+}
+
 /// Where people put the file, and we do not look.
 const ELSEWHERE: [&str; 4] = [
     "lockkeeper.toml",

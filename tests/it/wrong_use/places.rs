@@ -45,6 +45,26 @@ fn a_file_where_it_is_not_looked_for_is_seen_there_and_the_command_that_takes_it
 }
 
 #[test]
+fn a_file_that_is_named_and_missing_is_told_as_such_also_where_it_is_the_one_that_is_looked_for() {
+    need!("root", "unshare");
+    let dir = Dir::new();
+    for command in [
+        &["lockkeeper", "-c", "/etc/lockkeeper.toml"][..],
+        &[
+            "env",
+            "LOCKKEEPER_CONFIG=/etc/lockkeeper.toml",
+            "lockkeeper",
+        ],
+    ] {
+        let refused = output(&mut bare_machine(&dir, "", command));
+        assert_eq!(refused.status.code(), Some(78));
+        let said = flat(&refused);
+        has(&said, &["/etc/lockkeeper.toml"]);
+        assert!(!said.contains("neither -c nor"), "{said}");
+    }
+}
+
+#[test]
 fn what_lies_in_the_files_place_and_is_none_is_told_for_what_it_is() {
     need!("root", "unshare");
     let dir = Dir::new();

@@ -3,7 +3,9 @@
 //!
 //! A record counts while the kernel says that the latch beside it is held, and not otherwise; whatever
 //! else a folder that anybody may write to has in it is named, and neither believed nor waited for:
-//! nothing but a regular file is opened, never through a link, and no file of more than one name.
+//! nothing but a regular file is opened, and never through a symbolic link. A second name (link(2)) of
+//! a latch or a record hides no run: it gives life only to a record of the latch's own user, who may lock
+//! another file as well.
 //!
 //! Bounded, whatever somebody puts there: [`MAX_ENTRIES`] names, [`MAX_RECORD`] bytes of a record and
 //! [`MAX_BYTES`] of all, so some tens of milliseconds; that something was left out is said.
@@ -210,9 +212,6 @@ fn read(dir: &OwnedFd, names: &Names, room: &mut usize) -> Result<Option<Seen>, 
     if !meta.is_file() {
         return wrong("no regular file".to_owned());
     }
-    if meta.nlink() > 1 {
-        return wrong("a file with a second name (a hard link)".to_owned());
-    }
     let size = usize::try_from(meta.len()).unwrap_or(usize::MAX);
     if size > MAX_RECORD {
         return wrong(format!(
@@ -251,8 +250,8 @@ fn lives(dir: &OwnedFd, names: &Names, owner: Option<u32>) -> Result<Option<Part
     };
     match fstatat(dir, name, NO_FOLLOW) {
         Ok(stat) if !is_file(&stat) => return wrong(kind(&stat).to_owned()),
-        Ok(stat) if stat.st_nlink > 1 => {
-            return wrong("a latch with a second name (a hard link)".to_owned());
+        Ok(stat) if owner.is_none() && stat.st_nlink > 1 => {
+            return wrong("a latch with a second name (a hard link), and no record".to_owned());
         }
         Ok(stat) if owner.is_some_and(|owner| owner != stat.st_uid) => {
             let record = owner.unwrap_or_default();

@@ -2,7 +2,7 @@
 //! the claims.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{lchown, symlink};
 use std::path::Path;
 use std::process::Command;
 
@@ -252,17 +252,19 @@ fn plant(folder: &Path) {
         makedev(1, 5),
     );
     assert!(device.is_ok() || !folder.join("device.json").exists());
-    // A record of another user's beside a latch that is held.
-    let living = fs::read_dir(folder).unwrap().flatten();
-    let latch = living.map(|entry| entry.path()).find(|path| {
+    // A record of another user's beside each latch that is held.
+    let living: Vec<_> = fs::read_dir(folder).unwrap().flatten().collect();
+    let paths = living.iter().map(|entry| entry.path());
+    let latches = paths.filter(|path| {
         path.extension().is_some_and(|end| end == "latch") && path.with_extension("json").is_file()
     });
-    fs::hard_link(latch.unwrap(), folder.join("borrowed.latch")).unwrap();
-    fs::write(
-        folder.join("borrowed.json"),
-        "{\"run_id\":\"borrowed\",\"job\":\"x\"}",
-    )
-    .unwrap();
+    for (number, latch) in latches.enumerate() {
+        fs::hard_link(latch, folder.join(format!("borrowed{number}.latch"))).unwrap();
+        let record = folder.join(format!("borrowed{number}.json"));
+        let text = format!("{{\"run_id\":\"borrowed{number}\",\"job\":\"x\"}}");
+        fs::write(&record, text).unwrap();
+        lchown(record, Some(4711), None).unwrap();
+    }
 }
 
 #[test]
@@ -304,15 +306,14 @@ fn whatever_lies_among_the_claims_is_named_and_nobody_waits_for_it_or_obeys_it()
             "zero.latch",
             "folder.json",
             "fifo.json",
-            "borrowed.latch",
+            "borrowed0.latch",
         ] {
             assert!(named.iter().any(|odd| odd == name), "{name:?}: {named:?}");
         }
     }
-    assert_eq!(
-        lock["waiting"][0]["job"], "waiter",
-        "the others are seen as before"
-    );
+    for (of, job) in [("holders", "holder"), ("waiting", "waiter")] {
+        assert_eq!(lock[of][0]["job"], job, "the others are seen as before");
+    }
     assert_eq!(
         lines_with(&of_lock[0], "fifo.json: a FIFO").len(),
         2,

@@ -60,8 +60,8 @@ fn each_file_that_is_no_claim_is_named_with_what_is_wrong_with_it() {
     write("long.json", &vec![b' '; MAX_RECORD + 1]);
     write("other.json", text("good").as_bytes());
     write("deep.json", "[".repeat(50_000).as_bytes());
-    write("twin.json", text("twin").as_bytes());
-    fs::hard_link(dir.join("twin.json"), dir.join("second")).unwrap();
+    fs::hard_link(dir.join("good.json"), dir.join("second")).unwrap();
+    fs::hard_link(dir.join("good.json"), dir.join("twin.json")).unwrap();
     nix::unistd::mkfifo(&dir.join("fifo.json"), Mode::S_IRWXU).unwrap();
     nix::unistd::mkfifo(&dir.join("pipe.latch"), Mode::S_IRWXU).unwrap();
     symlink("good.json", dir.join("link.json")).unwrap();
@@ -85,7 +85,7 @@ fn each_file_that_is_no_claim_is_named_with_what_is_wrong_with_it() {
             named("other.json", "the record of another run, \"good\""),
             named("pipe.latch", "a FIFO"),
             named("second", "a file that belongs to no claim"),
-            named("twin.json", "a file with a second name (a hard link)"),
+            named("twin.json", "the record of another run, \"good\""),
         ],
     );
     assert_eq!(found, expected);
@@ -93,27 +93,38 @@ fn each_file_that_is_no_claim_is_named_with_what_is_wrong_with_it() {
 }
 
 #[test]
-fn a_latch_of_another_user_or_with_a_second_name_gives_nobody_life() {
+fn a_second_name_of_a_latch_takes_nobodys_life_and_gives_none_to_another_user() {
     let dir = Scratch::new();
     let _living = Claim::create(&dir, "good", &record("good")).unwrap();
     // The life of another, borrowed.
     fs::hard_link(dir.join("good.latch"), dir.join("fake.latch")).unwrap();
-    let text = serde_json::to_string(&record("fake")).unwrap();
-    fs::write(dir.join("fake.json"), text).unwrap();
-    assert_eq!(survey(&dir).living, []);
-    fs::remove_file(dir.join("fake.latch")).unwrap();
-    assert_eq!(survey(&dir).living, [record("good")]);
+    fs::hard_link(dir.join("good.json"), dir.join("second")).unwrap();
+    let found = survey(&dir);
+    assert_eq!((found.living, found.unsaid), (vec![record("good")], vec![]));
+    let named = (
+        "fake.latch",
+        "a latch with a second name (a hard link), and no record",
+    );
+    assert_eq!((odd(&dir)[0].0.as_str(), odd(&dir)[0].1.as_str()), named);
     if nix::unistd::geteuid().is_root() {
-        lchown(dir.join("good.json"), Some(4711), None).unwrap();
-        assert_eq!(survey(&dir).living, []);
-        let why = &odd(&dir)[0].1;
+        let text = serde_json::to_string(&record("fake")).unwrap();
+        fs::write(dir.join("fake.json"), text).unwrap();
+        lchown(dir.join("fake.json"), Some(4711), None).unwrap();
+        assert_eq!(survey(&dir).living, [record("good")]);
+        let (name, why) = &odd(&dir)[0];
+        assert_eq!(name, "fake.latch");
         assert!(why.contains("a record of user 4711 beside it"), "{why}");
-        // To open a device may have it do something: this one has no driver at all.
-        let device = nix::sys::stat::makedev(511, 7);
-        let (kind, mode) = (SFlag::S_IFCHR, Mode::S_IRWXU);
-        if nix::sys::stat::mknod(&dir.join("device.json"), kind, mode, device).is_ok() {
-            assert_eq!(odd(&dir)[0].1, "a device");
-        }
+    }
+}
+
+#[test]
+fn no_device_is_opened() {
+    let dir = Scratch::new();
+    // To open a device may have it do something: this one has no driver at all.
+    let device = nix::sys::stat::makedev(511, 7);
+    let (kind, mode) = (SFlag::S_IFCHR, Mode::S_IRWXU);
+    if nix::sys::stat::mknod(&dir.join("device.json"), kind, mode, device).is_ok() {
+        assert_eq!(odd(&dir)[0].1, "a device");
     }
 }
 

@@ -254,7 +254,7 @@ fn plant(folder: &Path) {
     assert!(device.is_ok() || !folder.join("device.json").exists());
     // A record of another user's beside each latch that is held.
     let living: Vec<_> = fs::read_dir(folder).unwrap().flatten().collect();
-    let paths = living.iter().map(|entry| entry.path());
+    let paths = living.iter().map(fs::DirEntry::path);
     let latches = paths.filter(|path| {
         path.extension().is_some_and(|end| end == "latch") && path.with_extension("json").is_file()
     });

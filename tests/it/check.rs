@@ -14,7 +14,7 @@ use serde_json::Value;
 use nix::sys::signal::Signal;
 
 use super::support::bin::{lockkeeper, puppet};
-use super::support::child::{self, bare, output, signal, text};
+use super::support::child::{self, bare, halt, output, signal, text};
 use super::support::dir::Dir;
 use super::support::journald::Journald;
 use super::support::need::need;
@@ -862,7 +862,7 @@ fn a_check_that_a_mount_does_not_answer_is_ended_by_a_signal() {
     let daemon = until_some("the mount has a server", || {
         children(inside.pid1()).into_iter().find(serves)
     });
-    signal(daemon, Signal::SIGSTOP);
+    halt(daemon);
     // nsenter has to be told, or the signal does not reach the check behind it.
     let mut command = inside.enter(lockkeeper());
     let mut asked = child::start(command.args(["check", "-c", &file]));

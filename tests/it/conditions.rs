@@ -8,10 +8,10 @@ use std::process::Command;
 use lockkeeper::core::event::{Action, Event};
 use lockkeeper::core::run::Run;
 use lockkeeper::run::event_log::{Entry, Head};
-use nix::sys::signal::Signal::{SIGCONT, SIGSTOP, SIGTERM};
+use nix::sys::signal::Signal::{SIGCONT, SIGTERM};
 
 use crate::support::bin;
-use crate::support::child::{self, output, signal, text};
+use crate::support::child::{self, halt, output, signal, text};
 use crate::support::dir::Dir;
 use crate::support::need::need;
 use crate::support::ns::{Ns, children};
@@ -147,7 +147,7 @@ fn a_stop_is_heard_while_the_file_system_of_a_path_does_not_answer() {
     let bindfs = until_some("a server, which left its parent to PID 1", || {
         children(inside.pid1()).into_iter().find(is_server)
     });
-    signal(bindfs, SIGSTOP);
+    halt(bindfs);
     job(
         &scene,
         &format!("require_path = [\"{}/x\"]", mount.display()),

@@ -13,7 +13,7 @@ use lockkeeper::lock::record::State;
 use nix::sys::signal::Signal::{SIGINT, SIGKILL, SIGTERM};
 
 use crate::support::bin;
-use crate::support::child::{self, Tied, output, signal, text};
+use crate::support::child::{self, Tied, halt, output, signal, text};
 use crate::support::dir::Dir;
 use crate::support::locks::waiters;
 use crate::support::need::need;
@@ -297,7 +297,7 @@ fn what_a_killed_run_leaves_is_taken_over_and_told() {
     let command = child_of(monitor);
     // Both at once: stopped, neither sees the other go.
     for pid in [guard, monitor] {
-        signal(pid, nix::sys::signal::Signal::SIGSTOP);
+        halt(pid);
     }
     for pid in [guard, monitor, command] {
         signal(pid, SIGKILL);
@@ -323,7 +323,7 @@ fn an_agent_that_outlives_guard_and_monitor_keeps_its_directory() {
     });
     let (guard, monitor) = (first.pid(), child_of(first.pid()));
     for pid in [guard, monitor] {
-        signal(pid, nix::sys::signal::Signal::SIGSTOP);
+        halt(pid);
     }
     for pid in [guard, monitor] {
         signal(pid, SIGKILL);
@@ -837,7 +837,7 @@ fn neither_watchdog_nor_end_waits_for_the_file_system_of_a_directory() {
         until("it queues for the lock", || {
             waiters(&copy.scene.path("session.lock")) == 1
         });
-        let stop = || signal(daemon, nix::sys::signal::Signal::SIGSTOP);
+        let stop = || halt(daemon);
         if dies == "before the command" {
             stop();
         }

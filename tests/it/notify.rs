@@ -10,10 +10,10 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
-use nix::sys::signal::Signal::{SIGCONT, SIGSTOP};
+use nix::sys::signal::Signal::SIGCONT;
 
 use super::support::bin;
-use super::support::child::{self, Tied, output, signal, text};
+use super::support::child::{self, Tied, halt, output, signal, text};
 use super::support::need::need;
 use super::support::scene::{Scene, child_of, ended, state};
 use super::support::wait::until;
@@ -172,8 +172,7 @@ fn a_pause_of_all_does_not_end_a_command_that_lives() {
     assert_eq!(run.line().as_deref(), Some("up"));
     let [guard, monitor, command] = processes(&run);
     for pid in [guard, command, monitor] {
-        signal(pid, SIGSTOP);
-        until("it is stopped", || state(pid) == Some('T'));
+        halt(pid);
     }
     // Beyond the heartbeat and beyond what is taken for a slow machine.
     sleep(Duration::from_secs(3));

@@ -8,11 +8,11 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use lockkeeper::lock::folders::claims_folder;
-use nix::sys::signal::Signal::{SIGCONT, SIGKILL, SIGSTOP, SIGTERM};
+use nix::sys::signal::Signal::{SIGCONT, SIGKILL, SIGTERM};
 use serde_json::Value;
 
 use super::support::bin;
-use super::support::child::{self, output, signal, text};
+use super::support::child::{self, halt, output, signal, text};
 use super::support::journald::Journald;
 use super::support::need::need;
 use super::support::scene::{Scene, child_of, ended};
@@ -153,7 +153,7 @@ fn a_journal_that_hangs_holds_up_the_command_and_neither_its_time_nor_its_end() 
     // Its daemon is an orphan to be found, whoever is blocked in the journal.
     let script = "(setsid sh -c \"trap : TERM; while :; do sleep 9; done\" &) ; exec yes";
     let file = dev(&scene, keys, script);
-    signal(journal.pid(), SIGSTOP);
+    halt(journal.pid());
     let begun = Instant::now();
     let mut command = journal.command(bin::lockkeeper());
     let mut run = child::start(
@@ -556,7 +556,7 @@ fn a_stop_of_a_run_whose_journal_hangs_is_heard() {
         "output = \"journal\"\nstop = { grace = \"100ms\" }",
         "exec yes",
     );
-    signal(journal.pid(), SIGSTOP);
+    halt(journal.pid());
     let mut command = journal.command(bin::lockkeeper());
     let mut run = child::start(
         child::bare(&mut command)

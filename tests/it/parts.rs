@@ -6,13 +6,13 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use nix::sys::signal::Signal::{SIGCONT, SIGKILL, SIGSTOP, SIGTERM};
+use nix::sys::signal::Signal::{SIGCONT, SIGKILL, SIGTERM};
 use serde_json::Value;
 
 use super::support::agent;
 use super::support::api::{Answer, Api};
 use super::support::bin;
-use super::support::child::{self, Tied, output, read, signal, text};
+use super::support::child::{self, Tied, halt, output, read, signal, text};
 use super::support::dir::Dir;
 use super::support::journald::Journald;
 use super::support::need::need;
@@ -83,7 +83,7 @@ fn the_page_catches_a_run_that_is_stopped() {
     let dir = Dir::new();
     let (page, path) = page_in(&dir);
     let puppet = puppet(&format!("mark {path} 1"));
-    signal(puppet.pid(), SIGSTOP);
+    halt(puppet.pid());
     read(Command::new(bin::puppet()).args(["mark", &path, "2"]));
     signal(puppet.pid(), SIGCONT);
     assert_eq!(page.overlaps().0, 1);
@@ -322,7 +322,7 @@ fn the_real_journald_gives_back_what_was_written() {
 fn a_stopped_journald_reads_later_what_was_written_meanwhile() {
     need!("root", "journald", "logger");
     let journal = Journald::start();
-    signal(journal.pid(), SIGSTOP);
+    halt(journal.pid());
     let mut logger = child::start(journal.command("logger").arg("--journald"));
     logger.say("MESSAGE=nobody listens");
     assert!(

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::SystemTime;
 
-use nix::sys::signal::Signal::{SIGCONT, SIGKILL, SIGSTOP, SIGTERM};
+use nix::sys::signal::Signal::{SIGCONT, SIGKILL, SIGTERM};
 
 use super::support::bin;
-use super::support::child::{self, Tied, bare, output, signal, text};
+use super::support::child::{self, Tied, bare, halt, output, signal, text};
 use super::support::dir::Dir;
 use super::support::need::need;
 use super::support::ns::{Inside, Ns, children};
@@ -171,7 +171,7 @@ fn a_file_system_that_hangs_keeps_no_watchdog_from_ending_the_command() {
     twice.await_touches(1, &[]);
     let command = child_of(child_of(child_of(one.pid())));
     let server = twice.server("one");
-    signal(server, SIGSTOP);
+    halt(server);
     until("the command has gone", || {
         matches!(state(command), None | Some('Z'))
     });
@@ -189,7 +189,7 @@ fn a_program_on_a_file_system_that_hangs_holds_up_its_own_process_alone() {
     fs::write(&program, "#!/bin/sh\n").expect("room for a file");
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("it is ours");
     let server = twice.server("one");
-    signal(server, SIGSTOP);
+    halt(server);
     let mut run = twice.inside.enter(bin::lockkeeper());
     run.args(["run", "--timeout", "100ms", "--grace", "100ms", "--lock"])
         .arg(twice.dir.join("lock"))
@@ -223,7 +223,7 @@ fn a_working_directory_that_hangs_holds_up_neither_the_lock_nor_the_end() {
     let mut run = child::start(&mut run);
     assert_eq!(run.line().as_deref(), Some("begun"));
     let server = twice.server("one");
-    signal(server, SIGSTOP);
+    halt(server);
     signal(child_of(run.pid()), SIGTERM);
     assert_eq!(ended(&mut run).code(), Some(143));
     assert_eq!(state(server), Some('T'));

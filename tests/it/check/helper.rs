@@ -6,13 +6,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nix::sys::signal::Signal::{SIGCONT, SIGKILL, SIGSTOP, SIGTERM};
+use nix::sys::signal::Signal::{SIGCONT, SIGKILL, SIGTERM};
 use serde_json::Value;
 
 use super::{facts, json};
 use crate::support::agent;
 use crate::support::bin::lockkeeper;
-use crate::support::child::{bare, output, signal, start, text};
+use crate::support::child::{bare, halt, output, signal, start, text};
 use crate::support::dir::Dir;
 use crate::support::need::need;
 use crate::support::ns::Ns;
@@ -148,7 +148,7 @@ fn a_check_that_is_stopped_while_an_agent_is_asked_leaves_nobody() {
     let mut check = start(&mut home.check(&["--json"]));
     until("both are there", || scene.page.alive().get(&1) == Some(&2));
     // It does not come to the end of its patience before it hears.
-    signal(check.pid(), SIGSTOP);
+    halt(check.pid());
     signal(check.pid(), SIGTERM);
     signal(check.pid(), SIGCONT);
     let status = check.wait();

@@ -1,12 +1,11 @@
 //! The host's real journald, by the mount that the message asks for.
 
-use nix::sys::signal::Signal::{SIGCONT, SIGSTOP, SIGUSR1};
+use nix::sys::signal::Signal::{SIGCONT, SIGUSR1};
 use serde_json::Value;
 
-use crate::support::child::{signal, text};
+use crate::support::child::{halt, signal, text};
 use crate::support::journald::Journald;
 use crate::support::need::need;
-use crate::support::scene::state;
 use crate::support::wait::until;
 use crate::support::yard::{LOGIN, Yard};
 
@@ -141,8 +140,7 @@ fn a_container_goes_its_way_beside_a_journald_that_is_stopped_and_nothing_is_los
     let run = yard
         .init(FILE)
         .mount(&journal.folder(), "/run/systemd/journal", "ro");
-    signal(journal.pid(), SIGSTOP);
-    until("journald is stopped", || state(journal.pid()) == Some('T'));
+    halt(journal.pid());
     let container = yard.podman.start(&run);
     yard.await_alive(&[(1, 1)]);
     container.kill(SIGUSR1);

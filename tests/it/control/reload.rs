@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 
 use super::{Desk, JOBS};
 use crate::support::bin;
-use crate::support::child::{self, signal};
+use crate::support::child::{self, halt, signal};
 use crate::support::need::need;
 use crate::support::ns::{Ns, children};
 use crate::support::scene::{Scene, ended};
@@ -213,7 +213,7 @@ fn is_it(pid: i32, word: &str) -> bool {
 fn a_file_on_a_server_that_hangs_delays_nobody() {
     need!("root", "bindfs", "fuse");
     let (desk, server) = served(JOBS);
-    signal(server, Signal::SIGSTOP);
+    halt(server);
     let mut reload = child::start(
         desk.command(&["reload"])
             .stderr(std::process::Stdio::null()),
@@ -244,7 +244,7 @@ fn a_file_that_was_read_when_the_stop_has_begun_is_not_taken_and_whoever_asked_i
         ),
     )
     .unwrap();
-    signal(server, Signal::SIGSTOP);
+    halt(server);
     let request = format!("{}\n", r#"{"v":1,"op":"reload"}"#);
     let mut first = desk.connect();
     assert!(first.send(request.as_bytes()));

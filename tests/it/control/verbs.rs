@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 
 use super::{Asked, Desk, JOBS};
 use crate::support::bin;
-use crate::support::child::{bare, output, signal};
+use crate::support::child::{bare, halt, output, signal};
 use crate::support::need::need;
 use crate::support::ns::own_run;
 use crate::support::wait::until;
@@ -105,7 +105,7 @@ fn a_job_that_has_to_be_ready_is_not_well_before_it_has_said_so() {
 fn an_init_that_is_stopped_is_not_healthy_and_nobody_hangs_on_it() {
     need!("root");
     let desk = Desk::new(JOBS);
-    signal(desk.pid(), Signal::SIGSTOP);
+    halt(desk.pid());
     let health = desk.ask(&["health"]);
     let start = desk.ask(&["start", "dev"]);
     signal(desk.pid(), Signal::SIGCONT);

@@ -4,12 +4,12 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use nix::sys::signal::Signal::{SIGCONT, SIGKILL, SIGSTOP, SIGTERM};
+use nix::sys::signal::Signal::{SIGCONT, SIGKILL, SIGTERM};
 use serde_json::Value;
 
 use super::{Desk, JOBS, names};
 use crate::support::bin;
-use crate::support::child::{Tied, bare, output, signal, start, text};
+use crate::support::child::{Tied, bare, halt, output, signal, start, text};
 use crate::support::need::need;
 use crate::support::ns::Ns;
 use crate::support::pty::{CTRL_C, CTRL_Z, Pty};
@@ -243,7 +243,7 @@ fn on_a_terminal_it_is_drawn_anew_fits_and_is_gone_with_ctrl_c() {
 fn an_init_that_hangs_keeps_nobody_at_the_screen() {
     need!("root");
     let desk = Desk::new(STILL);
-    signal(desk.pid(), SIGSTOP);
+    halt(desk.pid());
     // Who asked before still waits for his answer.
     let mut before = start(&mut desk.command(&["health"]));
     let asks = child_of(before.pid());

@@ -8,13 +8,13 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
 
-use nix::sys::signal::Signal::{SIGCONT, SIGSTOP, SIGTERM, SIGUSR1};
+use nix::sys::signal::Signal::{SIGCONT, SIGTERM, SIGUSR1};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
 use super::{file_of, many};
 use crate::support::bin;
-use crate::support::child::{self, Tied, signal};
+use crate::support::child::{self, Tied, halt, signal};
 use crate::support::dir::Dir;
 use crate::support::journald::Journald;
 use crate::support::need::need;
@@ -143,8 +143,7 @@ fn what_a_stalled_journald_did_not_take_is_counted_to_the_last_note() {
     need!("root", "journald");
     let (journal, dir) = (Journald::start(), Dir::new());
     let file = file_of(&dir, &many(FLOOD));
-    signal(journal.pid(), SIGSTOP);
-    until("journald is stopped", || state(journal.pid()) == Some('T'));
+    halt(journal.pid());
     let mut command = journal.command(bin::puppet());
     let mut puppet = child::start(
         command

@@ -134,8 +134,7 @@ fn a_stranger_of_the_commands_own_user_who_lives_is_not_heard() {
     let living = say(65_534);
     until_noted(&listening.scene, "not heard");
     drop(living);
-    signal(monitor, SIGSTOP);
-    until("it is stopped", || state(monitor) == Some('T'));
+    halt(monitor);
     drop(say(1234));
     signal(monitor, SIGCONT);
     listening.gets_ready();
@@ -147,8 +146,7 @@ fn a_process_of_the_run_that_has_gone_when_we_look_is_heard_by_its_user() {
     for keys in ["", "user = \"nobody\""] {
         let mut listening = Listening::new(keys);
         let monitor = listening.monitor();
-        signal(monitor, SIGSTOP);
-        until("it is stopped", || state(monitor) == Some('T'));
+        halt(monitor);
         listening.run.ask("child { notify READY=1 } , reap");
         signal(monitor, SIGCONT);
         until_noted(&listening.scene, "ready after");

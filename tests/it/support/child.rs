@@ -1,11 +1,14 @@
 //! Child processes of a test that never outlive it, also when the test itself is killed.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Output, Stdio};
 
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
+
+use super::wait::until;
 
 /// A running child with pipes on its stdin and stdout. Killed and reaped when dropped.
 pub(crate) struct Tied {
@@ -96,6 +99,20 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 /// Sends a signal to a process by number. Not found is fine: it is gone.
 pub(crate) fn signal(pid: i32, signal: Signal) {
     let _ = kill(Pid::from_raw(pid), signal);
+}
+
+/// Stops a process and comes back when each of its threads has stopped: one that had begun to wait for
+/// something may still take that first, and a file system's server that took a request leaves who asked
+/// beyond the reach of any signal.
+#[track_caller]
+pub(crate) fn halt(pid: i32) {
+    signal(pid, Signal::SIGSTOP);
+    until("each of its threads has stopped", || {
+        fs::read_dir(format!("/proc/{pid}/task")).is_ok_and(|tasks| {
+            let mut stats = tasks.flatten().map(|task| task.path().join("stat"));
+            stats.all(|stat| fs::read_to_string(stat).is_ok_and(|stat| stat.contains(") T ")))
+        })
+    });
 }
 
 impl Tied {

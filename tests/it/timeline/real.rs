@@ -2,11 +2,11 @@
 
 use std::process::Command;
 
-use nix::sys::signal::Signal::{SIGKILL, SIGSTOP};
+use nix::sys::signal::Signal::SIGKILL;
 use serde_json::Value;
 
 use crate::support::bin;
-use crate::support::child::{self, Tied, output, read, text};
+use crate::support::child::{self, Tied, halt, output, read, text};
 use crate::support::dir::Dir;
 use crate::support::journald::Journald;
 use crate::support::need::need;
@@ -192,7 +192,7 @@ fn a_run_killed_with_its_container_is_told_as_one_without_an_end() {
     let guards = children(init);
     let monitors = guards.iter().flat_map(|guard| children(*guard));
     for pid in monitors.chain(guards.clone()) {
-        child::signal(pid, SIGSTOP);
+        halt(pid);
     }
     child::signal(init, SIGKILL);
     drop(first);

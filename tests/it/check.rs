@@ -852,9 +852,7 @@ fn a_check_that_a_mount_does_not_answer_is_ended_by_a_signal() {
     let (dir, folder, mount) = (Dir::new(), Dir::new(), Dir::new());
     let file = config(&dir, &batch(&mount));
     let at = mount.display().to_string();
-    let inside = Ns::root()
-        .shell(&format!("bindfs '{}' '{at}'", folder.display()))
-        .start(&puppet(), &[]);
+    let inside = Ns::root().bindfs(&folder, &mount).start(&puppet(), &[]);
     let serves = |pid: &i32| {
         let words = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         words.starts_with("bindfs\0") && words.split('\0').any(|word| word == at)

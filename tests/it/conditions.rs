@@ -133,13 +133,7 @@ fn a_stop_is_heard_while_the_file_system_of_a_path_does_not_answer() {
     let mount = Dir::new();
     let from = scene.path("from");
     fs::create_dir(&from).unwrap();
-    let inside = Ns::root()
-        .shell(&format!(
-            "bindfs '{}' '{}'",
-            from.display(),
-            mount.display()
-        ))
-        .start(&bin::puppet(), &[]);
+    let inside = Ns::root().bindfs(&from, &mount).start(&bin::puppet(), &[]);
     let is_server = |pid: &i32| {
         fs::read_to_string(format!("/proc/{pid}/cmdline"))
             .is_ok_and(|words| words.starts_with("bindfs\0"))

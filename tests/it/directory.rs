@@ -716,11 +716,7 @@ fn a_directory_where_nobody_can_know_what_a_lock_is_worth_is_named() {
     let mount = Dir::new();
     let script = "\"$LOCKKEEPER\" run --dir-lock \"$DIR\" -- echo begun 2>&1";
     let mut inside = Ns::root()
-        .shell(&format!(
-            "bindfs '{}' '{}'",
-            copy.dir().display(),
-            mount.display()
-        ))
+        .bindfs(&copy.dir(), &mount)
         .env("LOCKKEEPER", &bin::lockkeeper().display().to_string())
         .env("DIR", &mount.display().to_string())
         .start(Path::new("/bin/sh"), &["-c", script]);
@@ -741,8 +737,7 @@ fn a_holder_on_another_mount_of_a_file_system_that_hides_its_latch_is_left_alone
         fs::create_dir_all(place.join(name)).unwrap();
     }
     for name in ["one", "two"] {
-        let (from, to) = (place.join("folder"), place.join(name));
-        ns = ns.shell(&format!("bindfs '{}' '{}'", from.display(), to.display()));
+        ns = ns.bindfs(&place.join("folder"), &place.join(name));
     }
     let inside = ns.start(&bin::puppet(), &[]);
     let mut holder = inside.enter(bin::lockkeeper());
@@ -810,7 +805,7 @@ fn neither_watchdog_nor_end_waits_for_the_file_system_of_a_directory() {
         let mount = Dir::new();
         let at = mount.display().to_string();
         let inside = Ns::root()
-            .shell(&format!("bindfs '{}' '{at}'", copy.dir().display()))
+            .bindfs(&copy.dir(), &mount)
             .start(&bin::puppet(), &[]);
         let serves = |pid: &i32| {
             let words = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();

@@ -32,8 +32,7 @@ impl Twice {
             fs::create_dir(dir.join(name)).expect("room for a folder");
         }
         for name in ["one", "two"] {
-            let (from, to) = (dir.join("folder"), dir.join(name));
-            ns = ns.shell(&format!("bindfs '{}' '{}'", from.display(), to.display()));
+            ns = ns.bindfs(&dir.join("folder"), &dir.join(name));
         }
         let inside = ns.start(&bin::puppet(), &[]);
         Self { dir, inside }

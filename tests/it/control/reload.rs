@@ -186,11 +186,7 @@ fn served(toml: &str) -> (Desk, i32) {
     let errors = scene.path("errors").display().to_string();
     let init = Ns::root()
         .shell("mount -t tmpfs none /run")
-        .shell(&format!(
-            "bindfs '{}' '{}'",
-            real.display(),
-            shown.display()
-        ))
+        .bindfs(&real, &shown)
         .shell(&format!("exec 2>>'{errors}'"))
         .start(
             bin::lockkeeper(),

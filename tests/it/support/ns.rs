@@ -67,6 +67,13 @@ impl Ns {
         self
     }
 
+    /// Shows the folder `from` at `to`, too, through a server that answers: one that was stopped before
+    /// its first answer (`FUSE_INIT`) holds up whoever asks in another way than one that hangs later.
+    pub(crate) fn bindfs(self, from: &Path, to: &Path) -> Self {
+        let (from, to) = (from.display(), to.display());
+        self.shell(&format!("bindfs '{from}' '{to}' && stat '{to}' >/dev/null"))
+    }
+
     /// With `net` for its network instead of the machine's.
     pub(crate) fn net(mut self, net: &Net) -> Self {
         self.net = Some(net.path());

@@ -29,12 +29,12 @@ mod versions;
 
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
-use super::start::{config_path, nothing_names_one, refused};
+use super::start::{adopt_report, config_path, nothing_names_one, refused};
 use crate::cli::{CheckArgs, Shows, print};
 use crate::config::load;
 use crate::core::shell;
@@ -43,7 +43,7 @@ use crate::journal::Verbosity;
 use crate::lock::fault::Quoted;
 use crate::run::secrets;
 use crate::run::start::Refused;
-use crate::sys::{fd, signals};
+use crate::sys::signals;
 use crate::trouble;
 use mounts::Mounts;
 use report::Report;
@@ -53,38 +53,29 @@ pub(super) use report::{WIDTH, count, wrap};
 pub fn check(args: &CheckArgs) -> Result<u8, Refused> {
     // Nobody here is init: a mount that does not answer must not keep anybody from ending us.
     signals::let_through();
-    let to = args.report.map(fd::adopt).transpose().map_err(|errno| {
-        let why = "open it for us, as in \"--report 3 3>report.json\"";
-        let text = format!("writing the report to a descriptor: {errno}; {why}");
-        refused(exit::USAGE, text)
-    })?;
+    let to = args.report.map(adopt_report).transpose()?;
     let path = config_path(args.config.as_deref());
-    match args.shows {
+    let mut report = match args.shows {
         Shows::Names => return names(args, &path),
-        Shows::Toml => return toml(&path, args, to),
-        Shows::Text | Shows::Json => {}
-    }
-    if is_stdout(&path) {
-        let path = shell::Command::on("lockkeeper check --toml >", &path);
-        let text = format!(
-            "standard output is the file that is to be checked, and the shell has emptied it; to \
-             write one that fits: {path}"
-        );
-        return Err(refused(exit::USAGE, text));
-    }
-    let report = if nothing_names_one(args.config.as_deref()) && !path.exists() {
-        without_file(&path, args)
-    } else {
-        with_file(&path)
+        Shows::Toml => without_file(&path, args),
+        Shows::Text | Shows::Json if is_stdout(&path) => return Err(overwritten(&path)),
+        Shows::Text | Shows::Json if is_missing(args, &path) => without_file(&path, args),
+        Shows::Text | Shows::Json => with_file(&path),
     };
     if let Some(to) = to {
         // A descriptor that cannot be written is the caller's loss.
         let _ = File::from(to).write_all(report.json().as_bytes());
     }
-    let text = if args.shows == Shows::Json {
-        report.json()
-    } else {
-        report.text(args.verbosity != Verbosity::Quiet, print::wants_colour())
+    let all = args.verbosity != Verbosity::Quiet;
+    let text = match args.shows {
+        Shows::Json => report.json(),
+        // The file that fits, and elsewhere what else was found.
+        Shows::Toml => {
+            let sketch = report.sketch.take().unwrap_or_default();
+            print::error(&report.text(all, false));
+            sketch
+        }
+        Shows::Text | Shows::Names => report.text(all, print::wants_colour()),
     };
     printed(&text)?;
     Ok(if report.errors > 0 {
@@ -94,10 +85,24 @@ pub fn check(args: &CheckArgs) -> Result<u8, Refused> {
     })
 }
 
+/// Whether there is no file, and need be none.
+fn is_missing(args: &CheckArgs, path: &Path) -> bool {
+    nothing_names_one(args.config.as_deref()) && !path.exists()
+}
+
+fn overwritten(path: &Path) -> Refused {
+    let command = shell::Command::on("lockkeeper check --toml >", path);
+    let text = format!(
+        "standard output is the file that is to be checked, and the shell has emptied it; to write \
+         one that fits: {command}"
+    );
+    refused(exit::USAGE, text)
+}
+
 /// For programs, a shell that completes a command line above all: the text of the file is read and
 /// nothing else is looked at.
 fn names(args: &CheckArgs, path: &Path) -> Result<u8, Refused> {
-    let bytes = if nothing_names_one(args.config.as_deref()) && !path.exists() {
+    let bytes = if is_missing(args, path) {
         Vec::new()
     } else {
         load::bytes(path).map_err(|problems| refused(exit::CONFIG, problems.to_string()))?
@@ -110,17 +115,6 @@ fn printed(text: &str) -> Result<(), Refused> {
         let why = trouble::why(errno);
         refused(exit::FAILED, format!("printing what was found: {why}"))
     })
-}
-
-/// The file that fits, and what else was found beside it.
-fn toml(path: &Path, args: &CheckArgs, to: Option<OwnedFd>) -> Result<u8, Refused> {
-    let mut report = without_file(path, args);
-    if let Some(to) = to {
-        let _ = File::from(to).write_all(report.json().as_bytes());
-    }
-    let sketch = report.sketch.take().unwrap_or_default();
-    print::error(&report.text(args.verbosity != Verbosity::Quiet, false));
-    printed(&sketch).map(|()| exit::OK)
 }
 
 /// Whether what we print goes into this file.

@@ -1,7 +1,9 @@
 //! `check` where no file is yet: what it finds of the machine, what agents say of themselves, and the
 //! file that it prints.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,7 +21,7 @@ use crate::support::ns::Ns;
 use crate::support::pty::Pty;
 use crate::support::scene::Scene;
 use crate::support::wait::until;
-use crate::wrong_use::{bare_machine, has};
+use crate::wrong_use::{bare_machine, has, offered};
 
 /// A home with agents of a test's own, and nothing else in PATH but the system's.
 struct Home(Dir);
@@ -75,6 +77,7 @@ fn each_agent_that_is_found_says_its_version_beside_one_that_hangs_and_one_that_
         )
         .agent("opencode", "exec yes")
         .agent("copilot", "echo 0.0.1 >&2; exit 1")
+        .agent("cursor-agent", "kill -9 $$")
         .agent("aider", "head -c 1000 /dev/zero | tr '\\0' x");
     let report = home.report(&[]);
     let says = |name: &str, what: &str| {
@@ -84,12 +87,132 @@ fn each_agent_that_is_found_says_its_version_beside_one_that_hangs_and_one_that_
     says("codex", ", and says \"?[2Jcodex-cli 1\"");
     says("gemini", ", and says no version within 2s");
     says("opencode", ", and says \"y\"");
-    says("copilot", ", and says no version");
+    says(
+        "copilot",
+        ", and says no version: it ended with code 1 and printed nothing",
+    );
+    says(
+        "cursor-agent",
+        ", and says no version: it was ended by signal 9 and printed nothing",
+    );
     says("aider", &format!(", and says \"{}\"", "x".repeat(60)));
     // Who does not want that is not asked.
     let report = home.report(&["--no-versions"]);
     here(&report, "ok", &["claude is in PATH: "]);
     assert!(!report.to_string().contains("and says"), "{report}");
+}
+
+#[test]
+fn an_agent_that_leaves_somebody_behind_or_only_closes_its_output_is_told_for_what_it_did() {
+    let home = Home::new();
+    home.agent("claude", "sleep 1000 & exit 3")
+        .agent("codex", "exec >/dev/null; sleep 1000");
+    let report = home.report(&[]);
+    let words = ["claude is in PATH: ", "it ended with code 3"];
+    here(&report, "ok", &words);
+    let words = ["codex is in PATH: ", ", and says no version within 2s"];
+    here(&report, "ok", &words);
+}
+
+#[test]
+fn an_agent_that_cannot_be_started_is_told_with_the_reason() {
+    let home = Home::new();
+    home.agent("claude", "");
+    let path = home.0.join("bin/claude");
+    fs::write(&path, "#!/no/such/interpreter\n").unwrap();
+    let report = home.report(&[]);
+    let words = ["; it cannot be started: no such file", "the interpreter"];
+    here(&report, "ok", &words);
+}
+
+#[test]
+fn an_agent_that_cannot_be_executed_is_told_and_the_command_that_mends_it_works() {
+    let home = Home::new();
+    home.agent("claude", "echo 1.0");
+    let path = home.0.join("bin/claude");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let told = text(&output(&mut home.check(&[])).stdout);
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    has(
+        &told,
+        &[
+            "warning: claude is in PATH, and cannot be executed: ",
+            "no agent is here: none in PATH that can be executed",
+        ],
+    );
+    // Also where a file says that it is to run.
+    let file = home.0.join("jobs.toml");
+    fs::write(&file, crate::wrong_use::FILE.replace("echo", "claude")).unwrap();
+    let with_file = ["-c", file.to_str().unwrap()];
+    let report = home.report(&with_file);
+    let expected = format!("{path:?} cannot be executed: chmod +x");
+    let errors = facts(&report, "error", "job");
+    assert!(errors[0].contains(&expected), "{errors:?}");
+
+    let mut shell = Command::new("sh");
+    let mend = offered(&told, "chmod +x ");
+    assert!(output(bare(&mut shell).args(["-c", mend])).status.success());
+    here(&home.report(&[]), "ok", &["claude is in PATH: ", "\"1.0\""]);
+    assert!(facts(&home.report(&with_file), "error", "job").is_empty());
+}
+
+#[test]
+fn a_login_whose_path_no_file_can_name_is_told_beside_the_file_and_in_it() {
+    let home = Home::new();
+    let odd = home.0.join(OsStr::from_bytes(b"odd\xff"));
+    fs::create_dir(&odd).unwrap();
+    let mut check = home.check(&["--toml", "--no-versions"]);
+    let told = output(check.env("CLAUDE_CONFIG_DIR", &odd));
+    let shown = format!("{odd:?}");
+    let (file, notes) = (text(&told.stdout), text(&told.stderr));
+    has(&file, &["as its path is not UTF-8", &shown]);
+    let notes = notes.split_whitespace().collect::<Vec<_>>().join(" ");
+    let warning = format!("warning: {shown} cannot be named in a file, as its path is not UTF-8");
+    has(&notes, &[&warning]);
+    // One that is merely odd stands there as it is.
+    let odd = home.folder("o'd\"d \\ $HOME {");
+    let mut check = home.check(&["--toml", "--no-versions"]);
+    let told = output(check.env("CLAUDE_CONFIG_DIR", &odd));
+    let file = home.0.join("jobs.toml");
+    fs::write(&file, &told.stdout).unwrap();
+    let report = home.report(&["-c", file.to_str().unwrap()]);
+    assert_eq!(facts(&report, "error", "file").len(), 0, "{report}");
+    let logins =
+        facts(&report, "ok", "login").concat() + &facts(&report, "warning", "login").concat();
+    assert!(logins.contains(&format!("{odd:?}")), "{report}");
+}
+
+#[test]
+fn a_report_is_handed_to_the_descriptor_whatever_else_is_printed() {
+    let home = Home::new();
+    for shows in [&[][..], &["--json"], &["--toml"]] {
+        let mut shell = Command::new("sh");
+        let words = [
+            "-c",
+            "exec \"$@\" 3>report >/dev/null 2>&1",
+            "sh",
+            lockkeeper().to_str().unwrap(),
+            "check",
+            "--no-versions",
+            "--report",
+            "3",
+        ];
+        bare(&mut shell)
+            .args(words)
+            .args(shows)
+            .current_dir(&*home.0);
+        let done = output(shell.env("HOME", &*home.0));
+        assert_eq!(done.status.code(), Some(0), "{shows:?}");
+        let report = fs::read_to_string(home.0.join("report")).unwrap();
+        let report: Value = serde_json::from_str(&report).unwrap();
+        assert!(report["sketch"].is_string(), "{shows:?}: {report}");
+    }
+    let told = output(&mut home.check(&["--report", "77"]));
+    assert_eq!(told.status.code(), Some(64));
+    has(
+        &text(&told.stderr),
+        &["to descriptor 77: bad file number; open it"],
+    );
 }
 
 #[test]

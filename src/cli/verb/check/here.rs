@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
-use super::jobs::find;
+use super::jobs::{find, find_inert};
 use super::mounts::{Mounts, Place};
 use super::report::{About, Level, Report};
-use super::{inode, machine, quoted, versions};
+use super::{inode, machine, quoted, sketch, versions};
 use crate::cli::verb::start::elsewhere;
 use crate::core::order;
 use crate::core::shell::Command;
+use crate::core::text::plain;
 use crate::lock::probe::{Exclusion, probe_exclusion};
 
 /// How many folders under /home are looked into.
@@ -154,6 +155,15 @@ pub(super) fn look(
     .into_iter();
     let mut best = Found::default();
     for (agent, program) in AGENTS.iter().zip(programs) {
+        let inert = find_inert(OsStr::new(agent.command), path.as_deref());
+        if let (None, Some(file)) = (&program, inert) {
+            let text = format!(
+                "{} is in PATH, and cannot be executed: {}",
+                agent.command,
+                Command::on("chmod +x", &file)
+            );
+            say(Level::Warning, &file, text);
+        }
         let says = says.next().unwrap_or_default();
         let container = container.as_deref();
         let found = one(agent, program, &says, mounts, container, &mut say);
@@ -162,8 +172,14 @@ pub(super) fn look(
         }
     }
     if best.is_nothing() {
-        let text = "no agent is here: none in PATH, no folder of one in a home".to_owned();
-        say(Level::Ok, Path::new(""), text);
+        let text =
+            "no agent is here: none in PATH that can be executed, no folder of one in a home";
+
+        say(Level::Ok, Path::new(""), text.to_owned());
+    }
+    if let Some(text) = sketch::unnameable(&best) {
+        let folder = best.folder.clone().unwrap_or_default();
+        say(Level::Warning, &folder, text);
     }
     best
 }
@@ -246,7 +262,7 @@ fn unfit(path: &Path) -> Option<String> {
 
 fn lies(path: &Path, agent: &str, mounts: &Mounts, container: Option<&str>) -> (Level, String) {
     let login = format!("{}, the login of {agent},", quoted(path));
-    let target = path.display();
+    let target = plain(&path.display().to_string());
     match (mounts.place(path), container) {
         (Place::Mount, _) => (
             Level::Ok,

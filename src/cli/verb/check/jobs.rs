@@ -187,14 +187,17 @@ fn no_command(run: &RunPlan) -> Option<String> {
     let mut set = run.env.iter().rev().filter(|(name, _)| name == "PATH");
     let path = set.next().map(|(_, value)| value.into());
     let path = path.or_else(|| env::var_os("PATH"));
-    find(program.as_os_str(), path.as_deref())
-        .is_none()
-        .then(|| {
-            format!(
-                "the command {} is not in PATH: install it, or write its whole path (exit 127)",
-                quoted(program)
-            )
-        })
+    let (name, path) = (program.as_os_str(), path.as_deref());
+    if find(name, path).is_some() {
+        return None;
+    }
+    Some(match find_inert(name, path) {
+        Some(file) => format!("{} cannot be executed: chmod +x (exit 126)", quoted(file)),
+        None => format!(
+            "the command {} is not in PATH: install it, or write its whole path (exit 127)",
+            quoted(program)
+        ),
+    })
 }
 
 fn no_terminal(run: &RunPlan) -> Option<String> {
@@ -207,10 +210,17 @@ fn no_terminal(run: &RunPlan) -> Option<String> {
 
 /// Where in `path`, a list of folders as in the variable, a program of that name lies.
 pub(super) fn find(name: &OsStr, path: Option<&OsStr>) -> Option<PathBuf> {
+    in_path(name, path).find(|path| is_program(path))
+}
+
+/// Where there a file of that name lies that cannot be executed.
+pub(super) fn find_inert(name: &OsStr, path: Option<&OsStr>) -> Option<PathBuf> {
+    in_path(name, path).find(|path| path.is_file() && !is_program(path))
+}
+
+fn in_path(name: &OsStr, path: Option<&OsStr>) -> impl Iterator<Item = PathBuf> {
     let path = path.unwrap_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"));
-    env::split_paths(path)
-        .map(|folder| folder.join(name))
-        .find(|path| is_program(path))
+    env::split_paths(path).map(move |folder| folder.join(name))
 }
 
 fn is_program(path: &Path) -> bool {

@@ -24,15 +24,17 @@ use nix::unistd::geteuid;
 
 use super::changeable::changeable;
 use super::quoted;
+use crate::core::outcome::Status;
 use crate::core::text::plain;
 use crate::core::time::Time;
 use crate::exit;
 use crate::sys::fd::{self, Received, Wire};
 use crate::sys::process::{self, Forked};
 use crate::sys::signals::{self, Signals};
-use crate::sys::spawn::{Command, Memory, Session};
+use crate::sys::spawn::{Command, Memory, Session, Spawned};
 use crate::sys::wait::{self, Reaped};
 use crate::sys::{clock, poll, tree};
+use crate::trouble;
 
 /// How long all of them may take.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -47,11 +49,15 @@ const ENDING: [i32; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQU
 const GOING: Duration = Duration::from_secs(1);
 
 /// One that was asked.
+#[derive(Default)]
 struct Asked {
     /// What a stranger can change, so that it was not asked.
     stranger: Option<PathBuf>,
+    spawned: Option<Spawned>,
     answer: Option<File>,
     said: Vec<u8>,
+    /// How it ended by itself.
+    end: Option<Status>,
 }
 
 /// What each of `programs` says, as the end of a sentence about it.
@@ -113,32 +119,55 @@ fn ask_here(programs: &[Option<PathBuf>], caller: &Wire) {
         .iter()
         .map(|it| Asked::begin(it.as_deref()))
         .collect();
+    let signals = Signals::open().ok();
     let due = clock::now() + LIMIT;
-    while asked.iter().any(|one| one.answer.is_some()) && clock::now() < due {
-        let mut fds = vec![Some(caller.as_fd())];
+    while asked.iter().any(Asked::is_awaited) && clock::now() < due {
+        let mut fds = vec![Some(caller.as_fd()), signals.as_ref().map(AsFd::as_fd)];
         fds.extend(asked.iter().map(|one| one.answer.as_ref().map(AsFd::as_fd)));
         let ready = poll::wait_many(&fds, Some(due));
-        let Some((false, ready)) = ready.split_first() else {
+        let [false, _, ready @ ..] = &*ready else {
             break;
         };
         for (one, _) in asked.iter_mut().zip(ready).filter(|it| *it.1) {
             one.read();
         }
+        take_all(signals.as_ref());
+        while let Reaped::Child(pid, status) = wait::reap() {
+            if let Some(one) = asked.iter_mut().find(|one| one.is(pid)) {
+                one.end = Some(status);
+            }
+        }
     }
-    end_all(clock::now() + GOING);
-    for one in &asked {
+    end_all(signals.as_ref(), clock::now() + GOING);
+    for one in asked {
         let _ = caller.send(one.version().as_bytes());
     }
 }
 
 impl Asked {
     fn begin(program: Option<&Path>) -> Self {
-        let stranger = program.and_then(strangers);
+        let Some(program) = program else {
+            return Self::default();
+        };
+        let stranger = strangers(program);
+        let started = stranger.is_none().then(|| start(program)).flatten();
+        let (spawned, answer) = started.unzip();
         Self {
-            answer: program.filter(|_| stranger.is_none()).and_then(start),
             stranger,
-            said: Vec::new(),
+            spawned,
+            answer,
+            ..Self::default()
         }
+    }
+
+    fn is(&self, pid: i32) -> bool {
+        self.spawned.as_ref().is_some_and(|it| it.pid == pid)
+    }
+
+    /// Who has said a line need not end, and who has ended may have somebody who speaks for him.
+    fn is_awaited(&self) -> bool {
+        let is_silent = self.said.trim_ascii().is_empty();
+        self.answer.is_some() || (is_silent && self.spawned.is_some() && self.end.is_none())
     }
 
     /// Reads once, as it can be read; a whole line is enough.
@@ -153,7 +182,7 @@ impl Asked {
         }
     }
 
-    fn version(&self) -> String {
+    fn version(self) -> String {
         if let Some(path) = &self.stranger {
             return format!(
                 "; it is not asked for its version, as we are root and somebody else can change {}",
@@ -163,10 +192,26 @@ impl Asked {
         let text = String::from_utf8_lossy(&self.said);
         let line = text.trim_start().lines().next().unwrap_or_default();
         let shown: String = plain(line.trim_end()).chars().take(SHOWN).collect();
-        match &*shown {
-            "" => format!(", and says no version within {}s", LIMIT.as_secs()),
-            version => format!(", and says {version:?}"),
+        if !shown.is_empty() {
+            return format!(", and says {shown:?}");
         }
+        // Only where it has ended nothing is left to wait for.
+        let failed = self.spawned.filter(|_| self.end.is_some());
+        if let Some((step, errno)) = failed.and_then(Spawned::failure) {
+            // It stands in a folder of PATH, and has a slash.
+            return format!(
+                "; it cannot be started: {}",
+                trouble::start(step, errno, "/")
+            );
+        }
+        let why = match self.end {
+            Some(Status::Exited(code)) => format!("it ended with code {code} and printed nothing"),
+            Some(Status::Killed(signo) | Status::Dumped(signo)) => {
+                format!("it was ended by signal {signo} and printed nothing")
+            }
+            None => return format!(", and says no version within {}s", LIMIT.as_secs()),
+        };
+        format!(", and says no version: {why}")
     }
 }
 
@@ -182,8 +227,8 @@ fn safe_path() -> OsString {
     env::join_paths(folders).unwrap_or_default()
 }
 
-/// Starts it; its answer comes from here. `None`: it cannot be started.
-fn start(program: &Path) -> Option<File> {
+/// Starts it; its answer comes from the file. `None`: descriptors or processes are short.
+fn start(program: &Path) -> Option<(Spawned, File)> {
     let null = OwnedFd::from(File::open("/dev/null").ok()?);
     let (answer, output) = io::pipe().ok()?;
     let output = OwnedFd::from(output);
@@ -193,22 +238,26 @@ fn start(program: &Path) -> Option<File> {
     command.bare().session(Session::Own);
     command.stdio(Some(&null), Some(&output), Some(&null));
     // That it cannot be executed is an end of file like any other.
-    command.spawn(Memory::Copied).ok()?;
-    Some(File::from(OwnedFd::from(answer)))
+    let spawned = command.spawn(Memory::Copied).ok()?;
+    Some((spawned, File::from(OwnedFd::from(answer))))
 }
 
 /// Kills all that is below us, level by level, and reaps it.
-fn end_all(due: Time) {
-    let signals = Signals::open().ok();
+fn end_all(signals: Option<&Signals>, due: Time) {
     loop {
         tree::kill_children();
         while let Reaped::Child(..) = wait::reap() {}
         if !wait::has_child() || clock::now() >= due {
             return;
         }
-        poll::wait([signals.as_ref().map(AsFd::as_fd)], Some(due));
-        while let Some(Ok(Some(_))) = signals.as_ref().map(Signals::next) {}
+        poll::wait([signals.map(AsFd::as_fd)], Some(due));
+        take_all(signals);
     }
+}
+
+/// That a child has ended is all that they are to tell.
+fn take_all(signals: Option<&Signals>) {
+    while let Some(Ok(Some(_))) = signals.map(Signals::next) {}
 }
 
 /// Takes the signals that have come; says the one that is to end us, if one is.

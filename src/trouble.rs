@@ -30,6 +30,16 @@ pub fn start(step: SpawnStep, errno: i32, on: &str) -> String {
         (SpawnStep::Exec, Errno::ENOENT) if on.contains('/') => Some(
             "correct the path; where the file is there, it is the interpreter named in it that is not",
         ),
+        (SpawnStep::Exec, Errno::ENOENT) if on.is_empty() => {
+            Some("is it a variable that is not set? correct the name or PATH")
+        }
+        (SpawnStep::Exec, Errno::ENOENT) if on.starts_with('-') => {
+            Some("options of lockkeeper stand before --; install it, or correct the name or PATH")
+        }
+        (SpawnStep::Exec, Errno::ENOENT) if on.contains(' ') => Some(
+            "this is one word: leave out the quotes round all of it, write the words apart; install \
+             it, or correct the name or PATH",
+        ),
         (SpawnStep::Exec, Errno::ENOENT) => Some("install it, or correct the name or PATH"),
         (SpawnStep::Exec, Errno::EACCES) => {
             Some("name a file with the right to execute it (chmod +x), on a mount without noexec")

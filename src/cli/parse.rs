@@ -16,7 +16,7 @@ use std::time::Duration;
 use lexopt::Parser;
 
 use super::flags::{Id, Verb};
-use super::typed::{Read, Typed, quoted, text_of, time, usage};
+use super::typed::{Typed, quoted, text_of, time, usage};
 use crate::config::plan::{LONGEST_PAUSE, Wait};
 use crate::exit;
 use crate::journal::Verbosity;
@@ -287,16 +287,21 @@ impl std::error::Error for UsageError {}
 
 /// Understands `args`, which do not begin with the program's own name.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
-    let mut typed = match Typed::read(Parser::from_args(args))? {
-        Read::Typed(typed) => typed,
-        Read::Asked(command) => return Ok(command),
-    };
+    let mut typed = Typed::default();
+    let command = understood(&mut typed, Parser::from_args(args));
+    command.map_err(|error| typed.explained(error))
+}
+
+fn understood(typed: &mut Typed, parser: Parser) -> Result<Command, UsageError> {
+    if let Some(command) = typed.read(parser)? {
+        return Ok(command);
+    }
     match typed.verb.unwrap_or(Verb::Init) {
-        Verb::Init => init(&mut typed).map(Command::Init),
-        Verb::Run => run(&mut typed).map(Command::Run),
-        Verb::Check => check(&mut typed).map(Command::Check),
-        verb @ (Verb::Pause | Verb::PauseEnd) => pause(&mut typed, verb).map(Command::Pause),
-        Verb::Logs => logs(&mut typed).map(Command::Logs),
+        Verb::Init => init(typed).map(Command::Init),
+        Verb::Run => run(typed).map(Command::Run),
+        Verb::Check => check(typed).map(Command::Check),
+        verb @ (Verb::Pause | Verb::PauseEnd) => pause(typed, verb).map(Command::Pause),
+        Verb::Logs => logs(typed).map(Command::Logs),
         Verb::Lock => Err(usage(
             "\"lock\" needs one of list, show, clean, hold and release: see \"lockkeeper lock --help\"",
         )),
@@ -304,12 +309,12 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
         | Verb::LockShow
         | Verb::LockClean
         | Verb::LockHold
-        | Verb::LockRelease) => lock(&mut typed, verb).map(Command::Lock),
-        Verb::Status => status(&mut typed).map(Command::Status),
+        | Verb::LockRelease) => lock(typed, verb).map(Command::Lock),
+        Verb::Status => status(typed).map(Command::Status),
         verb @ (Verb::Start | Verb::Stop | Verb::Restart | Verb::Reload | Verb::Health) => {
-            ask(&mut typed, verb).map(Command::Ask)
+            ask(typed, verb).map(Command::Ask)
         }
-        Verb::Timeline => timeline(&mut typed).map(Command::Timeline),
+        Verb::Timeline => timeline(typed).map(Command::Timeline),
     }
 }
 
@@ -574,8 +579,7 @@ fn run(typed: &mut Typed) -> Result<RunArgs, UsageError> {
         }
         if let Some((flag, _)) = typed.flags.iter().find(|(flag, _)| flag.of_command) {
             return Err(usage(format!(
-                "\"--{}\" goes with a command, and {job} is taken for a job of the file; \
-                 if it is a command, put -- before it",
+                "\"--{}\" goes with a command, and {job} is taken for a job of the file",
                 flag.long
             )));
         }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use lexopt::{Arg, Parser};
 
 use super::flags::{FLAGS, Flag, Id, LOCK_VERBS, VERBS, Verb, VerbInfo};
+use super::meant::file_of;
 use super::parse::{Command, UsageError};
 use super::suggest::nearest;
 use crate::config::plan::Wait;
@@ -26,29 +27,26 @@ pub(super) struct Typed {
     /// What follows `status` or a verb of `lock`.
     pub(super) words: Vec<OsString>,
     pub(super) command: Option<Vec<OsString>>,
-}
-
-pub(super) enum Read {
-    Typed(Typed),
-    /// `--help` or `--version`: whatever else stands there does not matter.
-    Asked(Command),
+    /// As `run JOB …` may have been meant.
+    pub(super) as_command: Option<String>,
 }
 
 impl Typed {
-    pub(super) fn read(mut parser: Parser) -> Result<Read, UsageError> {
-        let mut typed = Self::default();
+    /// Reads all, or finds `--help` or `--version`: whatever else stands there does not matter.
+    pub(super) fn read(&mut self, mut parser: Parser) -> Result<Option<Command>, UsageError> {
+        let typed = self;
         loop {
             if let Some(mut rest) = parser.try_raw_args()
                 && rest.next_if(|arg| arg == "--").is_some()
             {
                 typed.command = Some(rest.collect());
-                return Ok(Read::Typed(typed));
+                return Ok(None);
             }
             let flag = match parser.next().map_err(misread)? {
-                None => return Ok(Read::Typed(typed)),
+                None => return Ok(None),
                 Some(Arg::Value(word)) => {
                     if typed.word(word, &mut parser)? {
-                        return Ok(Read::Typed(typed));
+                        return Ok(None);
                     }
                     continue;
                 }
@@ -62,8 +60,8 @@ impl Typed {
                     .ok_or_else(|| typed.unknown(&format!("-{short}")))?,
             };
             match flag.id {
-                Id::Help => return Ok(Read::Asked(Command::Help(typed.verb))),
-                Id::Version => return Ok(Read::Asked(Command::Version)),
+                Id::Help => return Ok(Some(Command::Help(typed.verb))),
+                Id::Version => return Ok(Some(Command::Version)),
                 _ => {}
             }
             let value = value_of(flag, &mut parser)?;
@@ -78,7 +76,7 @@ impl Typed {
     /// Takes a word that is no flag; true when it began a command, and all the rest is taken.
     fn word(&mut self, word: OsString, parser: &mut Parser) -> Result<bool, UsageError> {
         let Some(verb) = self.verb else {
-            self.verb = Some(verb_of(&word, parser)?);
+            self.verb = Some(self.verb_of(&word, parser)?);
             return Ok(false);
         };
         if verb == Verb::Lock {
@@ -113,29 +111,37 @@ impl Typed {
                 | Verb::Health
         );
         if takes_job && self.job.is_none() {
+            if verb == Verb::Run {
+                let rest = parser.raw_args().map_err(misread)?;
+                self.as_command = Some(self.as_run(&word, rest.as_slice()));
+            }
             self.job = Some(word);
             return Ok(false);
         }
-        let word = quoted(&word);
+        if let Some(file) = file_of(verb, &word) {
+            return Err(file);
+        }
+        let shown = quoted(&word);
         Err(match &self.job {
             Some(job) if matches!(verb, Verb::Logs | Verb::Timeline) => usage(format!(
-                "unexpected argument {word} behind job {}: journalctl's own stand behind \"--\"",
+                "unexpected argument {shown} behind job {}: journalctl's own stand behind \"--\"",
                 quoted(job)
             )),
             Some(job) if verb != Verb::Run => usage(format!(
-                "unexpected argument {word} behind job {}: \"{}\" takes one job",
+                "unexpected argument {shown} behind job {}: \"{}\" takes one job",
                 quoted(job),
                 verb.name()
             )),
             Some(job) => usage(format!(
-                "unexpected argument {word} behind job {0}; if {0} is a command, put -- before it",
+                "unexpected argument {shown} behind job {}",
                 quoted(job)
             )),
             None if verb == Verb::Init => usage(format!(
-                "unexpected argument {word}; to run a command: lockkeeper init -- COMMAND..."
+                "unexpected argument {shown}; to run it as a command: {}",
+                self.as_main(&word, parser)?
             )),
             None => usage(format!(
-                "unexpected argument {word}: see \"lockkeeper {} --help\"",
+                "unexpected argument {shown}: see \"lockkeeper {} --help\"",
                 verb.name()
             )),
         })
@@ -144,15 +150,22 @@ impl Typed {
     fn unknown(&self, typed: &str) -> UsageError {
         if let Some(job) = self.job.as_ref().filter(|_| self.verb == Some(Verb::Run)) {
             return usage(format!(
-                "unknown option {typed:?} behind job {0}; if {0} is a command, put -- before it",
+                "unknown option {typed:?} behind job {}",
                 quoted(job)
+            ));
+        }
+        let name = typed.strip_prefix("--");
+        if self.verb.is_none()
+            && let Some(info) = VERBS.iter().find(|info| name == Some(info.name))
+        {
+            return usage(format!(
+                "unknown option {typed:?}: did you mean {:?}?",
+                info.name
             ));
         }
         let of_verb = |flag: &&Flag| self.verb.is_none_or(|verb| flag.belongs_to(verb));
         let longs = FLAGS.iter().filter(of_verb).map(|flag| flag.long);
-        let near = typed
-            .strip_prefix("--")
-            .and_then(|name| nearest(name, longs));
+        let near = name.and_then(|name| nearest(name, longs));
         usage(match (near, self.verb) {
             (Some(near), _) => {
                 format!("unknown option {typed:?}: did you mean \"--{near}\"?")
@@ -173,18 +186,25 @@ impl Typed {
             return Ok(());
         };
         let names: Vec<_> = flag.verbs.iter().map(|verb| verb.name()).collect();
-        if names.len() > 3 {
+        if let (Verb::Init, Some(command)) = (verb, &self.command)
+            && flag.of_command
+        {
+            let words = [self.written(Verb::Run), vec!["--".into()], command.clone()].concat();
             return Err(usage(format!(
-                "\"--{}\" does not go with \"{}\": see \"lockkeeper --help\"",
+                "\"--{}\" goes with \"run\": {}",
                 flag.long,
-                verb.name()
+                Words("lockkeeper run", &words)
             )));
         }
+        let see = match &*names {
+            [one] => format!(": see \"lockkeeper {one} --help\""),
+            [_, _] | [_, _, _] => format!(", but with {}", names.join(" and ")),
+            _ => ": see \"lockkeeper --help\"".to_owned(),
+        };
         Err(usage(format!(
-            "\"--{}\" does not go with \"{}\": see \"lockkeeper {} --help\"",
+            "\"--{}\" does not go with \"{}\"{see}",
             flag.long,
-            verb.name(),
-            names.join(" or ")
+            verb.name()
         )))
     }
 
@@ -331,38 +351,6 @@ fn value_of(flag: &Flag, parser: &mut Parser) -> Result<OsString, UsageError> {
     }
 }
 
-fn verb_of(word: &OsStr, parser: &mut Parser) -> Result<Verb, UsageError> {
-    if let Some(info) = VERBS.iter().find(|info| word == info.name) {
-        return Ok(info.verb);
-    }
-    let shown = quoted(word);
-    let typed = word.to_string_lossy();
-    if let Some(flag) = FLAGS.iter().find(|flag| typed == flag.long) {
-        return Err(usage(format!(
-            "unknown verb {shown}: did you mean \"--{}\"?",
-            flag.long
-        )));
-    }
-    if let Some(near) = nearest(&typed, VERBS.iter().map(|info| info.name)) {
-        return Err(usage(format!(
-            "unknown verb {shown}: did you mean {near:?}?"
-        )));
-    }
-    Err(usage(format!(
-        "unknown verb {shown}; to run it as a command: {}",
-        command_of(word, parser)?
-    )))
-}
-
-/// What was typed from `word` on, as the command that it may have been meant for.
-fn command_of(word: &OsStr, parser: &mut Parser) -> Result<String, UsageError> {
-    let rest = parser.raw_args().map_err(misread)?;
-    // Who typed `--` one word too late.
-    let rest = rest.filter(|arg| arg != "--");
-    let words: Vec<OsString> = [word.to_owned()].into_iter().chain(rest).collect();
-    Ok(Words("lockkeeper --", &words).to_string())
-}
-
 /// The verb that `lock` and this word make.
 fn lock_verb_of(word: &OsStr) -> Result<Verb, UsageError> {
     let second = |info: &'static VerbInfo| info.name.split_once(' ').map_or("", |(_, word)| word);
@@ -415,7 +403,7 @@ pub(super) fn usage(text: impl Into<String>) -> UsageError {
 }
 
 /// What lexopt itself refuses: a value on a flag that takes none.
-fn misread(error: lexopt::Error) -> UsageError {
+pub(super) fn misread(error: lexopt::Error) -> UsageError {
     match error {
         lexopt::Error::UnexpectedValue { option, value } => usage(format!(
             "{option:?} takes no value, but has {}",

@@ -20,7 +20,7 @@ mod expand;
 mod findings;
 pub mod load;
 pub mod names;
-mod nearest;
+pub(crate) mod nearest;
 mod pause;
 mod process;
 mod repair;

@@ -17,6 +17,7 @@ use crate::support::ns::{Ns, children};
 use crate::support::pty::Pty;
 
 mod containers;
+mod meant;
 mod places;
 
 /// One interactive job that says `mine` and nothing else.

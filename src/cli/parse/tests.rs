@@ -361,24 +361,74 @@ const REFUSED: &[(&str, &str)] = &[
     ("-x", r#"unknown option "-x": see "lockkeeper --help""#),
     (
         "run claude -p x",
-        r#"unknown option "-p" behind job "claude"; if "claude" is a command, put -- before it"#,
+        r#"unknown option "-p" behind job "claude"; if "claude" is a command: `lockkeeper run -- claude -p x`"#,
     ),
     (
         "run ls /",
-        r#"unexpected argument "/" behind job "ls"; if "ls" is a command, put -- before it"#,
+        r#"unexpected argument "/" behind job "ls"; if "ls" is a command: `lockkeeper run -- ls /`"#,
     ),
     (
         "run dev --timeout 5s",
-        r#""--timeout" goes with a command, and "dev" is taken for a job of the file; if it is a command, put -- before it"#,
+        r#""--timeout" goes with a command, and "dev" is taken for a job of the file; if "dev" is a command: `lockkeeper run --timeout 5s -- dev`"#,
+    ),
+    (
+        "run -q -c F claude --lock L --wait=5 -p x --lock M",
+        r#"unknown option "-p" behind job "claude"; if "claude" is a command: `lockkeeper run --quiet --lock L '--wait=5' -- claude -p x --lock M`"#,
+    ),
+    (
+        "run claude -c -p x",
+        r#""--config" needs a FILE, but "-p" follows; a FILE that begins with - is written --config=FILE; if "claude" is a command: `lockkeeper run -- claude -c -p x`"#,
+    ),
+    (
+        "run claude --json",
+        r#""--json" does not go with "run": see "lockkeeper --help"; if "claude" is a command: `lockkeeper run -- claude --json`"#,
+    ),
+    (
+        "run claude -p -- x",
+        r#"unknown option "-p" behind job "claude"; if "claude" is a command: `lockkeeper run -- claude -p -- x`"#,
     ),
     (
         "run dev -- x",
-        r#"job "dev" and a command behind "--": run either the one or the other"#,
+        r#"job "dev" and a command behind "--": run either the one or the other; if "dev" is a command: `lockkeeper run -- dev x`"#,
     ),
     (
         "init true",
-        r#"unexpected argument "true"; to run a command: lockkeeper init -- COMMAND..."#,
+        r#"unexpected argument "true"; to run it as a command: `lockkeeper -- true`"#,
     ),
+    (
+        "--class batch init true -- x",
+        r#"unexpected argument "true"; to run it as a command: `lockkeeper --class batch -- true x`"#,
+    ),
+    (
+        "-c F --lock L true x",
+        r#"unknown verb "true"; to run it as a command: `lockkeeper run --lock L -- true x`"#,
+    ),
+    (
+        "-c F dev",
+        r#"unknown verb "dev"; to run it as a command: `lockkeeper --config F -- dev`; to run the job of that name: `lockkeeper run -c F dev`"#,
+    ),
+    (
+        "jobs.toml",
+        r#"unexpected argument "jobs.toml"; the file is named with -c: `lockkeeper -c jobs.toml`"#,
+    ),
+    (
+        "init jobs.toml",
+        r#"unexpected argument "jobs.toml"; the file is named with -c: `lockkeeper -c jobs.toml`"#,
+    ),
+    (
+        "check jobs.toml",
+        r#"unexpected argument "jobs.toml"; the file is named with -c: `lockkeeper check -c jobs.toml`"#,
+    ),
+    (
+        "help run",
+        r#"unknown verb "help": did you mean `lockkeeper run --help`?"#,
+    ),
+    ("help", r#"unknown verb "help": did you mean "--help"?"#),
+    (
+        "--check",
+        r#"unknown option "--check": did you mean "check"?"#,
+    ),
+    ("RUN dev", r#"unknown verb "RUN": did you mean "run"?"#),
     (
         "check f",
         r#"unexpected argument "f": see "lockkeeper check --help""#,
@@ -386,7 +436,15 @@ const REFUSED: &[(&str, &str)] = &[
     ("check -- x", r#""check" takes no command"#),
     (
         "--lock L -- x",
-        r#""--lock" does not go with "init": see "lockkeeper run or timeline --help""#,
+        r#""--lock" goes with "run": `lockkeeper run --lock L -- x`"#,
+    ),
+    (
+        "-c F --wait 5 --report 3 -- x",
+        r#""--wait" goes with "run": `lockkeeper run --wait 5 --report 3 -- x`"#,
+    ),
+    (
+        "check --lock L",
+        r#""--lock" does not go with "check", but with run and timeline"#,
     ),
     (
         "run --json -- x",
@@ -631,7 +689,7 @@ fn a_lock_verb_that_cannot_be_understood_is_refused_with_what_to_type_instead() 
         ),
         (
             "lock list --dry-run",
-            "\"--dry-run\" does not go with \"lock list\": see \"lockkeeper lock clean or reload --help\"",
+            "\"--dry-run\" does not go with \"lock list\", but with lock clean and reload",
         ),
         (
             "lock list --jsno",

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use super::pid1::{Pid1, SHELL_FORM};
 use super::start::{
-    adopt_report, class, config_path, host_name, job_name, load, no_file, nothing_names_one,
-    refused,
+    adopt_report, class, config_path, host_name, is_missing, job_name, load, no_file,
+    nothing_names_one, refused,
 };
 use crate::cli::InitArgs;
 use crate::config::load::Loaded;
@@ -173,11 +173,6 @@ fn table(plan: Plan, mut told: Told) -> Result<u8, Refused> {
         report: told.report,
     })
     .map_err(failed)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "what `is_err_and` gives")]
-fn is_missing(error: io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound
 }
 
 /// An interactive job that would talk to nobody: what engines do without `-i` and `-t`.

@@ -8,6 +8,7 @@ pub mod lock;
 pub mod logs;
 pub mod pause;
 mod pid1;
+mod programs;
 pub mod run;
 pub mod start;
 pub mod status;

@@ -1,15 +1,23 @@
 //! `lockkeeper run`: one run, in the foreground.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf, absolute};
 
-use super::start::{adopt_report, class, config_path, host_name, job_name, load, refused};
+use super::programs::meant_by;
+use super::start::{
+    adopt_report, class, config_path, host_name, is_missing, job_name, load, no_file_is,
+    nothing_names_one, refused,
+};
 use crate::cli::RunArgs;
+use crate::config::nearest::nearest;
 use crate::config::plan::{
     ClassPlan, DEFAULT_WAIT, InitPlan, Kind, LockPlan, OnConflict, RunPlan, SharedMount, Stdin,
     Wait,
 };
+use crate::core::shell::Typed;
 use crate::exit;
 use crate::journal::{Format, route};
+use crate::lock::fault::Quoted;
 use crate::lock::folders::runtime_folder;
 use crate::lock::record::By;
 use crate::run::start::{Caller, Refused, guarded};
@@ -39,30 +47,7 @@ type OfFile = Option<(PathBuf, InitPlan)>;
 /// The plan, and its file, if there is one.
 fn plan(args: RunArgs) -> Result<(RunPlan, OfFile), Refused> {
     if let Some(job) = &args.job {
-        let path = config_path(args.config.as_deref());
-        let loaded = load(&path)?;
-        let names: Vec<String> = loaded
-            .plan
-            .jobs
-            .iter()
-            .map(|job| format!("\"{}\"", job.run.job))
-            .collect();
-        let found = loaded
-            .plan
-            .jobs
-            .into_iter()
-            .find(|plan| plan.run.job == *job);
-        let found = found.ok_or_else(|| {
-            let known = names.join(", ");
-            refused(
-                exit::CONFIG,
-                format!(
-                    "no job in \"{}\" is named \"{job}\": there are {known}",
-                    path.display()
-                ),
-            )
-        })?;
-        return Ok((found.run, Some((path, loaded.plan.init))));
+        return of_file(job, args.config.as_deref());
     }
     let (class, file) = match (&args.class, &args.config) {
         (None, None) => (without_file(&args)?, None),
@@ -86,13 +71,58 @@ fn plan(args: RunArgs) -> Result<(RunPlan, OfFile), Refused> {
     Ok((plan, file))
 }
 
+/// A job of the file.
+fn of_file(job: &str, config: Option<&Path>) -> Result<(RunPlan, OfFile), Refused> {
+    let path = config_path(config);
+    if nothing_names_one(config) && path.symlink_metadata().is_err_and(is_missing) {
+        let taking = |path: &Path| {
+            let words = [path.into(), job.into()];
+            Typed("lockkeeper run -c", &words).to_string()
+        };
+        let no_file = no_file_is(taking);
+        let text = format!("no job {job:?} is here: {no_file}{}", meant(job));
+        return Err(refused(exit::CONFIG, text));
+    }
+    let loaded = load(&path)?;
+    let jobs = &loaded.plan.jobs;
+    let Some(found) = jobs.iter().find(|plan| plan.run.job == job) else {
+        let names = jobs.iter().map(|plan| &*plan.run.job);
+        let near = nearest(job, names.clone())
+            .map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
+        let known: Vec<String> = names.map(|name| format!("\"{name}\"")).collect();
+        let path = Quoted(&path);
+        let known = if known.is_empty() {
+            "none".to_owned()
+        } else {
+            known.join(", ")
+        };
+        let text = format!(
+            "no job in {path} is named {job:?}: there are {known}{near}{}",
+            meant(job)
+        );
+        return Err(refused(exit::CONFIG, text));
+    };
+    Ok((found.run.clone(), Some((path, loaded.plan.init))))
+}
+
+/// A line for who meant a command, possibly with quotes round all of it.
+fn meant(job: &str) -> String {
+    let words: Vec<OsString> = job.split_whitespace().map(OsString::from).collect();
+    let program = words.first().and_then(|word| meant_by(word));
+    program.map_or_else(String::new, |path| {
+        let command = [vec!["--".into()], words].concat();
+        let command = Typed("lockkeeper run", &command);
+        format!("\n  = to run the program {}: {command}", Quoted(&path))
+    })
+}
+
 const CONFIG_WITHOUT_CLASS: &str = "\"--config\" with a command needs \"--class CLASS\", which says \
      how to run it; a job of the file is run by its name: lockkeeper run -c FILE JOB";
 
 /// A class of the file if there is one, else a built-in one.
 fn named_class(name: &str, config: Option<&Path>) -> Result<(ClassPlan, OfFile), Refused> {
     let path = config_path(config);
-    if config.is_none() && !path.exists() {
+    if nothing_names_one(config) && !path.exists() {
         return Ok((class(None, name)?, None));
     }
     let loaded = load(&path)?;

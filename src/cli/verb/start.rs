@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
@@ -24,13 +25,19 @@ pub const DEFAULT_CONFIG: &str = "/etc/lockkeeper.toml";
 pub fn config_path(named: Option<&Path>) -> PathBuf {
     named
         .map(Path::to_owned)
-        .or_else(|| env::var_os("LOCKKEEPER_CONFIG").map(PathBuf::from))
+        .or_else(from_environment)
         .unwrap_or_else(|| DEFAULT_CONFIG.into())
 }
 
 /// Whether neither `-c` nor the environment names a file, so that there need be none.
 pub(super) fn nothing_names_one(named: Option<&Path>) -> bool {
-    named.is_none() && env::var_os("LOCKKEEPER_CONFIG").is_none()
+    named.is_none() && from_environment().is_none()
+}
+
+/// An empty variable names none, as everywhere: engines set those that they have no value for.
+fn from_environment() -> Option<PathBuf> {
+    let named = env::var_os("LOCKKEEPER_CONFIG").filter(|path| !path.is_empty());
+    named.map(PathBuf::from)
 }
 
 /// Where people put the file, and we do not look.
@@ -49,25 +56,37 @@ pub(super) fn elsewhere() -> Option<PathBuf> {
 
 /// That there is no file, and nothing names one: what to do then.
 pub(super) fn no_file() -> Refused {
+    let text = format!(
+        "nothing to run: {}\n  \
+         = run a command without a file: lockkeeper -- COMMAND...\n  \
+         = all there is: `lockkeeper --help`",
+        no_file_is(|path| Command::on("lockkeeper -c", path).to_string())
+    );
+    refused(exit::CONFIG, text)
+}
+
+/// The same in words, with the ways to one; `taking` is the command that takes the file at a path.
+pub(super) fn no_file_is(taking: impl Fn(&Path) -> String) -> String {
     let what = match elsewhere() {
         Some(path) => format!(
             "{} is there, and not looked for: {}, or move it to {DEFAULT_CONFIG}",
             Quoted(&path),
-            Command::on("lockkeeper -c", &path)
+            taking(&path)
         ),
         None => format!(
             "see what is here, and the file that fits: `lockkeeper check`\n  \
              = save that file: `lockkeeper check --toml > {DEFAULT_CONFIG}`"
         ),
     };
-    let text = format!(
-        "nothing to run: neither -c nor $LOCKKEEPER_CONFIG names a file, and {DEFAULT_CONFIG} does not \
-         exist\n  \
-         = {what}\n  \
-         = run a command without a file: lockkeeper -- COMMAND...\n  \
-         = all there is: `lockkeeper --help`"
-    );
-    refused(exit::CONFIG, text)
+    format!(
+        "neither -c nor $LOCKKEEPER_CONFIG names a file, and {DEFAULT_CONFIG} does not exist\n  \
+         = {what}"
+    )
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "what `is_err_and` gives")]
+pub(super) fn is_missing(error: io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
 }
 
 /// Reads the file, or says all that is wrong with it.

@@ -304,7 +304,7 @@ says otherwise.
 .It Ev LOCKKEEPER_CONFIG
 The file, where no
 .Fl c
-names one.
+names one; empty, it names none.
 .It Ev LOCKKEEPER_SOCKET
 The socket of init, where no
 .Fl -socket

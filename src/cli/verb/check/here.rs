@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
-use super::jobs::{find, find_inert};
 use super::mounts::{Mounts, Place};
 use super::report::{About, Level, Report};
 use super::{inode, machine, quoted, sketch, versions};
+use crate::cli::verb::programs::{find, find_inert};
 use crate::cli::verb::start::elsewhere;
 use crate::core::order;
 use crate::core::shell::Command;

@@ -1,16 +1,16 @@
 //! What a job needs before its command runs: user, group, working directory, program.
 
 use std::env;
-use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::unistd::{Group, User, geteuid};
 
 use super::report::{About, Level, Report, count};
 use super::{no_folder, quoted, start};
+use crate::cli::verb::programs::{find, find_inert, is_program};
 use crate::config::load::Loaded;
 use crate::config::plan::{ClassPlan, RunPlan};
 use crate::core::outcome::SpawnStep;
@@ -206,24 +206,4 @@ fn no_terminal(run: &RunPlan) -> Option<String> {
     let errno = error.raw_os_error().unwrap_or(Errno::ENOTTY as i32);
     let why = trouble::start(SpawnStep::Terminal, errno, MULTIPLEXER);
     Some(format!("no terminal from \"{MULTIPLEXER}\": {why}"))
-}
-
-/// Where in `path`, a list of folders as in the variable, a program of that name lies.
-pub(super) fn find(name: &OsStr, path: Option<&OsStr>) -> Option<PathBuf> {
-    in_path(name, path).find(|path| is_program(path))
-}
-
-/// Where there a file of that name lies that cannot be executed.
-pub(super) fn find_inert(name: &OsStr, path: Option<&OsStr>) -> Option<PathBuf> {
-    in_path(name, path).find(|path| path.is_file() && !is_program(path))
-}
-
-fn in_path(name: &OsStr, path: Option<&OsStr>) -> impl Iterator<Item = PathBuf> {
-    let path = path.unwrap_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"));
-    env::split_paths(path).map(move |folder| folder.join(name))
-}
-
-fn is_program(path: &Path) -> bool {
-    path.metadata()
-        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }

@@ -9,17 +9,18 @@ _lockkeeper_files() {
     done < <(compgen "$1" -- "$cur")
 }
 
-# Names of jobs or of classes, as the file in use has them; none where there is no file.
+# Names of jobs or of classes, as the file in use has them (check) or the running init (status).
 _lockkeeper_names() {
     local line program=${COMP_WORDS[0]/#'~/'/"$HOME/"}
     while IFS= read -r line; do
         [[ $line != "$1.$cur"* ]] || COMPREPLY+=("${line#*.}")
-    done < <("$program" check --names ${config:+-c "${config/#'~/'/"$HOME/"}"} 2>/dev/null </dev/null)
+    done < <("$program" "$2" --names ${config:+-c "${config/#'~/'/"$HOME/"}"} \
+        ${socket:+--socket "${socket/#'~/'/"$HOME/"}"} 2>/dev/null </dev/null)
 }
 
 _lockkeeper() {
     local cur=${COMP_WORDS[COMP_CWORD]}
-    local verb='' skip='' job='' jobs='' config='' flags words files word i
+    local verb='' skip='' job='' jobs='' config='' socket='' flags words files word i
     COMPREPLY=()
 
     for ((i = 1; i < COMP_CWORD; i++)); do
@@ -28,6 +29,7 @@ _lockkeeper() {
             # bash makes three words of --flag=value.
             [[ $word != = ]] || continue
             [[ $skip != @(-c|--config) ]] || config=$word
+            [[ $skip != --socket ]] || socket=$word
             skip=''
             continue
         fi
@@ -60,24 +62,24 @@ _lockkeeper() {
     [[ $skip ]] && case $skip in
         -c|--config|--lock|--agentctl|--from|--svg|--socket) _lockkeeper_files -f; return ;;
         --dir|--dir-lock) _lockkeeper_files -d; return ;;
-        --class) _lockkeeper_names classes; return ;;
+        --class) _lockkeeper_names classes check; return ;;
         --wait|--timeout|--idle-timeout|--grace|--skip|--by|--reason|--for|--since|--until|--report) :; return ;;
     esac
 
     case $verb in
         'init') flags='-c --config --class --socket -v --verbose -q --quiet --report -h --help -V --version' words='' files='' ;;
-        'run') flags='-c --config --class --dir --lock --wait --timeout --idle-timeout --grace --dir-lock -v --verbose -q --quiet --report -h --help -V --version' words='' files='' jobs=1 ;;
+        'run') flags='-c --config --class --dir --lock --wait --timeout --idle-timeout --grace --dir-lock -v --verbose -q --quiet --report -h --help -V --version' words='' files='' jobs=check ;;
         'check') flags='-c --config --json --names --toml --no-versions -v --verbose -q --quiet --report -h --help -V --version' words='' files='' ;;
-        'status') flags='-c --config --json --watch --metrics --socket -v --verbose -q --quiet --report -h --help -V --version' words='' files='-f' ;;
-        'start') flags='--socket -v --verbose -q --quiet --report -h --help -V --version' words='' files='' jobs=1 ;;
-        'stop') flags='--socket --no-wait -v --verbose -q --quiet --report -h --help -V --version' words='' files='' jobs=1 ;;
-        'restart') flags='--socket -v --verbose -q --quiet --report -h --help -V --version' words='' files='' jobs=1 ;;
+        'status') flags='-c --config --json --names --watch --metrics --socket -v --verbose -q --quiet --report -h --help -V --version' words='' files='-f' ;;
+        'start') flags='--socket -v --verbose -q --quiet --report -h --help -V --version' words='' files='' jobs=status ;;
+        'stop') flags='--socket --no-wait -v --verbose -q --quiet --report -h --help -V --version' words='' files='' jobs=status ;;
+        'restart') flags='--socket -v --verbose -q --quiet --report -h --help -V --version' words='' files='' jobs=status ;;
         'reload') flags='--dry-run --socket -v --verbose -q --quiet --report -h --help -V --version' words='' files='' ;;
-        'health') flags='--socket -v --verbose -q --quiet --report -h --help -V --version' words='' files='' jobs=1 ;;
+        'health') flags='--socket -v --verbose -q --quiet --report -h --help -V --version' words='' files='' jobs=status ;;
         'lock') flags='-v --verbose -q --quiet --report -h --help -V --version' words='list show clean hold release' files='' ;;
         'pause') flags='-c --config --json --by --reason --for -v --verbose -q --quiet --report -h --help -V --version' words='end' files='-f' ;;
-        'logs') flags='-c --config -f --follow --since -v --verbose -q --quiet --report -h --help -V --version' words='' files='' jobs=1 ;;
-        'timeline') flags='--lock --json --since --until --from --svg -v --verbose -q --quiet --report -h --help -V --version' words='' files='' jobs=1 ;;
+        'logs') flags='-c --config -f --follow --since -v --verbose -q --quiet --report -h --help -V --version' words='' files='' jobs=check ;;
+        'timeline') flags='--lock --json --since --until --from --svg -v --verbose -q --quiet --report -h --help -V --version' words='' files='' jobs=check ;;
         'lock list') flags='--json --skip --no-skip --agentctl -v --verbose -q --quiet --report -h --help -V --version' words='' files='-d' ;;
         'lock show') flags='--json -v --verbose -q --quiet --report -h --help -V --version' words='' files='-f' ;;
         'lock clean') flags='--json --skip --no-skip --agentctl --dry-run -v --verbose -q --quiet --report -h --help -V --version' words='' files='-d' ;;
@@ -97,7 +99,7 @@ _lockkeeper() {
         _lockkeeper_files "$files"
     fi
     if [[ $jobs && ! $job && $cur != -* ]]; then
-        _lockkeeper_names jobs
+        _lockkeeper_names jobs "$jobs"
     fi
 }
 

@@ -35,24 +35,29 @@ function __lockkeeper_at
     contains -- (__lockkeeper_verb)[1]"" $argv
 end
 
-# Names of jobs or of classes, as the file in use has them; none where there is no file.
+# Names of jobs or of classes, as the file in use has them (check) or the running init (status).
 function __lockkeeper_names
     set -l words (commandline -opc | string replace -r '^~/' "$HOME/")
     set -l program $words[1]
     set -l config
+    set -l socket
     for at in (seq (count $words))
         if contains -- $words[$at] -c --config; and set -q words[(math $at + 1)]
             set config -c $words[(math $at + 1)]
         else if string match -q -- '--config=*' $words[$at]
             set config -c (string replace -- '--config=' '' $words[$at])
+        else if test "$words[$at]" = --socket; and set -q words[(math $at + 1)]
+            set socket --socket $words[(math $at + 1)]
+        else if string match -q -- '--socket=*' $words[$at]
+            set socket $words[$at]
         end
     end
     command -q $program; or return
-    $program check --names $config 2>/dev/null </dev/null | string replace -rf "^$argv\\." ""
+    $program $argv[2] --names $config $socket 2>/dev/null </dev/null | string replace -rf "^$argv[1]\\." ""
 end
 
 function __lockkeeper_jobs
-    test (count (__lockkeeper_verb)) = 1; and __lockkeeper_names jobs
+    test (count (__lockkeeper_verb)) = 1; and __lockkeeper_names jobs $argv
 end
 
 # What is offered for the command behind --.
@@ -84,15 +89,15 @@ complete -c lockkeeper -n '__lockkeeper_at ""' -a pause -d 'keep batch jobs from
 complete -c lockkeeper -n '__lockkeeper_at pause' -a end -d 'end all pauses, whoever set them'
 complete -c lockkeeper -n '__lockkeeper_at ""' -a logs -d 'what the journal, or its file, has of a job; or of all'
 complete -c lockkeeper -n '__lockkeeper_at ""' -a timeline -d 'who held the lock when, who waited, and how each run ended'
-complete -c lockkeeper -n '__lockkeeper_at "run"' -a '(__lockkeeper_jobs)'
+complete -c lockkeeper -n '__lockkeeper_at "run"' -a '(__lockkeeper_jobs check)'
 complete -c lockkeeper -n '__lockkeeper_at "status"' -a '(__fish_complete_path (commandline -ct))'
-complete -c lockkeeper -n '__lockkeeper_at "start"' -a '(__lockkeeper_jobs)'
-complete -c lockkeeper -n '__lockkeeper_at "stop"' -a '(__lockkeeper_jobs)'
-complete -c lockkeeper -n '__lockkeeper_at "restart"' -a '(__lockkeeper_jobs)'
-complete -c lockkeeper -n '__lockkeeper_at "health"' -a '(__lockkeeper_jobs)'
+complete -c lockkeeper -n '__lockkeeper_at "start"' -a '(__lockkeeper_jobs status)'
+complete -c lockkeeper -n '__lockkeeper_at "stop"' -a '(__lockkeeper_jobs status)'
+complete -c lockkeeper -n '__lockkeeper_at "restart"' -a '(__lockkeeper_jobs status)'
+complete -c lockkeeper -n '__lockkeeper_at "health"' -a '(__lockkeeper_jobs status)'
 complete -c lockkeeper -n '__lockkeeper_at "pause"' -a '(__fish_complete_path (commandline -ct))'
-complete -c lockkeeper -n '__lockkeeper_at "logs"' -a '(__lockkeeper_jobs)'
-complete -c lockkeeper -n '__lockkeeper_at "timeline"' -a '(__lockkeeper_jobs)'
+complete -c lockkeeper -n '__lockkeeper_at "logs"' -a '(__lockkeeper_jobs check)'
+complete -c lockkeeper -n '__lockkeeper_at "timeline"' -a '(__lockkeeper_jobs check)'
 complete -c lockkeeper -n '__lockkeeper_at "lock list"' -a '(__fish_complete_directories (commandline -ct))'
 complete -c lockkeeper -n '__lockkeeper_at "lock show"' -a '(__fish_complete_path (commandline -ct))'
 complete -c lockkeeper -n '__lockkeeper_at "lock clean"' -a '(__fish_complete_directories (commandline -ct))'
@@ -101,7 +106,7 @@ complete -c lockkeeper -n '__lockkeeper_at "lock release"' -a '(__fish_complete_
 complete -c lockkeeper -n '__lockkeeper_at "pause end"' -a '(__fish_complete_path (commandline -ct))'
 complete -c lockkeeper -n '__lockkeeper_at COMMAND' -a '(__lockkeeper_command)'
 complete -c lockkeeper -n '__lockkeeper_at "" "init" "run" "check" "status" "logs" "pause" "pause end"' -l config -s c -rF -d 'else $LOCKKEEPER_CONFIG, else /etc/lockkeeper.toml'
-complete -c lockkeeper -n '__lockkeeper_at "" "init" "run"' -l class -x -a '(__lockkeeper_names classes)' -d 'the class of the file that the command runs in'
+complete -c lockkeeper -n '__lockkeeper_at "" "init" "run"' -l class -x -a '(__lockkeeper_names classes check)' -d 'the class of the file that the command runs in'
 complete -c lockkeeper -n '__lockkeeper_at "run"' -l dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'the directory to run the command in'
 complete -c lockkeeper -n '__lockkeeper_at "run" "timeline"' -l lock -rF -d 'hold it until all has ended; timeline: its runs alone'
 complete -c lockkeeper -n '__lockkeeper_at "run"' -l wait -x -d 'time to wait for the locks, or forever (10m)'
@@ -110,7 +115,7 @@ complete -c lockkeeper -n '__lockkeeper_at "run"' -l idle-timeout -x -d 'end the
 complete -c lockkeeper -n '__lockkeeper_at "run"' -l grace -x -d 'the time between SIGTERM and what is harder (15s)'
 complete -c lockkeeper -n '__lockkeeper_at "run"' -l dir-lock -x -a '(__fish_complete_directories (commandline -ct))' -d 'one agent in this directory; can be repeated'
 complete -c lockkeeper -n '__lockkeeper_at "check" "status" "lock list" "lock show" "lock clean" "pause" "pause end" "timeline"' -l json -d 'one JSON object in place of text'
-complete -c lockkeeper -n '__lockkeeper_at "check"' -l names -d 'the names of jobs and classes alone, one a line'
+complete -c lockkeeper -n '__lockkeeper_at "check" "status"' -l names -d 'the names alone, one a line: of jobs and classes'
 complete -c lockkeeper -n '__lockkeeper_at "check"' -l toml -d 'print a file that fits what is here, ready to save'
 complete -c lockkeeper -n '__lockkeeper_at "check"' -l no-versions -d 'do not run the agents found, to hear their versions'
 complete -c lockkeeper -n '__lockkeeper_at "lock list" "lock clean"' -l skip -x -d 'look into no folder of this name; can be given again'

@@ -415,8 +415,8 @@ pub const FLAGS: &[Flag] = &[
         Id::Names,
         "names",
         None,
-        "the names of jobs and classes alone, one a line",
-        &[Verb::Check],
+        "the names alone, one a line: of jobs and classes",
+        &[Verb::Check, Verb::Status],
     ),
     plain(
         Id::Toml,

@@ -226,6 +226,8 @@ pub enum Form {
     Json,
     /// For Prometheus.
     Metrics,
+    /// For a shell that completes a command line: the names of jobs alone.
+    Names,
 }
 
 /// `lockkeeper timeline [JOB] [--since WHEN] …`.
@@ -395,13 +397,19 @@ fn status(typed: &mut Typed) -> Result<StatusArgs, UsageError> {
         return Err(usage("a path behind \"status\" is empty"));
     }
     let given = |id| typed.value(id).is_some();
-    let form = match (given(Id::Json), given(Id::Metrics)) {
-        (true, true) => {
+    let form = match (given(Id::Json), given(Id::Metrics), given(Id::Names)) {
+        (true, true, _) => {
             return Err(usage("\"--json\" and \"--metrics\" exclude each other"));
         }
-        (true, false) => Form::Json,
-        (false, true) => Form::Metrics,
-        (false, false) => Form::Table,
+        (true, false, false) => Form::Json,
+        (false, true, false) => Form::Metrics,
+        (false, false, false) => Form::Table,
+        (false, false, true) if !given(Id::Watch) && locks.is_empty() => Form::Names,
+        (_, _, true) => {
+            return Err(usage(
+                "\"--names\" goes neither with a lock nor with another form or \"--watch\"",
+            ));
+        }
     };
     if given(Id::Watch) && form == Form::Metrics {
         return Err(usage(

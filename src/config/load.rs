@@ -144,6 +144,12 @@ pub fn names(bytes: &[u8]) -> String {
     lines
 }
 
+/// The same for the jobs of an init, which answers with whatever it has.
+pub fn job_names<'n>(jobs: impl Iterator<Item = &'n str>) -> String {
+    let fitting = jobs.filter(|name| fits_name(name));
+    fitting.flat_map(|name| ["jobs.", name, "\n"]).collect()
+}
+
 /// The classes where there is no file.
 pub fn built_in() -> Vec<ClassPlan> {
     ["batch", "interactive"].map(built_in_class).into()

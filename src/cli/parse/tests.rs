@@ -277,6 +277,14 @@ const REFUSED: &[(&str, &str)] = &[
         r#""--json" and "--metrics" exclude each other"#,
     ),
     (
+        "status --names --json",
+        r#""--names" goes neither with a lock nor with another form or "--watch""#,
+    ),
+    (
+        "status --names L",
+        r#""--names" goes neither with a lock nor with another form or "--watch""#,
+    ),
+    (
         "status --watch --metrics",
         r#""--metrics" does not go with "--watch": whoever scrapes it asks again"#,
     ),

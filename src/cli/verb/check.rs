@@ -56,10 +56,12 @@ pub fn check(args: &CheckArgs) -> Result<u8, Refused> {
     let to = args.report.map(adopt_report).transpose()?;
     let path = config_path(args.config.as_deref());
     let mut report = match args.shows {
-        Shows::Names => return names(args, &path),
+        Shows::Names => return names(args.config.as_deref()),
         Shows::Toml => without_file(&path, args),
         Shows::Text | Shows::Json if is_stdout(&path) => return Err(overwritten(&path)),
-        Shows::Text | Shows::Json if is_missing(args, &path) => without_file(&path, args),
+        Shows::Text | Shows::Json if is_missing(args.config.as_deref(), &path) => {
+            without_file(&path, args)
+        }
         Shows::Text | Shows::Json => with_file(&path),
     };
     if let Some(to) = to {
@@ -86,8 +88,8 @@ pub fn check(args: &CheckArgs) -> Result<u8, Refused> {
 }
 
 /// Whether there is no file, and need be none.
-fn is_missing(args: &CheckArgs, path: &Path) -> bool {
-    nothing_names_one(args.config.as_deref()) && !path.exists()
+fn is_missing(named: Option<&Path>, path: &Path) -> bool {
+    nothing_names_one(named) && !path.exists()
 }
 
 fn overwritten(path: &Path) -> Refused {
@@ -101,17 +103,18 @@ fn overwritten(path: &Path) -> Refused {
 
 /// For programs, a shell that completes a command line above all: the text of the file is read and
 /// nothing else is looked at.
-fn names(args: &CheckArgs, path: &Path) -> Result<u8, Refused> {
-    let bytes = if is_missing(args, path) {
+pub(super) fn names(config: Option<&Path>) -> Result<u8, Refused> {
+    let path = config_path(config);
+    let bytes = if is_missing(config, &path) {
         Vec::new()
     } else {
-        load::bytes(path).map_err(|problems| refused(exit::CONFIG, problems.to_string()))?
+        load::bytes(&path).map_err(|problems| refused(exit::CONFIG, problems.to_string()))?
     };
-    printed(&load::names(&bytes)).map(|()| exit::OK)
+    printed(&load::names(&bytes))
 }
 
-fn printed(text: &str) -> Result<(), Refused> {
-    print::out(text).map_err(|errno| {
+pub(super) fn printed(text: &str) -> Result<u8, Refused> {
+    print::out(text).map(|()| exit::OK).map_err(|errno| {
         let why = trouble::why(errno);
         refused(exit::FAILED, format!("printing what was found: {why}"))
     })

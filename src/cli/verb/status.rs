@@ -5,6 +5,7 @@
 //! are shown alone, with exit code 69.
 
 mod desk;
+mod names;
 mod screen;
 mod watch;
 
@@ -26,6 +27,9 @@ use desk::Desk;
 
 /// Shows what `args` ask for; gives the exit code.
 pub fn status(args: &StatusArgs) -> Result<u8, Refused> {
+    if args.form == Form::Names {
+        return names::names(args);
+    }
     let report = args.report.map(adopt_report).transpose()?;
     let desk = Desk::new(args)?;
     if args.watch {
@@ -58,7 +62,7 @@ fn written(form: Form, view: &View) -> String {
     match form {
         Form::Json => json::line(view),
         Form::Metrics => metrics::page(view),
-        Form::Table => {
+        Form::Table | Form::Names => {
             let columns = tty::size(stdout().as_fd()).map_or(0, |(columns, _)| columns);
             let paper = Paper {
                 columns,

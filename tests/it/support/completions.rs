@@ -17,6 +17,8 @@ enum Kind {
     Dir,
     /// A job of the file in use.
     Job,
+    /// A job of the running init; where none answers, of that file.
+    Running,
     /// A class of it.
     Class,
     /// Nothing can be offered.
@@ -37,13 +39,8 @@ fn operand(verb: Verb) -> Kind {
     match verb {
         Verb::LockList | Verb::LockClean | Verb::LockHold | Verb::LockRelease => Kind::Dir,
         Verb::Status | Verb::LockShow | Verb::Pause | Verb::PauseEnd => Kind::File,
-        Verb::Run
-        | Verb::Start
-        | Verb::Stop
-        | Verb::Restart
-        | Verb::Health
-        | Verb::Logs
-        | Verb::Timeline => Kind::Job,
+        Verb::Run | Verb::Logs | Verb::Timeline => Kind::Job,
+        Verb::Start | Verb::Stop | Verb::Restart | Verb::Health => Kind::Running,
         _ => Kind::Word,
     }
 }
@@ -83,7 +80,7 @@ pub(crate) fn bash() -> String {
     for (which, action) in [
         (Kind::File, "_lockkeeper_files -f"),
         (Kind::Dir, "_lockkeeper_files -d"),
-        (Kind::Class, "_lockkeeper_names classes"),
+        (Kind::Class, "_lockkeeper_names classes check"),
         (Kind::Word, ":"),
     ] {
         let flags = FLAGS
@@ -102,12 +99,12 @@ pub(crate) fn bash() -> String {
         let files = match operand(info.verb) {
             Kind::File => "-f",
             Kind::Dir => "-d",
-            Kind::Job | Kind::Class | Kind::Word => "",
+            Kind::Job | Kind::Running | Kind::Class | Kind::Word => "",
         };
-        let jobs = if operand(info.verb) == Kind::Job {
-            " jobs=1"
-        } else {
-            ""
+        let jobs = match operand(info.verb) {
+            Kind::Job => " jobs=check",
+            Kind::Running => " jobs=status",
+            _ => "",
         };
         let (name, words) = (info.name, words.join(" "));
         writeln!(
@@ -140,17 +137,18 @@ _lockkeeper_files() {
     done < <(compgen "$1" -- "$cur")
 }
 
-# Names of jobs or of classes, as the file in use has them; none where there is no file.
+# Names of jobs or of classes, as the file in use has them (check) or the running init (status).
 _lockkeeper_names() {
     local line program=${COMP_WORDS[0]/#'~/'/"$HOME/"}
     while IFS= read -r line; do
         [[ $line != "$1.$cur"* ]] || COMPREPLY+=("${line#*.}")
-    done < <("$program" check --names ${config:+-c "${config/#'~/'/"$HOME/"}"} 2>/dev/null </dev/null)
+    done < <("$program" "$2" --names ${config:+-c "${config/#'~/'/"$HOME/"}"} \
+        ${socket:+--socket "${socket/#'~/'/"$HOME/"}"} 2>/dev/null </dev/null)
 }
 
 _lockkeeper() {
     local cur=${COMP_WORDS[COMP_CWORD]}
-    local verb='' skip='' job='' jobs='' config='' flags words files word i
+    local verb='' skip='' job='' jobs='' config='' socket='' flags words files word i
     COMPREPLY=()
 
     for ((i = 1; i < COMP_CWORD; i++)); do
@@ -159,6 +157,7 @@ _lockkeeper() {
             # bash makes three words of --flag=value.
             [[ $word != = ]] || continue
             [[ $skip != @(@CONFIG@) ]] || config=$word
+            [[ $skip != --socket ]] || socket=$word
             skip=''
             continue
         fi
@@ -202,7 +201,7 @@ const BASH_END: &str = r#"
         _lockkeeper_files "$files"
     fi
     if [[ $jobs && ! $job && $cur != -* ]]; then
-        _lockkeeper_names jobs
+        _lockkeeper_names jobs "$jobs"
     fi
 }
 
@@ -272,6 +271,7 @@ fn zsh_operand(verb: Verb) -> String {
         Kind::File => "'*:lock:_files'",
         Kind::Dir => "'*:folder:_files -/'",
         Kind::Job => "'2:job:_lockkeeper_jobs'",
+        Kind::Running => "'2:job:_lockkeeper_running'",
         Kind::Class | Kind::Word => "'*: : '",
     };
     let first = match verb {
@@ -292,7 +292,7 @@ fn zsh_flag(text: &mut String, flag: &Flag, end: &str) {
         (Some(name), Kind::File) => format!(":{name}:_files"),
         (Some(name), Kind::Dir) => format!(":{name}:_files -/"),
         (Some(name), Kind::Class) => format!(":{name}:_lockkeeper_classes"),
-        (Some(name), Kind::Job | Kind::Word) => format!(":{name}: "),
+        (Some(name), Kind::Job | Kind::Running | Kind::Word) => format!(":{name}: "),
     };
     for name in spellings(flag) {
         let spec = quoted(&format!("*{name}[{doc}]{value}"));
@@ -300,17 +300,20 @@ fn zsh_flag(text: &mut String, flag: &Flag, end: &str) {
     }
 }
 
-const ZSH_NAMES: &str = r#"# Names of jobs or of classes, as the file in use has them; none where there is no file.
+const ZSH_NAMES: &str = r#"# Names of jobs or of classes, as the file in use has them (check) or the running init (status).
 _lockkeeper_names() {
-    local config=${(Q)${opt_args[-c]:-$opt_args[--config]}} program=${(Q)words[1]} what=$1
+    local config=${(Q)${opt_args[-c]:-$opt_args[--config]}} socket=${(Q)opt_args[--socket]}
+    local program=${(Q)words[1]} what=$1 verb=$2
     local -a names
-    shift
-    names=(${(f)"$(${program/#\~\//$HOME/} check --names ${config:+-c} ${config/#\~\//$HOME/} 2>/dev/null </dev/null)"})
+    shift 2
+    names=(${(f)"$(${program/#\~\//$HOME/} $verb --names ${config:+-c} ${config/#\~\//$HOME/} \
+        ${socket:+--socket} ${socket/#\~\//$HOME/} 2>/dev/null </dev/null)"})
     names=(${${(M)names:#$what.*}#$what.})
     compadd "$@" -a names
 }
-_lockkeeper_jobs() { _lockkeeper_names jobs "$@" }
-_lockkeeper_classes() { _lockkeeper_names classes "$@" }
+_lockkeeper_jobs() { _lockkeeper_names jobs check "$@" }
+_lockkeeper_running() { _lockkeeper_names jobs status "$@" }
+_lockkeeper_classes() { _lockkeeper_names classes check "$@" }
 
 "#;
 
@@ -340,7 +343,8 @@ pub(crate) fn fish() -> String {
         let action = match operand(info.verb) {
             Kind::File => "__fish_complete_path (commandline -ct)",
             Kind::Dir => "__fish_complete_directories (commandline -ct)",
-            Kind::Job => "__lockkeeper_jobs",
+            Kind::Job => "__lockkeeper_jobs check",
+            Kind::Running => "__lockkeeper_jobs status",
             Kind::Class | Kind::Word => continue,
         };
         let name = info.name;
@@ -379,8 +383,8 @@ pub(crate) fn fish() -> String {
             (None, _) => "",
             (Some(_), Kind::File) => " -rF",
             (Some(_), Kind::Dir) => " -x -a '(__fish_complete_directories (commandline -ct))'",
-            (Some(_), Kind::Class) => " -x -a '(__lockkeeper_names classes)'",
-            (Some(_), Kind::Job | Kind::Word) => " -x",
+            (Some(_), Kind::Class) => " -x -a '(__lockkeeper_names classes check)'",
+            (Some(_), Kind::Job | Kind::Running | Kind::Word) => " -x",
         });
         writeln!(text, " -d {}", fish_quoted(flag.doc)).unwrap();
     }
@@ -433,24 +437,29 @@ function __lockkeeper_at
     contains -- (__lockkeeper_verb)[1]"" $argv
 end
 
-# Names of jobs or of classes, as the file in use has them; none where there is no file.
+# Names of jobs or of classes, as the file in use has them (check) or the running init (status).
 function __lockkeeper_names
     set -l words (commandline -opc | string replace -r '^~/' "$HOME/")
     set -l program $words[1]
     set -l config
+    set -l socket
     for at in (seq (count $words))
         if contains -- $words[$at] @CONFIG@; and set -q words[(math $at + 1)]
             set config -c $words[(math $at + 1)]
         else if string match -q -- '--config=*' $words[$at]
             set config -c (string replace -- '--config=' '' $words[$at])
+        else if test "$words[$at]" = --socket; and set -q words[(math $at + 1)]
+            set socket --socket $words[(math $at + 1)]
+        else if string match -q -- '--socket=*' $words[$at]
+            set socket $words[$at]
         end
     end
     command -q $program; or return
-    $program check --names $config 2>/dev/null </dev/null | string replace -rf "^$argv\\." ""
+    $program $argv[2] --names $config $socket 2>/dev/null </dev/null | string replace -rf "^$argv[1]\\." ""
 end
 
 function __lockkeeper_jobs
-    test (count (__lockkeeper_verb)) = 1; and __lockkeeper_names jobs
+    test (count (__lockkeeper_verb)) = 1; and __lockkeeper_names jobs $argv
 end
 
 # What is offered for the command behind --.

@@ -128,12 +128,12 @@ impl Shared {
         let mut is_slow = false;
         loop {
             let changes = teller.changes().filter(|_| is_slow);
-            let [ended, changed] = poll::wait([Some(self.ended.as_fd()), changes], Some(next));
+            let [ended, is_told] = poll::wait([Some(self.ended.as_fd()), changes], Some(next));
             if ended {
                 return;
             }
             let now = clock::now();
-            if changed {
+            if is_told {
                 is_slow = false;
                 next = next.min(now + SECOND);
             }

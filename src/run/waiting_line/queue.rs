@@ -1,7 +1,7 @@
 //! Who has what is waited for, and who waits before us, in words for the line.
 //!
 //! Claims are read when the watch begins, when inotify tells of a change among them, and once more a second
-//! later; each time where there is no inotify to be had. Not each time: there may be thousands of them.
+//! later; each time where there is no inotify to be had. Not always each time: there may be thousands.
 
 use std::fmt::Write as _;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -12,10 +12,15 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 use super::{Awaited, HOUR, ascii};
 use crate::core::text::took;
+use crate::lock::dir::in_use::{Reach, reach};
 use crate::lock::folders::claims_folder;
 use crate::lock::listing::list;
 use crate::lock::record::{Record, State};
+use crate::lock::unclaimed::{self, Effort, Holder};
 use crate::sys::clock;
+
+/// Who holds a lock, where that is all that is known of him.
+const NAMELESS: &str = "a process that leaves no claim";
 
 /// Who knows what is in the way.
 pub(super) struct Teller<'a> {
@@ -29,6 +34,8 @@ struct Claims<'a> {
     run_id: &'a str,
     changes: Option<Inotify>,
     known: Queue,
+    /// Who holds the lock and leaves no claim, if none of the claims says that.
+    unclaimed: Option<Holder>,
     /// How many of the next looks read them anew.
     looks: u8,
 }
@@ -46,6 +53,7 @@ impl<'a> Teller<'a> {
                 folder,
                 run_id,
                 known: Queue::default(),
+                unclaimed: None,
                 looks: 1,
             }
         });
@@ -67,24 +75,44 @@ impl<'a> Teller<'a> {
         let Some(claims) = &mut self.claims else {
             return (format!("held by {}", ascii(self.holder)), false);
         };
-        claims.read_anew();
-        let (words, is_young) = claims.known.words(clock::unix_ms());
+        claims.read_anew(self.path);
+        let nameless = match &claims.unclaimed {
+            Some(holder) => ascii(&holder.in_full()),
+            None if reach() == Reach::Machine => NAMELESS.to_owned(),
+            None => format!("{NAMELESS} and cannot be seen from here"),
+        };
+        let (words, is_young) = claims.known.words(clock::unix_ms(), &nameless);
         (words, is_young || claims.looks > 0)
     }
 }
 
 impl Claims<'_> {
-    fn read_anew(&mut self) {
+    fn read_anew(&mut self, lock: &Path) {
         match self.changes.as_ref().map(drain) {
             // The kernel tells of a close an instant before it frees the latch.
             Some(true) => self.looks = 2,
             None => self.looks = 1,
             Some(false) => {}
         }
-        if self.looks > 0 {
+        let is_due = self.looks > 0;
+        if is_due {
             self.looks -= 1;
             self.known = Queue::of(&list(&self.folder).claims, self.run_id);
         }
+        self.look_for_unclaimed(lock, is_due);
+    }
+
+    /// Nothing tells of a change here. To ask a process for its descriptors, or else the kernel for its
+    /// table, is cheap enough to be done for each line; all processes are asked when the claims have changed.
+    fn look_for_unclaimed(&mut self, lock: &Path, is_due: bool) {
+        let has_it = |holder: &mut Holder| holder.still_has(lock);
+        self.unclaimed = self.unclaimed.take_if(has_it);
+        if self.known.holder.is_some() || self.unclaimed.is_some() {
+            return;
+        }
+        let effort = if is_due { Effort::All } else { Effort::Table };
+        let found = unclaimed::look_beside(lock, &self.known.monitors, effort);
+        self.unclaimed = found.into_iter().next();
     }
 }
 
@@ -119,6 +147,8 @@ struct Queue {
     /// How many wait, and how many of them came before us; `None`: our own claim is not among them.
     waiting: usize,
     before: Option<usize>,
+    /// Those of the waiting that have a number here.
+    monitors: Vec<i32>,
 }
 
 impl Queue {
@@ -134,12 +164,13 @@ impl Queue {
             holder: holder.map(|(record, _)| (ascii(&name(record)), record.since_unix_ms)),
             waiting: waiting().count(),
             before: waiting().position(|(record, _)| record.run_id == us),
+            monitors: unclaimed::monitors(waiting().map(|(record, _)| record)),
         }
     }
 
-    fn words(&self, now_unix_ms: u64) -> (String, bool) {
-        let (mut words, mut is_young) =
-            ("held by a process that leaves no claim".to_owned(), false);
+    /// `nameless` is who holds it where no claim says that.
+    fn words(&self, now_unix_ms: u64, nameless: &str) -> (String, bool) {
+        let (mut words, mut is_young) = (format!("held by {nameless}"), false);
         if let Some((name, since)) = &self.holder {
             let held = Duration::from_millis(now_unix_ms.saturating_sub(*since));
             is_young = held.as_secs() < HOUR;
@@ -186,10 +217,10 @@ mod tests {
             claim("us", State::Waiting, 4),
             claim("last", State::Waiting, 5),
         ];
-        let (words, is_young) = Queue::of(&claims, "us").words(1 + 75 * SECOND);
+        let (words, is_young) = Queue::of(&claims, "us").words(1 + 75 * SECOND, NAMELESS);
         assert_eq!(words, "held by dev in agents-1 for 1m 15s, place 2 of 3");
         assert!(is_young);
-        let (_, is_young) = Queue::of(&claims, "us").words(1 + HOUR * SECOND);
+        let (_, is_young) = Queue::of(&claims, "us").words(1 + HOUR * SECOND, NAMELESS);
         assert!(!is_young);
     }
 
@@ -199,14 +230,14 @@ mod tests {
             claim("first", State::Waiting, 2),
             claim("second", State::Waiting, 3),
         ];
-        let (words, _) = Queue::of(&claims, "us").words(SECOND);
+        let (words, _) = Queue::of(&claims, "us").words(SECOND, NAMELESS);
         assert_eq!(words, "held by a process that leaves no claim");
     }
 
     #[test]
     fn where_nobody_says_that_he_holds_it_that_is_said() {
         let queue = Queue::of(&[claim("us", State::Waiting, 1)], "us");
-        let (words, is_young) = queue.words(SECOND);
+        let (words, is_young) = queue.words(SECOND, NAMELESS);
         assert_eq!(words, "held by a process that leaves no claim");
         assert!(!is_young);
     }

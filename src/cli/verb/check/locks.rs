@@ -19,6 +19,7 @@ use crate::lock::placement::{self, Severity};
 use crate::lock::probe::{Exclusion, probe_exclusion};
 use crate::lock::record::{Named, Record, State, holder_text};
 use crate::lock::shared::{Fault, OpenError, SharedLock};
+use crate::lock::unclaimed::{self, Effort};
 
 /// Checks each lock that a class names. A folder among `told` is missing, and that has been said.
 pub(super) fn check(classes: &[ClassPlan], told: &[PathBuf], report: &mut Report) {
@@ -215,7 +216,7 @@ fn excludes(path: &Path, say: &mut impl FnMut(Level, String)) -> Option<bool> {
     }
 }
 
-/// Who holds it and who waits, as far as claims say: a plain flock(1) leaves none.
+/// Who holds it and who waits, as far as claims and the kernel's table say: a plain flock(1) leaves no claim.
 fn users(path: &Path, state: &LockState) -> String {
     let lock = format!("the lock {}", quoted(path));
     let claims = |records: &[Record]| -> Vec<(Record, bool)> {
@@ -229,7 +230,15 @@ fn users(path: &Path, state: &LockState) -> String {
         .iter()
         .map(|record| Named(record).to_string())
         .collect();
-    let mut text = match (holder_text(&claims(&state.holders), None), state.exists) {
+    let living = state.holders.iter().chain(&state.waiting);
+    let unclaimed = || {
+        let holder = unclaimed::look(path, living, Effort::Table)
+            .into_iter()
+            .next()?;
+        Some(holder.in_full())
+    };
+    let holder = holder_text(&claims(&state.holders), None, unclaimed);
+    let mut text = match (holder, state.exists) {
         (Some(holder), _) => format!("{lock} is held by {holder}"),
         (None, _) if !waiting.is_empty() => {
             format!(

@@ -117,6 +117,8 @@ impl Holder {
         let is_run = self.name.is_some() && self.name == proc::name(process::own_pid());
         if is_run {
             format!("{self}, which has not said yet what it runs")
+        } else if self.has_left {
+            format!("{self}, and leaves no claim")
         } else {
             format!("{self}, which leaves no claim")
         }
@@ -127,7 +129,12 @@ impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pid = self.pid;
         match &self.name {
-            _ if self.has_left => write!(f, "whom process {pid}, gone by now, left it to"),
+            _ if self.has_left => {
+                write!(
+                    f,
+                    "a process that has it from process {pid}, which has gone"
+                )
+            }
             Some(name) => write!(f, "process {pid} ({})", Plain(name)),
             None => write!(f, "process {pid}"),
         }

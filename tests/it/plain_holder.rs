@@ -137,7 +137,7 @@ fn who_sees_no_other_processes_says_so_and_names_nobody() {
     // What it says goes where the test reads it.
     let inside = Ns::root()
         .shell("exec 2>&1")
-        .start(&bin::lockkeeper(), &words);
+        .start(bin::lockkeeper(), &words);
     let mut process = inside.process;
     let mut said = String::new();
     while let Some(line) = process.line() {

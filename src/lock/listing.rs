@@ -7,10 +7,12 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::{Mode, SFlag, fstatat};
+use nix::sys::stat::{Mode, SFlag, fstat, fstatat};
 
 use super::claim::{FLAGS, MAX_RECORD, NO_FOLLOW, Names, remove, take_latch};
 use super::folders::open_existing;
@@ -28,8 +30,8 @@ pub const MAX_ENTRIES: usize = 4096;
 pub struct Listing {
     /// Each record, and whether its owner lives; in the order of `since_unix_ms`.
     pub claims: Vec<(Record, bool)>,
-    /// How many records were not believed: unreadable, too long, no JSON, of another run, or with a
-    /// latch that we may not ask about.
+    /// How many records were not believed: unreadable, too long, no JSON, of another run, of another user
+    /// than the latch, or with a latch that we may not ask about.
     pub ignored: usize,
     /// Whether there were more than [`MAX_ENTRIES`] entries: the rest was not looked at.
     pub truncated: bool,
@@ -156,7 +158,7 @@ fn clear_one(dir: &OwnedFd, names: &Names) -> bool {
     if owner_lives(dir, names) != Some(false) {
         return false;
     }
-    let Ok((_latch, _)) = take_latch(dir, names, Part::Whole) else {
+    let Ok(_latch) = take_latch(dir, names, Part::Whole) else {
         return false;
     };
     let _ = remove(dir, &names.temporary);
@@ -179,6 +181,7 @@ fn is_socket(dir: &OwnedFd, name: &str) -> bool {
 /// The record first and its latch afterwards: an owner that is alive now was alive when we read.
 fn read(dir: &OwnedFd, names: &Names) -> Option<(Record, bool)> {
     let file = open_regular(dir, &names.record)?;
+    let owner = file.metadata().ok()?.uid();
     // Room for a usual record, so that it takes two reads.
     let mut text = Vec::with_capacity(2048);
     let limit = u64::try_from(MAX_RECORD).ok()?;
@@ -187,17 +190,32 @@ fn read(dir: &OwnedFd, names: &Names) -> Option<(Record, bool)> {
         return None;
     }
     let record: Record = serde_json::from_slice(&text).ok()?;
-    let alive = owner_lives(dir, names)?;
-    (record.run_id == names.run_id).then_some((record, alive))
+    let latch = held_by(dir, names)?;
+    // Who may write here may have been faster with a record than the run, which has its latch first.
+    let is_own = latch.is_none_or(|user| user == owner);
+    (is_own && record.run_id == names.run_id).then_some((record, latch.is_some()))
 }
 
 /// `None`: it cannot be known.
 fn owner_lives(dir: &OwnedFd, names: &Names) -> Option<bool> {
-    use nix::errno::Errno;
-    match openat(dir, names.latch.as_str(), FLAGS, Mode::empty()) {
-        Ok(latch) => latch::is_held(&latch).ok(),
-        Err(Errno::ENOENT) => Some(false),
-        Err(_) => None,
+    held_by(dir, names).map(|user| user.is_some())
+}
+
+/// The user whose latch of this run is held; `Some(None)`: none is. `None`: it cannot be known.
+#[expect(
+    clippy::option_option,
+    reason = "not to be known is not the same as nobody"
+)]
+fn held_by(dir: &OwnedFd, names: &Names) -> Option<Option<u32>> {
+    let latch = match openat(dir, names.latch.as_str(), FLAGS, Mode::empty()) {
+        Ok(latch) => latch,
+        Err(Errno::ENOENT) => return Some(None),
+        Err(_) => return None,
+    };
+    if latch::is_held(&latch).ok()? {
+        Some(Some(fstat(&latch).ok()?.st_uid))
+    } else {
+        Some(None)
     }
 }
 

@@ -42,12 +42,8 @@ pub enum Effort {
 
 /// Who holds `lock` without a claim, where none of the `living` says that he holds it. One at most,
 /// but for a table that was read while the lock went from hand to hand.
-pub fn look<'a>(
-    lock: &Path,
-    living: impl Iterator<Item = &'a Record> + Clone,
-    effort: Effort,
-) -> Vec<Holder> {
-    if living.clone().any(Record::holds) {
+pub fn look(lock: &Path, living: &[&Record], effort: Effort) -> Vec<Holder> {
+    if living.iter().any(|record| record.holds()) {
         return Vec::new();
     }
     look_beside(lock, &monitors(living), effort)
@@ -55,9 +51,11 @@ pub fn look<'a>(
 
 /// The monitors of those that wait, as far as their numbers mean something here: who has just got the
 /// lock from the queue has not said so yet.
-pub fn monitors<'a>(living: impl Iterator<Item = &'a Record>) -> Vec<i32> {
+pub fn monitors(living: &[&Record]) -> Vec<i32> {
     let here = Origin::read();
-    let waiting = living.filter(|it| it.state == State::Waiting && it.shares_pids_with(&here));
+    let waiting = living
+        .iter()
+        .filter(|it| it.state == State::Waiting && it.shares_pids_with(&here));
     waiting.filter_map(|record| record.monitor).collect()
 }
 
@@ -86,11 +84,7 @@ pub fn look_beside(lock: &Path, monitors: &[i32], effort: Effort) -> Vec<Holder>
 
 /// In words that fit behind "held by", for a lock that is held. `None`: there is nobody to name, and no
 /// reason why he could not be seen.
-pub fn words<'a>(
-    lock: &Path,
-    living: impl Iterator<Item = &'a Record> + Clone,
-    effort: Effort,
-) -> Option<String> {
+pub fn words(lock: &Path, living: &[&Record], effort: Effort) -> Option<String> {
     let holder = look(lock, living, effort).into_iter().next();
     let unseen = || {
         (reach() != Reach::Machine).then(|| {

@@ -169,8 +169,11 @@ impl Claims {
     pub fn holder(&self, owner: Owner<'_>, effort: Effort) -> Option<String> {
         let lock = &owner.plan.kind.lock()?.path;
         let claims = list(&claims_folder(lock)).claims;
-        let living = claims.iter().filter(|(_, alive)| *alive);
-        let unclaimed = || unclaimed::words(lock, living.map(|(record, _)| record), effort);
+        let unclaimed = || {
+            let living = claims.iter().filter(|(_, alive)| *alive);
+            let living: Vec<&Record> = living.map(|(record, _)| record).collect();
+            unclaimed::words(lock, &living, effort)
+        };
         record::holder_text(&claims, Some(owner.run_id), unclaimed)
     }
 

@@ -159,12 +159,13 @@ impl Queue {
             Some(container) => format!("{} in {}", record.job, container),
             None => record.job.clone(),
         };
-        let waiting = || alive().filter(|(record, _)| record.state == State::Waiting);
+        let waiting = alive().filter(|(record, _)| record.state == State::Waiting);
+        let waiting: Vec<&Record> = waiting.map(|(record, _)| record).collect();
         Self {
             holder: holder.map(|(record, _)| (ascii(&name(record)), record.since_unix_ms)),
-            waiting: waiting().count(),
-            before: waiting().position(|(record, _)| record.run_id == us),
-            monitors: unclaimed::monitors(waiting().map(|(record, _)| record)),
+            waiting: waiting.len(),
+            before: waiting.iter().position(|record| record.run_id == us),
+            monitors: unclaimed::monitors(&waiting),
         }
     }
 

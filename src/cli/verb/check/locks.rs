@@ -230,9 +230,9 @@ fn users(path: &Path, state: &LockState) -> String {
         .iter()
         .map(|record| Named(record).to_string())
         .collect();
-    let living = state.holders.iter().chain(&state.waiting);
     let unclaimed = || {
-        let holder = unclaimed::look(path, living, Effort::Table)
+        let living: Vec<&Record> = state.holders.iter().chain(&state.waiting).collect();
+        let holder = unclaimed::look(path, &living, Effort::Table)
             .into_iter()
             .next()?;
         Some(holder.in_full())

@@ -106,7 +106,7 @@ fn shared(args: &LockArgs, path: &Path, report: Option<OwnedFd>) -> Result<u8, R
         };
         Value::Array(records.iter().map(value).collect())
     };
-    let unclaimed = unclaimed::look(path, living(), Effort::All);
+    let unclaimed = unclaimed::look(path, &living().collect::<Vec<_>>(), Effort::All);
     let (placed, place) = match placement::check(path, SharedMount::Auto) {
         Ok(verdict) => {
             let texts = verdict.remarks.into_iter().map(|remark| remark.text);

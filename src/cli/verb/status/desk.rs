@@ -278,10 +278,11 @@ fn one(path: PathBuf) -> LockFacts {
         name: format!("pauses/{}", name.to_string_lossy()),
         why: why.to_owned(),
     });
+    let living: Vec<&Record> = survey.living.iter().collect();
     LockFacts {
         exists: path.symlink_metadata().is_ok(),
         // All processes at each look of a watch would be much.
-        unclaimed: unclaimed::look(&path, survey.living.iter(), Effort::Table),
+        unclaimed: unclaimed::look(&path, &living, Effort::Table),
         pauses: pauses.active,
         odd_pauses: odd_pauses.collect(),
         survey,

@@ -39,6 +39,21 @@ pub struct Listing {
 
 /// Reads all claims in `folder`. A folder that is missing or unreadable has none.
 pub fn list(folder: &Path) -> Listing {
+    list_by(folder, IS_HELD)
+}
+
+/// [`list`] for who asks after the lock that `folder` lies beside: who has the same login and another lock,
+/// or none, counts as little as the dead.
+pub fn queue(folder: &Path) -> Listing {
+    list_by(folder, |latch| latch::is_held_whole(latch))
+}
+
+/// Whether a latch is held as somebody wants it to be.
+type Asked = fn(&OwnedFd) -> Result<bool, Errno>;
+
+const IS_HELD: Asked = |latch| latch::is_held(latch);
+
+fn list_by(folder: &Path, asked: Asked) -> Listing {
     let mut listing = Listing::default();
     let Ok(dir) = open_existing(folder) else {
         return listing;
@@ -55,7 +70,7 @@ pub fn list(folder: &Path) -> Listing {
         let Some(run_id) = name.to_str().and_then(|name| name.strip_suffix(".json")) else {
             continue;
         };
-        match Names::of(run_id).and_then(|names| read(&dir, &names)) {
+        match Names::of(run_id).and_then(|names| read(&dir, &names, asked)) {
             Some(claim) => listing.claims.push(claim),
             None => listing.ignored += 1,
         }
@@ -70,7 +85,7 @@ pub fn list(folder: &Path) -> Listing {
 pub fn lookup(folder: &Path, run_id: &str) -> Option<Record> {
     let names = Names::of(run_id)?;
     let dir = open_existing(folder).ok()?;
-    match read(&dir, &names)? {
+    match read(&dir, &names, IS_HELD)? {
         (record, true) => Some(record),
         _ => None,
     }
@@ -110,7 +125,7 @@ pub fn has_other_user(folder: &Path, run_id: &str) -> Option<bool> {
             // Who waits for this very lock waits as long as we hold it; who waits for another may have
             // it already, and not have said so yet.
             let turn = takes_turns_in(&dir, &names);
-            if !(turn && read(&dir, &names).as_ref().is_some_and(waits)) {
+            if !(turn && read(&dir, &names, IS_HELD).as_ref().is_some_and(waits)) {
                 return Some(true);
             }
         }
@@ -179,7 +194,7 @@ fn is_socket(dir: &OwnedFd, name: &str) -> bool {
 }
 
 /// The record first and its latch afterwards: an owner that is alive now was alive when we read.
-fn read(dir: &OwnedFd, names: &Names) -> Option<(Record, bool)> {
+fn read(dir: &OwnedFd, names: &Names, asked: Asked) -> Option<(Record, bool)> {
     let file = open_regular(dir, &names.record)?;
     let owner = file.metadata().ok()?.uid();
     // Room for a usual record, so that it takes two reads.
@@ -190,7 +205,7 @@ fn read(dir: &OwnedFd, names: &Names) -> Option<(Record, bool)> {
         return None;
     }
     let record: Record = serde_json::from_slice(&text).ok()?;
-    let latch = held_by(dir, names)?;
+    let latch = held_by(dir, names, asked)?;
     // Who may write here may have been faster with a record than the run, which has its latch first.
     let is_own = latch.is_none_or(|user| user == owner);
     (is_own && record.run_id == names.run_id).then_some((record, latch.is_some()))
@@ -198,7 +213,7 @@ fn read(dir: &OwnedFd, names: &Names) -> Option<(Record, bool)> {
 
 /// `None`: it cannot be known.
 fn owner_lives(dir: &OwnedFd, names: &Names) -> Option<bool> {
-    held_by(dir, names).map(|user| user.is_some())
+    held_by(dir, names, IS_HELD).map(|user| user.is_some())
 }
 
 /// The user whose latch of this run is held; `Some(None)`: none is. `None`: it cannot be known.
@@ -206,13 +221,13 @@ fn owner_lives(dir: &OwnedFd, names: &Names) -> Option<bool> {
     clippy::option_option,
     reason = "not to be known is not the same as nobody"
 )]
-fn held_by(dir: &OwnedFd, names: &Names) -> Option<Option<u32>> {
+fn held_by(dir: &OwnedFd, names: &Names, asked: Asked) -> Option<Option<u32>> {
     let latch = match openat(dir, names.latch.as_str(), FLAGS, Mode::empty()) {
         Ok(latch) => latch,
         Err(Errno::ENOENT) => return Some(None),
         Err(_) => return None,
     };
-    if latch::is_held(&latch).ok()? {
+    if asked(&latch).ok()? {
         Some(Some(fstat(&latch).ok()?.st_uid))
     } else {
         Some(None)

@@ -17,7 +17,7 @@ use crate::core::note::Note;
 use crate::lock::claim::{Claim, ClaimError};
 use crate::lock::folders::claims_folder;
 use crate::lock::latch::Part;
-use crate::lock::listing::{clear_dead, has_other_user, list};
+use crate::lock::listing::{clear_dead, has_other_user, list, queue};
 use crate::lock::record::{self, By, Named, Origin, Record, State};
 use crate::lock::unclaimed::{self, Effort};
 use crate::sys::{clock, process};
@@ -168,7 +168,7 @@ impl Claims {
     /// Who holds the lock, in words; `None`: nobody says.
     pub fn holder(&self, owner: Owner<'_>, effort: Effort) -> Option<String> {
         let lock = &owner.plan.kind.lock()?.path;
-        let claims = list(&claims_folder(lock)).claims;
+        let claims = queue(&claims_folder(lock)).claims;
         let unclaimed = || {
             let living = claims.iter().filter(|(_, alive)| *alive);
             let living: Vec<&Record> = living.map(|(record, _)| record).collect();

@@ -68,6 +68,19 @@ fn a_record_of_another_user_says_nothing_of_a_run_and_takes_none_of_its_life() {
 }
 
 #[test]
+fn who_has_another_lock_is_alive_and_neither_holds_this_one_nor_waits_for_it() {
+    let dir = Scratch::new();
+    let other = Claim::open(&dir, "other", Part::Rest).unwrap();
+    let mut says = record("other");
+    says.state = State::Running;
+    other.update(&says).unwrap();
+    let _waits = Claim::create(&dir, "waits", &record("waits")).unwrap();
+    let alive = |listing: Listing| listing.claims.iter().map(|(_, alive)| *alive).collect();
+    let (all, queue): (Vec<bool>, Vec<bool>) = (alive(list(&dir)), alive(queue(&dir)));
+    assert_eq!((all, queue), (vec![true, true], vec![false, true]));
+}
+
+#[test]
 fn a_flood_of_entries_is_cut_off_and_said() {
     let dir = Scratch::new();
     for number in 0..=MAX_ENTRIES {

@@ -14,7 +14,7 @@ use super::{Awaited, HOUR, ascii};
 use crate::core::text::took;
 use crate::lock::dir::in_use::{Reach, reach};
 use crate::lock::folders::claims_folder;
-use crate::lock::listing::list;
+use crate::lock::listing::queue;
 use crate::lock::record::{Record, State};
 use crate::lock::unclaimed::{self, Effort, Holder};
 use crate::sys::clock;
@@ -97,7 +97,7 @@ impl Claims<'_> {
         let is_due = self.looks > 0;
         if is_due {
             self.looks -= 1;
-            self.known = Queue::of(&list(&self.folder).claims, self.run_id);
+            self.known = Queue::of(&queue(&self.folder).claims, self.run_id);
         }
         self.look_for_unclaimed(lock, is_due);
     }

@@ -13,7 +13,7 @@ use super::{folder_of, quoted};
 use crate::config::plan::{ClassPlan, LockPlan, SharedMount};
 use crate::core::shell::Command;
 use crate::lock::folders::claims_folder;
-use crate::lock::listing::list;
+use crate::lock::listing::queue;
 use crate::lock::pause;
 use crate::lock::placement::{self, Severity};
 use crate::lock::probe::{Exclusion, probe_exclusion};
@@ -101,7 +101,7 @@ fn one(lock: &LockPlan, classes: Vec<String>, is_told: bool, report: &mut Report
     } else if state.placed {
         state.excludes = excludes(path, &mut say);
     }
-    let listing = list(&claims_folder(path));
+    let listing = queue(&claims_folder(path));
     let living = listing.claims.into_iter().filter(|(_, alive)| *alive);
     let living = living.map(|(record, _)| record);
     let batch = living.filter(|record| record.holds() || record.state == State::Waiting);

@@ -90,15 +90,15 @@ fn workers(in_use: &InUse) -> Value {
 
 fn shared(args: &LockArgs, path: &Path, report: Option<OwnedFd>) -> Result<u8, Refused> {
     let listing = listing::list(&claims_folder(path));
-    let living = || {
-        let claims = listing.claims.iter();
-        claims.filter(|(_, alive)| *alive).map(|(record, _)| record)
-    };
+    let queue = listing::queue(&claims_folder(path));
+    let alive = |(_, alive): &&(Record, bool)| *alive;
+    let living = || queue.claims.iter().filter(alive).map(|(record, _)| record);
+    let all = listing.claims.iter().filter(alive);
     let waits = |record: &&Record| record.state == State::Waiting;
     let passes = |record: &&Record| record.kind == Kind::Interactive;
     let holders: Vec<&Record> = living().filter(|it| it.holds()).collect();
     let waiting: Vec<&Record> = living().filter(waits).collect();
-    let interactive: Vec<&Record> = living().filter(passes).collect();
+    let interactive: Vec<&Record> = all.map(|(record, _)| record).filter(passes).collect();
     let array = |records: &[&Record]| {
         let value = |record: &&Record| {
             let text = serde_json::to_vec(record).unwrap_or_default();

@@ -2,7 +2,8 @@
 //! kernel lock on the latch, an empty file beside it.
 //!
 //! Two files in a claims folder, named by the run: `RUN.latch`, which carries the lock and nothing
-//! else, and `RUN.json`, the [`Record`]. A third, `.RUN.tmp`, exists while a record is written.
+//! else, and `RUN.json`, the [`Record`]. A third, `.RUN.tmp`, exists while a record is written (where that
+//! name is another's, `.RUN-RANDOM.tmp`).
 //!
 //! State: the open folder, the open latch and its identity. The latch is close-on-exec and shared
 //! across fork(2): guard and monitor own one open file description, and the claim is true as long
@@ -19,6 +20,7 @@
 //!
 //! Cost, in system calls: create 9, update 4, release 6 (measured by strace).
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::fs::File;
@@ -29,12 +31,13 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, fchmod, fstat, fstatat};
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
 use super::fault::{Quoted, Why};
 use super::folders::{self, open_folder};
 use super::latch::{self, Part};
 use super::record::Record;
+use crate::sys::process;
 
 /// The longest record that is written or believed, in bytes.
 pub const MAX_RECORD: usize = 64 * 1024;
@@ -73,8 +76,8 @@ impl Claim {
         let names = Names::of(run_id).ok_or_else(|| wrong(Trouble::BadRunId))?;
         let dir = open_folder(folder, folders::SHARED)
             .map_err(|errno| wrong(Trouble::Kernel(Step::Folder, errno)))?;
-        let (latch, stat) = take_latch(&dir, &names, part).map_err(wrong)?;
-        Ok(Self::new(folder, dir, latch, names, &stat))
+        let taken = take_own_latch(&dir, &names, part).map_err(wrong)?;
+        Ok(Self::new(folder, dir, taken.latch, names, &taken.stat))
     }
 
     /// [`Claim::open`] and the first [`Claim::update`] in one.
@@ -151,31 +154,43 @@ impl Claim {
         if text.len() > MAX_RECORD {
             return Err(Trouble::TooLong);
         }
-        let written = self.write_temporary(&text).and_then(|()| {
-            let (from, to) = (self.names.temporary.as_str(), self.names.record.as_str());
+        let (temporary, fd) = self
+            .make_temporary()
+            .map_err(|errno| Trouble::Kernel(Step::Create, errno))?;
+        let written = self.fill(fd, &text).and_then(|()| {
+            let (from, to) = (&*temporary, self.names.record.as_str());
             renameat(&self.folder, from, &self.folder, to)
                 .map_err(|errno| Trouble::Kernel(Step::Rename, errno))
         });
         if written.is_err() {
-            let _ = remove(&self.folder, &self.names.temporary);
+            let _ = remove(&self.folder, &temporary);
         }
         written
     }
 
-    fn write_temporary(&self, text: &[u8]) -> Result<(), Trouble> {
-        let temporary = self.names.temporary.as_str();
+    fn make_temporary(&self) -> Result<(Cow<'_, str>, OwnedFd), Errno> {
         let flags = FLAGS | OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
-        let mut opened = openat(&self.folder, temporary, flags, MODE);
+        let mut name = Cow::Borrowed(self.names.temporary.as_str());
+        let mut opened = openat(&self.folder, &*name, flags, MODE);
         if matches!(opened, Err(Errno::EEXIST)) {
             // Of an owner that was killed while it wrote; the latch is ours, so the file is, too.
-            let _ = remove(&self.folder, temporary);
-            opened = openat(&self.folder, temporary, flags, MODE);
+            let _ = remove(&self.folder, &name);
+            opened = openat(&self.folder, &*name, flags, MODE);
         }
-        let fd = opened.map_err(|errno| Trouble::Kernel(Step::Create, errno))?;
+        if matches!(opened, Err(Errno::EEXIST)) {
+            // It is not: whoever may write here keeps the name occupied. A new one cannot be foreseen.
+            let random = process::random_hex::<8>();
+            name = format!(".{}-{random}.tmp", self.names.run_id).into();
+            opened = openat(&self.folder, &*name, flags, MODE);
+        }
+        Ok((name, opened?))
+    }
+
+    fn fill(&self, temporary: OwnedFd, text: &[u8]) -> Result<(), Trouble> {
         if self.masked {
-            let _ = fchmod(&fd, MODE);
+            let _ = fchmod(&temporary, MODE);
         }
-        File::from(fd).write_all(text).map_err(|error| {
+        File::from(temporary).write_all(text).map_err(|error| {
             let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
             Trouble::Kernel(Step::Write, errno)
         })
@@ -226,22 +241,44 @@ impl Names {
 
 pub(super) const NO_FOLLOW: AtFlags = AtFlags::AT_SYMLINK_NOFOLLOW;
 
+/// A latch that is locked.
+pub(super) struct Taken {
+    latch: OwnedFd,
+    stat: FileStat,
+    /// It was not there before.
+    is_new: bool,
+}
+
+/// [`take_latch`] for who wants to be found by it. A latch of another user, who has foreseen its name (a
+/// socket's), goes: he could take it away later, and a living owner would pass for a dead one.
+fn take_own_latch(folder: &OwnedFd, names: &Names, part: Part) -> Result<Taken, Trouble> {
+    for _ in 0..ROUNDS {
+        let taken = take_latch(folder, names, part)?;
+        // What is new is ours, whatever number its file system has for us.
+        let user = taken.stat.st_uid;
+        if taken.is_new || user == geteuid().as_raw() {
+            return Ok(taken);
+        }
+        if remove(folder, &names.latch).is_err() {
+            return Err(Trouble::Foreign(user));
+        }
+    }
+    Err(Trouble::Restless)
+}
+
 /// Opens and locks a run's latch, and makes sure that it is the one that others find by its name.
 ///
 /// `O_EXCL` first, as a run's name is new: it spares a call, and `fs.protected_regular` forbids
 /// only an `O_CREAT` without it (`proc_sys_fs(5)`).
-pub(super) fn take_latch(
-    folder: &OwnedFd,
-    names: &Names,
-    part: Part,
-) -> Result<(OwnedFd, FileStat), Trouble> {
+pub(super) fn take_latch(folder: &OwnedFd, names: &Names, part: Part) -> Result<Taken, Trouble> {
     let name = names.latch.as_str();
     let create = FLAGS | OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL;
     let mut made_by_us = false;
     for _ in 0..ROUNDS {
+        let mut is_new = false;
         let latch = match openat(folder, name, create, MODE) {
             Ok(latch) => {
-                made_by_us = true;
+                (made_by_us, is_new) = (true, true);
                 latch
             }
             Err(Errno::EEXIST) => {
@@ -268,7 +305,11 @@ pub(super) fn take_latch(
             if made_by_us && stat.st_mode & MODE.bits() != MODE.bits() {
                 let _ = fchmod(&latch, MODE);
             }
-            return Ok((latch, stat));
+            return Ok(Taken {
+                latch,
+                stat,
+                is_new,
+            });
         }
     }
     Err(Trouble::Restless)
@@ -285,7 +326,7 @@ fn named_by(folder: &OwnedFd, names: &Names, latch: &OwnedFd) -> Option<FileStat
     clippy::useless_conversion,
     reason = "the width of a device number differs between architectures"
 )]
-fn identity(stat: &FileStat) -> (u64, u64) {
+pub(super) fn identity(stat: &FileStat) -> (u64, u64) {
     (u64::from(stat.st_dev), u64::from(stat.st_ino))
 }
 
@@ -312,6 +353,8 @@ pub enum Trouble {
     TooLong,
     /// A living owner has a claim of this name.
     Held,
+    /// The latch is this user's, and cannot be removed.
+    Foreign(u32),
     /// The latch is removed again each time that it is made.
     Restless,
     /// A system call failed.
@@ -356,6 +399,10 @@ impl fmt::Display for ClaimError {
             Trouble::BadRunId => f.write_str("the name of the run is no plain file name")?,
             Trouble::TooLong => f.write_str("the record is too long; use shorter names")?,
             Trouble::Held => f.write_str("a living run has a claim of the same name")?,
+            Trouble::Foreign(user) => write!(
+                f,
+                "its latch belongs to user {user}, who could take it away; remove it as that user or as root"
+            )?,
             Trouble::Restless => f.write_str("its latch vanishes; find out who removes it")?,
             Trouble::Kernel(step, errno) => {
                 let doing = match step {

@@ -7,10 +7,12 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::{Mode, SFlag, fstatat};
+use nix::sys::stat::{Mode, SFlag, fstat, fstatat};
 
 use super::claim::{FLAGS, MAX_RECORD, NO_FOLLOW, Names, remove, take_latch};
 use super::folders::open_existing;
@@ -28,8 +30,8 @@ pub const MAX_ENTRIES: usize = 4096;
 pub struct Listing {
     /// Each record, and whether its owner lives; in the order of `since_unix_ms`.
     pub claims: Vec<(Record, bool)>,
-    /// How many records were not believed: unreadable, too long, no JSON, of another run, or with a
-    /// latch that we may not ask about.
+    /// How many records were not believed: unreadable, too long, no JSON, of another run, of another user
+    /// than the latch, or with a latch that we may not ask about.
     pub ignored: usize,
     /// Whether there were more than [`MAX_ENTRIES`] entries: the rest was not looked at.
     pub truncated: bool,
@@ -37,6 +39,21 @@ pub struct Listing {
 
 /// Reads all claims in `folder`. A folder that is missing or unreadable has none.
 pub fn list(folder: &Path) -> Listing {
+    list_by(folder, IS_HELD)
+}
+
+/// [`list`] for who asks after the lock that `folder` lies beside: who has the same login and another lock,
+/// or none, counts as little as the dead.
+pub fn queue(folder: &Path) -> Listing {
+    list_by(folder, |latch| latch::is_held_whole(latch))
+}
+
+/// Whether a latch is held as somebody wants it to be.
+type Asked = fn(&OwnedFd) -> Result<bool, Errno>;
+
+const IS_HELD: Asked = |latch| latch::is_held(latch);
+
+fn list_by(folder: &Path, asked: Asked) -> Listing {
     let mut listing = Listing::default();
     let Ok(dir) = open_existing(folder) else {
         return listing;
@@ -53,7 +70,7 @@ pub fn list(folder: &Path) -> Listing {
         let Some(run_id) = name.to_str().and_then(|name| name.strip_suffix(".json")) else {
             continue;
         };
-        match Names::of(run_id).and_then(|names| read(&dir, &names)) {
+        match Names::of(run_id).and_then(|names| read(&dir, &names, asked)) {
             Some(claim) => listing.claims.push(claim),
             None => listing.ignored += 1,
         }
@@ -68,7 +85,7 @@ pub fn list(folder: &Path) -> Listing {
 pub fn lookup(folder: &Path, run_id: &str) -> Option<Record> {
     let names = Names::of(run_id)?;
     let dir = open_existing(folder).ok()?;
-    match read(&dir, &names)? {
+    match read(&dir, &names, IS_HELD)? {
         (record, true) => Some(record),
         _ => None,
     }
@@ -108,7 +125,7 @@ pub fn has_other_user(folder: &Path, run_id: &str) -> Option<bool> {
             // Who waits for this very lock waits as long as we hold it; who waits for another may have
             // it already, and not have said so yet.
             let turn = takes_turns_in(&dir, &names);
-            if !(turn && read(&dir, &names).as_ref().is_some_and(waits)) {
+            if !(turn && read(&dir, &names, IS_HELD).as_ref().is_some_and(waits)) {
                 return Some(true);
             }
         }
@@ -156,7 +173,7 @@ fn clear_one(dir: &OwnedFd, names: &Names) -> bool {
     if owner_lives(dir, names) != Some(false) {
         return false;
     }
-    let Ok((_latch, _)) = take_latch(dir, names, Part::Whole) else {
+    let Ok(_latch) = take_latch(dir, names, Part::Whole) else {
         return false;
     };
     let _ = remove(dir, &names.temporary);
@@ -177,8 +194,9 @@ fn is_socket(dir: &OwnedFd, name: &str) -> bool {
 }
 
 /// The record first and its latch afterwards: an owner that is alive now was alive when we read.
-fn read(dir: &OwnedFd, names: &Names) -> Option<(Record, bool)> {
+fn read(dir: &OwnedFd, names: &Names, asked: Asked) -> Option<(Record, bool)> {
     let file = open_regular(dir, &names.record)?;
+    let owner = file.metadata().ok()?.uid();
     // Room for a usual record, so that it takes two reads.
     let mut text = Vec::with_capacity(2048);
     let limit = u64::try_from(MAX_RECORD).ok()?;
@@ -187,17 +205,32 @@ fn read(dir: &OwnedFd, names: &Names) -> Option<(Record, bool)> {
         return None;
     }
     let record: Record = serde_json::from_slice(&text).ok()?;
-    let alive = owner_lives(dir, names)?;
-    (record.run_id == names.run_id).then_some((record, alive))
+    let latch = held_by(dir, names, asked)?;
+    // Who may write here may have been faster with a record than the run, which has its latch first.
+    let is_own = latch.is_none_or(|user| user == owner);
+    (is_own && record.run_id == names.run_id).then_some((record, latch.is_some()))
 }
 
 /// `None`: it cannot be known.
 fn owner_lives(dir: &OwnedFd, names: &Names) -> Option<bool> {
-    use nix::errno::Errno;
-    match openat(dir, names.latch.as_str(), FLAGS, Mode::empty()) {
-        Ok(latch) => latch::is_held(&latch).ok(),
-        Err(Errno::ENOENT) => Some(false),
-        Err(_) => None,
+    held_by(dir, names, IS_HELD).map(|user| user.is_some())
+}
+
+/// The user whose latch of this run is held; `Some(None)`: none is. `None`: it cannot be known.
+#[expect(
+    clippy::option_option,
+    reason = "not to be known is not the same as nobody"
+)]
+fn held_by(dir: &OwnedFd, names: &Names, asked: Asked) -> Option<Option<u32>> {
+    let latch = match openat(dir, names.latch.as_str(), FLAGS, Mode::empty()) {
+        Ok(latch) => latch,
+        Err(Errno::ENOENT) => return Some(None),
+        Err(_) => return None,
+    };
+    if asked(&latch).ok()? {
+        Some(Some(fstat(&latch).ok()?.st_uid))
+    } else {
+        Some(None)
     }
 }
 

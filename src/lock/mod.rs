@@ -7,6 +7,7 @@
 //! | [`claim`] | "this run is mine": a record that is true as long as its owner holds the latch |
 //! | [`latch`] | the kernel lock below a claim |
 //! | [`kernel_table`] | who holds a lock, as the kernel lists it |
+//! | [`unclaimed`] | who holds a lock and leaves no claim, in words |
 //! | [`record`] | what a claim says, and how an error message puts it |
 //! | [`listing`] | reading the claims of others, and clearing away the dead |
 //! | [`dir`] | directory locks: one agent per working copy |
@@ -43,6 +44,7 @@ pub mod record;
 pub mod rivals;
 pub mod shared;
 pub mod sweep;
+pub mod unclaimed;
 
 #[cfg(test)]
 pub(crate) mod scratch;

@@ -187,8 +187,13 @@ fn read_proc(path: &str) -> Option<String> {
 ///
 /// `claims` are those beside the lock, each with whether its owner lives; dead ones and interactive
 /// users count for nothing. `us` is our own run, which is not our rival: only those that were in
-/// the queue before it are counted. `None`: nobody says anything.
-pub fn holder_text(claims: &[(Record, bool)], us: Option<&str>) -> Option<String> {
+/// the queue before it are counted. `unclaimed` tells who holds it where nobody says that he does
+/// ([`super::unclaimed`]). `None`: nobody is known.
+pub fn holder_text(
+    claims: &[(Record, bool)],
+    us: Option<&str>,
+    unclaimed: impl FnOnce() -> Option<String>,
+) -> Option<String> {
     let own = us.and_then(|us| claims.iter().find(|(record, _)| record.run_id == us));
     let our_place = own.map_or(u64::MAX, |(record, _)| record.since_unix_ms);
     let rivals = || {
@@ -203,12 +208,12 @@ pub fn holder_text(claims: &[(Record, bool)], us: Option<&str>) -> Option<String
     let waiting = rivals()
         .filter(|record| record.state == State::Waiting && record.since_unix_ms <= our_place)
         .count();
-    if first.is_none() && waiting == 0 {
-        return None;
-    }
-
-    let mut text = match first {
-        Some(record) => Named(record).to_string(),
+    let mut text = match first
+        .map(|record| Named(record).to_string())
+        .or_else(unclaimed)
+    {
+        Some(text) => text,
+        None if waiting == 0 => return None,
         None => {
             "a process that leaves no claim (flock(1), or a run that has just begun)".to_owned()
         }
@@ -358,7 +363,7 @@ mod tests {
             (record("r1", State::Running, 1_518_563_312_000), true),
         ];
         assert_eq!(
-            holder_text(&claims, None).unwrap(),
+            holder_text(&claims, None, || None).unwrap(),
             "job \"dev\" in container \"agents-1\" (run r1, since 2018-02-13T23:08:32Z)"
         );
     }
@@ -374,10 +379,10 @@ mod tests {
             (record("us", State::Waiting, 3), true),
             (record("after", State::Waiting, 4), true),
         ];
-        let text = holder_text(&claims, Some("us")).unwrap();
+        let text = holder_text(&claims, Some("us"), || None).unwrap();
         assert!(text.starts_with("a process that leaves no claim"), "{text}");
         assert!(text.ends_with("; 1 run waits before us"), "{text}");
-        let text = holder_text(&claims, None).unwrap();
+        let text = holder_text(&claims, None, || None).unwrap();
         assert!(text.ends_with("; 3 runs wait before us"), "{text}");
     }
 
@@ -387,14 +392,19 @@ mod tests {
             (record("us", State::Waiting, 3), true),
             (record("dead", State::Running, 1), false),
         ];
-        assert_eq!(holder_text(&claims, Some("us")), None);
+        assert_eq!(holder_text(&claims, Some("us"), || None), None);
+        let plain = || Some("process 7 (flock), which leaves no claim".to_owned());
+        assert_eq!(holder_text(&claims, Some("us"), plain), plain());
+        let held = [(record("holder", State::Running, 1), true)];
+        let text = holder_text(&held, Some("us"), plain).unwrap();
+        assert!(text.starts_with("job \"dev\""), "{text}");
     }
 
     #[test]
     fn a_foreign_record_cannot_command_the_terminal_or_flood_it() {
         let mut hostile = record("r", State::Running, u64::MAX);
         hostile.job = format!("\u{1b}[2J{}", "x".repeat(500));
-        let text = holder_text(&[(hostile, true)], None).unwrap();
+        let text = holder_text(&[(hostile, true)], None, || None).unwrap();
         assert!(!text.contains('\u{1b}') && text.len() < 200, "{text}");
         assert!(!text.contains("since"), "no calendar shows that: {text}");
     }

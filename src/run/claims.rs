@@ -17,8 +17,9 @@ use crate::core::note::Note;
 use crate::lock::claim::{Claim, ClaimError};
 use crate::lock::folders::claims_folder;
 use crate::lock::latch::Part;
-use crate::lock::listing::{clear_dead, has_other_user, list};
+use crate::lock::listing::{clear_dead, has_other_user, list, queue};
 use crate::lock::record::{self, By, Named, Origin, Record, State};
+use crate::lock::unclaimed::{self, Effort};
 use crate::sys::{clock, process};
 
 /// The claims of one run.
@@ -127,7 +128,8 @@ impl Claims {
             clear_dead(folder);
         }
         let notes = self.write(owner, State::Waiting, None);
-        (self.holder(owner.run_id), notes)
+        // We are not in the queue yet: no time for all processes.
+        (self.holder(owner, Effort::Table), notes)
     }
 
     /// The run waits for a directory.
@@ -164,9 +166,15 @@ impl Claims {
     }
 
     /// Who holds the lock, in words; `None`: nobody says.
-    pub fn holder(&self, run_id: &str) -> Option<String> {
-        let folder = self.beside.as_deref()?;
-        record::holder_text(&list(folder).claims, Some(run_id))
+    pub fn holder(&self, owner: Owner<'_>, effort: Effort) -> Option<String> {
+        let lock = &owner.plan.kind.lock()?.path;
+        let claims = queue(&claims_folder(lock)).claims;
+        let unclaimed = || {
+            let living = claims.iter().filter(|(_, alive)| *alive);
+            let living: Vec<&Record> = living.map(|(record, _)| record).collect();
+            unclaimed::words(lock, &living, effort)
+        };
+        record::holder_text(&claims, Some(owner.run_id), unclaimed)
     }
 
     /// Takes the claims away.

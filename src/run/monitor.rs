@@ -55,6 +55,7 @@ use crate::journal::Journal;
 use crate::lock::record::By;
 use crate::lock::shared::{SharedLock, Watch};
 use crate::lock::sweep::listed::Listed;
+use crate::lock::unclaimed::Effort;
 use crate::sys::fd::Wire;
 use crate::sys::signals::{self, Signals};
 use crate::sys::spawn::{self, Session, Spawned};
@@ -427,7 +428,7 @@ impl Monitor<'_> {
         } else if outcome.reason == Reason::WaitExpired
             && let Some(lock) = &self.setup.lock
         {
-            let holder = self.setup.claims.holder(self.setup.run_id);
+            let holder = self.setup.claims.holder(self.owner(), Effort::All);
             let (lock, waited) = (lock.path().to_owned(), outcome.waited);
             self.setup.journal.note(Note::WaitExpired {
                 lock,

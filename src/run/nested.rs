@@ -24,7 +24,7 @@ use std::path::Path;
 use super::claims::ancestors;
 use crate::core::note::Note;
 use crate::lock::folders::claims_folder;
-use crate::lock::kernel_table;
+use crate::lock::kernel_table::{self, Place};
 use crate::lock::listing::{lookup, takes_turns};
 use crate::lock::record::{Origin, Record, State};
 use crate::sys::proc;
@@ -82,7 +82,7 @@ fn above_without_claim(lock: &Path) -> Option<i32> {
     let name = |pid: &str| std::fs::read(format!("/proc/{pid}/comm")).ok();
     let own = name("self")?;
     let is_monitor = |pid: i32| name(&pid.to_string()).is_some_and(|name| name == own);
-    let mut holders = kernel_table::holders(lock).into_iter();
+    let mut holders = kernel_table::holders(&Place::of(lock)?).into_iter();
     holders.find(|pid| is_monitor(*pid) && proc::is_above_us(*pid) == Some(true))
 }
 

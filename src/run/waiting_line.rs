@@ -1,8 +1,8 @@
 //! The line that a person sees while a run waits: what for, for how long, who has it, our place.
 //!
 //! A thread draws it, as the claims may lie on a file system that answers when it likes; once a second
-//! at most, once a minute after the first hour, and only while our group has the terminal. Claims are
-//! read anew when inotify tells of a change among them, or each time where it cannot.
+//! at most, once a minute after the first hour where nothing changes, and only while our group has the
+//! terminal.
 //!
 //! Who waits never waits for the line. The terminal is opened anew for it, non-blocking, so that one that
 //! was stopped (`^S`) takes nothing rather than keeping us; the mutex is held for one such write; and
@@ -11,7 +11,6 @@
 //!
 //! Words are ASCII: a character that is two columns wide would break the line, and leave a trace.
 
-use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
@@ -21,19 +20,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 use crate::core::text::took;
 use crate::core::time::Time;
-use crate::lock::folders::claims_folder;
-use crate::lock::listing::list;
-use crate::lock::record::{Record, State};
 use crate::sys::{clock, poll, thread, tty};
+use queue::Teller;
+
+mod queue;
 
 /// Enough for a record as deeply nested as one is read at all.
 const STACK: usize = 256 * 1024;
 /// A wait that is shorter shows no line.
 const SHOWN_AFTER: Duration = Duration::from_millis(300);
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 /// To the first column, and nothing to the right of it (ECMA-48: EL).
@@ -124,17 +123,25 @@ impl Shared {
     fn draw_until_ended(&self, awaited: &Awaited, since: Time) {
         let mut teller = Teller::new(awaited);
         let mut next = clock::now() + SHOWN_AFTER;
+        // Where the next line is due within a second a change is seen then: whoever may write among the
+        // claims wakes us no more often than that.
+        let mut is_slow = false;
         loop {
-            poll::wait([Some(self.ended.as_fd())], Some(next));
-            if poll::is_ready(self.ended.as_fd()) {
+            let changes = teller.changes().filter(|_| is_slow);
+            let [ended, is_told] = poll::wait([Some(self.ended.as_fd()), changes], Some(next));
+            if ended {
                 return;
             }
             let now = clock::now();
+            if is_told {
+                is_slow = false;
+                next = next.min(now + SECOND);
+            }
             if now < next {
                 continue;
             }
             let elapsed = now.since(since);
-            let (told, is_young) = teller.tell();
+            let (told, counts) = teller.tell();
             let width = tty::columns(self.terminal.as_fd());
             let text = line(teller.path, elapsed, &told, width);
             self.with(|shown, mut terminal| {
@@ -142,130 +149,10 @@ impl Shared {
                     shown.is_there |= terminal.write(format!("{ERASE}{text}").as_bytes()).is_ok();
                 }
             });
-            let step = if is_young || elapsed.as_secs() < HOUR {
-                1
-            } else {
-                MINUTE
-            };
+            is_slow = !counts && elapsed.as_secs() >= HOUR;
+            let step = if is_slow { MINUTE } else { 1 };
             next = since + Duration::from_secs((elapsed.as_secs() / step + 1) * step);
         }
-    }
-}
-
-/// Who knows what is in the way.
-struct Teller<'a> {
-    path: &'a Path,
-    claims: Option<Claims<'a>>,
-    holder: &'a str,
-}
-
-struct Claims<'a> {
-    folder: PathBuf,
-    run_id: &'a str,
-    changes: Option<Inotify>,
-    known: Option<Queue>,
-}
-
-impl<'a> Teller<'a> {
-    fn new(awaited: &'a Awaited) -> Self {
-        let (path, run_id, holder) = match awaited {
-            Awaited::Lock { path, run_id } => (path, Some(run_id), ""),
-            Awaited::Dir { path, holder } => (path, None, holder.as_str()),
-        };
-        let claims = run_id.map(|run_id| {
-            let folder = claims_folder(path);
-            Claims {
-                changes: watch(&folder).ok(),
-                folder,
-                run_id,
-                known: None,
-            }
-        });
-        Self {
-            path,
-            claims,
-            holder,
-        }
-    }
-
-    /// In words; and whether they count seconds.
-    fn tell(&mut self) -> (String, bool) {
-        let Some(claims) = &mut self.claims else {
-            return (format!("held by {}", ascii(self.holder)), false);
-        };
-        let Claims {
-            folder,
-            run_id,
-            changes,
-            known,
-        } = claims;
-        let has_changed = changes.as_ref().is_none_or(drain);
-        if has_changed || known.is_none() {
-            *known = Some(Queue::of(&list(folder).claims, run_id));
-        }
-        let now = clock::unix_ms();
-        let told = known.as_ref().map(|queue| queue.words(now));
-        told.unwrap_or_default()
-    }
-}
-
-fn watch(folder: &Path) -> nix::Result<Inotify> {
-    let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
-    let events = AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_DELETE | AddWatchFlags::IN_ONLYDIR;
-    inotify.add_watch(folder, events)?;
-    Ok(inotify)
-}
-
-/// Whether anything has happened since the last time.
-fn drain(changes: &Inotify) -> bool {
-    let mut events = [0_u8; 1024];
-    let mut any = false;
-    while nix::unistd::read(changes, &mut events).is_ok_and(|bytes| bytes > 0) {
-        any = true;
-    }
-    any
-}
-
-/// The queue of a lock as the claims beside it have it.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Queue {
-    /// Who has it, and since when, in milliseconds since 1970.
-    holder: Option<(String, u64)>,
-    /// How many wait, and how many of them came before us; `None`: our own claim is not among them.
-    waiting: usize,
-    before: Option<usize>,
-}
-
-impl Queue {
-    fn of(claims: &[(Record, bool)], us: &str) -> Self {
-        let alive = || claims.iter().filter(|(_, alive)| *alive);
-        let holder = alive().find(|(record, _)| record.run_id != us && record.holds());
-        let name = |record: &Record| match &record.container {
-            Some(container) => format!("{} in {}", record.job, container),
-            None => record.job.clone(),
-        };
-        let waiting = || alive().filter(|(record, _)| record.state == State::Waiting);
-        Self {
-            holder: holder.map(|(record, _)| (ascii(&name(record)), record.since_unix_ms)),
-            waiting: waiting().count(),
-            before: waiting().position(|(record, _)| record.run_id == us),
-        }
-    }
-
-    fn words(&self, now_unix_ms: u64) -> (String, bool) {
-        let (mut words, mut is_young) =
-            ("held by a process that leaves no claim".to_owned(), false);
-        if let Some((name, since)) = &self.holder {
-            let held = Duration::from_millis(now_unix_ms.saturating_sub(*since));
-            is_young = held.as_secs() < HOUR;
-            words = format!("held by {name} for {}", took(held.as_secs() * 1000));
-        }
-        if let Some(before) = self.before.filter(|_| self.waiting > 1) {
-            let place = before + 1;
-            // Writing to a string does not fail.
-            let _ = write!(words, ", place {place} of {}", self.waiting);
-        }
-        (words, is_young)
     }
 }
 
@@ -303,56 +190,6 @@ fn ascii(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const SECOND: u64 = 1000;
-
-    fn claim(run_id: &str, state: State, since_unix_ms: u64) -> (Record, bool) {
-        let json = format!(r#"{{"run_id":"{run_id}","job":"dev","kind":"batch"}}"#);
-        let record: Record = serde_json::from_str(&json).unwrap();
-        let record = Record {
-            state,
-            since_unix_ms,
-            container: Some("agents-1".to_owned()),
-            ..record
-        };
-        (record, true)
-    }
-
-    #[test]
-    fn the_queue_names_the_holder_and_our_place_among_the_living() {
-        let (_, alive) = claim("dead", State::Waiting, 3);
-        assert!(alive);
-        let claims = [
-            claim("holder", State::Running, 1),
-            claim("first", State::Waiting, 2),
-            (claim("dead", State::Waiting, 3).0, false),
-            claim("us", State::Waiting, 4),
-            claim("last", State::Waiting, 5),
-        ];
-        let (words, is_young) = Queue::of(&claims, "us").words(1 + 75 * SECOND);
-        assert_eq!(words, "held by dev in agents-1 for 1m 15s, place 2 of 3");
-        assert!(is_young);
-        let (_, is_young) = Queue::of(&claims, "us").words(1 + HOUR * SECOND);
-        assert!(!is_young);
-    }
-
-    #[test]
-    fn who_could_not_write_a_claim_is_told_no_place() {
-        let claims = [
-            claim("first", State::Waiting, 2),
-            claim("second", State::Waiting, 3),
-        ];
-        let (words, _) = Queue::of(&claims, "us").words(SECOND);
-        assert_eq!(words, "held by a process that leaves no claim");
-    }
-
-    #[test]
-    fn where_nobody_says_that_he_holds_it_that_is_said() {
-        let queue = Queue::of(&[claim("us", State::Waiting, 1)], "us");
-        let (words, is_young) = queue.words(SECOND);
-        assert_eq!(words, "held by a process that leaves no claim");
-        assert!(!is_young);
-    }
 
     #[test]
     fn a_line_never_reaches_the_last_column_and_is_plain_text() {

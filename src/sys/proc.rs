@@ -50,6 +50,14 @@ pub fn stat(pid: i32) -> Option<Stat> {
     parse_stat(&fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
+/// The name of `pid`, of at most 15 bytes, as it gave it itself (`proc_pid_comm(5)`), whatever they are;
+/// `None`: it has gone, or is hidden.
+pub fn name(pid: i32) -> Option<String> {
+    let name = fs::read(format!("/proc/{pid}/comm")).ok()?;
+    let name = name.strip_suffix(b"\n").unwrap_or(&name);
+    Some(String::from_utf8_lossy(name).into_owned())
+}
+
 /// The command's name stands in parentheses and may contain any byte: the last `)` ends it.
 fn parse_stat(text: &[u8]) -> Option<Stat> {
     let end = text.iter().rposition(|byte| *byte == b')')?;

@@ -86,8 +86,8 @@ pub const FIELDS: &[(&str, &str)] = &[
         "runs that live and have not said yet what they are",
     ),
     (
-        "locks[].unclaimed",
-        "processes that hold it without a claim, where nobody claims to, as flock(1) does; only of our PID namespace",
+        "locks[].unclaimed, unclaimed_names",
+        "processes that hold it without a claim, where nobody claims to, as flock(1) does, only of our PID namespace; what each calls itself (null: not known, or it has gone and left the lock to another)",
     ),
     (
         "locks[].pauses",
@@ -291,7 +291,18 @@ fn lock(lock: &Lock, now: u64) -> Value {
             "unsaid",
             facts.survey.unsaid.iter().map(String::as_str).collect(),
         ),
-        ("unclaimed", facts.unclaimed.iter().copied().collect()),
+        (
+            "unclaimed",
+            facts.unclaimed.iter().map(|it| it.pid).collect(),
+        ),
+        (
+            "unclaimed_names",
+            facts
+                .unclaimed
+                .iter()
+                .map(|it| it.name.as_deref())
+                .collect(),
+        ),
         (
             "pauses",
             facts.pauses.iter().map(|it| pause(it, now)).collect(),

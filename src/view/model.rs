@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::lock::listing::survey::{Odd, Survey};
 use crate::lock::pause::Pause;
 use crate::lock::record::{By, Kind, Record, State};
+use crate::lock::unclaimed::Holder;
 
 /// What was looked at.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,7 +41,7 @@ pub struct LockFacts {
     /// Its claims.
     pub survey: Survey,
     /// The processes that hold it by the kernel's table, where nobody claims to.
-    pub unclaimed: Vec<i32>,
+    pub unclaimed: Vec<Holder>,
     /// The pauses that stand, and what among them is none.
     pub pauses: Vec<Pause>,
     /// Files among the pauses that are none.

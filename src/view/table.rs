@@ -10,6 +10,7 @@ use crate::core::text::{age, put};
 use crate::lock::listing::survey::Odd;
 use crate::lock::pause::Pause;
 use crate::lock::record::Record;
+use crate::lock::unclaimed::Holder;
 
 /// The narrowest that is drawn for, but on a screen, which cuts lines off.
 const NARROWEST: usize = 80;
@@ -150,9 +151,9 @@ impl Sheet {
         let mut told = match (&*lock.holders, &*facts.unclaimed) {
             ([], []) if !facts.exists => "does not exist yet".to_owned(),
             ([], []) => "nobody says that he holds it".to_owned(),
-            ([], pids) => {
-                let pids: Vec<String> = pids.iter().map(i32::to_string).collect();
-                format!("held by process {}, without a claim", pids.join(", "))
+            ([], held) => {
+                let held: Vec<String> = held.iter().map(Holder::to_string).collect();
+                format!("held by {}, without a claim", held.join(", "))
             }
             ([_], _) => "held".to_owned(),
             (many, _) => format!("{} say that they hold it", many.len()),

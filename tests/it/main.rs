@@ -43,6 +43,7 @@ mod notify;
 mod output;
 mod parts;
 mod pause;
+mod plain_holder;
 mod pty;
 mod readme;
 mod recipes;

@@ -351,6 +351,11 @@ fn take_latch(path: &Path) -> Result<Claim, String> {
                 "another init listens there; give each its own with --socket or $LOCKKEEPER_SOCKET"
                     .to_owned()
             }
+            Trouble::Foreign(user) => format!(
+                "user {user} has its latch and could take it away; remove \"{}.latch\" as that user or as root, \
+                 or name another with --socket",
+                path.display()
+            ),
             Trouble::Kernel(_, errno) => trouble::text(errno as i32),
             Trouble::TooLong | Trouble::Restless => error.to_string(),
         }

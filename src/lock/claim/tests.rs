@@ -57,6 +57,37 @@ fn a_claim_is_seen_changed_and_gone_without_a_trace() {
 }
 
 #[test]
+fn a_latch_of_another_user_is_never_ours_as_he_could_take_our_life_with_it() {
+    let dir = Scratch::new();
+    // Whoever may write here knows a socket's name beforehand.
+    let latch = dir.join("init-1-1.sock.latch");
+    fs::write(&latch, "").unwrap();
+    if !geteuid().is_root() {
+        return;
+    }
+    std::os::unix::fs::lchown(&latch, Some(4711), None).unwrap();
+    let claim = Claim::open(&dir, "init-1-1.sock", Part::Whole).unwrap();
+    assert_eq!(fs::metadata(&latch).unwrap().uid(), 0);
+    assert!(latch::is_held(File::open(&latch).unwrap()).unwrap());
+    claim.release();
+    assert_eq!(files(&dir), [""; 0]);
+}
+
+#[test]
+fn whoever_occupies_the_name_of_the_temporary_file_keeps_no_record_from_being_written() {
+    let dir = Scratch::new();
+    let claim = Claim::create(&dir, "r1", &record("r1")).unwrap();
+    // As little to be removed as another user's file in a sticky folder.
+    fs::create_dir(dir.join(".r1.tmp")).unwrap();
+    let mut says = record("r1");
+    says.state = State::Running;
+    claim.update(&says).unwrap();
+    assert_eq!(lookup(&dir, "r1"), Some(says));
+    assert_eq!(files(&dir), [".r1.tmp", "r1.json", "r1.latch"]);
+    claim.release();
+}
+
+#[test]
 fn an_update_never_replaces_the_file_that_carries_the_lock() {
     let dir = Scratch::new();
     let claim = Claim::create(&dir, "r1", &record("r1")).unwrap();

@@ -92,7 +92,7 @@ pub fn look(dir: &Path) -> io::Result<InUse> {
         match works_inside(pid, &dir) {
             Ok(true) => found.inside.push(Worker {
                 pid,
-                name: name(pid),
+                name: proc::name(pid).unwrap_or_default(),
             }),
             Ok(false) => {}
             Err(error) => {
@@ -105,7 +105,8 @@ pub fn look(dir: &Path) -> io::Result<InUse> {
     Ok(found)
 }
 
-fn reach() -> Reach {
+/// Whose processes we see at all.
+pub fn reach() -> Reach {
     let first = Some(FIRST_PID_NS);
     match Origin::read().pid_ns {
         _ if !proc::is_ours() => Reach::Nothing,
@@ -160,11 +161,6 @@ fn works_at_all(pid: i32, reach: Reach) -> bool {
         let kernels = reach == Reach::Machine && (pid == KTHREADD || stat.parent == KTHREADD);
         !matches!(stat.state, b'Z' | b'X') && !kernels
     })
-}
-
-fn name(pid: i32) -> String {
-    let name = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
-    String::from_utf8_lossy(name.trim_ascii_end()).into_owned()
 }
 
 impl fmt::Display for InUse {

@@ -3,9 +3,13 @@
 //!
 //! A record counts while the kernel says that the latch beside it is held, and not otherwise; whatever
 //! else a folder that anybody may write to has in it is named, and neither believed nor waited for:
-//! nothing but a regular file is opened, and never through a symbolic link. A second name (link(2)) of
-//! a latch or a record hides no run: it gives life only to a record of the latch's own user, who may lock
-//! another file as well.
+//! nothing but a regular file is opened, and never through a symbolic link.
+//!
+//! Nobody hides another's run. Who may write here sees a latch before the record is there, and can take the
+//! record's name: so a run whose latch is held is shown as one that has not said yet what it is, whatever
+//! lies where its record would. A second name (link(2)) gives life only to a record of the latch's own
+//! user, who may lock another file as well; of what has no record it is no run only where the same latch
+//! is that of a claim.
 //!
 //! Bounded, whatever somebody puts there: [`MAX_ENTRIES`] names, [`MAX_RECORD`] bytes of a record and
 //! [`MAX_BYTES`] of all, so some tens of milliseconds; that something was left out is said.
@@ -18,11 +22,11 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 
 use super::MAX_ENTRIES;
 use crate::core::order;
-use crate::lock::claim::{FLAGS, MAX_RECORD, NO_FOLLOW, Names};
+use crate::lock::claim::{FLAGS, MAX_RECORD, NO_FOLLOW, Names, identity};
 use crate::lock::folders::open_existing;
 use crate::lock::latch::{self, Part};
 use crate::lock::pause;
@@ -80,6 +84,8 @@ pub fn survey(folder: &Path) -> Survey {
         .filter_map(|name| foreign(&dir, name))
         .collect();
     let mut room = MAX_BYTES;
+    let mut unsaid: Vec<(Names, Latch, Option<Odd>)> = Vec::new();
+    let mut claimed: Vec<(u64, u64)> = Vec::new();
     for (_, run_id, has_record) in &runs {
         let Some(names) = Names::of(run_id) else {
             continue;
@@ -87,17 +93,57 @@ pub fn survey(folder: &Path) -> Survey {
         let seen = if *has_record == RECORD {
             read(&dir, &names, &mut room)
         } else {
-            lives(&dir, &names, None).map(|part| part.map(|_| Seen::Unsaid))
+            Ok(Seen::Nothing)
         };
-        match seen {
-            Ok(Some(Seen::Claim(record, Part::Whole))) => survey.living.push(*record),
-            Ok(Some(Seen::Claim(record, Part::Rest))) => survey.beside.push(*record),
-            Ok(Some(Seen::Unsaid)) => survey.unsaid.push(run_id.clone()),
-            Ok(Some(Seen::LeftOut)) => survey.truncated = true,
-            Ok(None) => {}
-            Err(wrong) => odd.push(wrong),
+        if matches!(seen, Ok(Seen::Gone)) {
+            continue;
+        }
+        // Afterwards: an owner that is alive now was alive when we read.
+        let latch = match lives(&dir, &names) {
+            Ok(latch) => latch,
+            Err(wrong) => {
+                odd.push(wrong);
+                None
+            }
+        };
+        match (seen, latch) {
+            (Ok(Seen::Record(record, uid)), Some(latch)) if uid == latch.uid => {
+                claimed.push(latch.identity);
+                match latch.part {
+                    Part::Whole => survey.living.push(*record),
+                    Part::Rest => survey.beside.push(*record),
+                }
+            }
+            (Ok(Seen::Record(_, uid)), Some(latch)) => {
+                let name = names.record.clone();
+                let whose = latch.uid;
+                let why =
+                    format!("a record of user {uid}, with the latch of user {whose} beside it");
+                unsaid.push((names, latch, Some(Odd { name, why })));
+            }
+            (Ok(Seen::LeftOut), _) => survey.truncated = true,
+            (Ok(_), Some(latch)) => unsaid.push((names, latch, None)),
+            (Ok(_), None) => {}
+            (Err(wrong), latch) => {
+                odd.push(wrong);
+                unsaid.extend(latch.map(|latch| (names, latch, None)));
+            }
         }
     }
+    for (names, latch, wrong) in unsaid {
+        if latch.is_linked && claimed.contains(&latch.identity) {
+            let name = names.latch;
+            let why = "a second name (a hard link) of the latch of a claim".to_owned();
+            odd.push(Odd { name, why });
+            continue;
+        }
+        odd.extend(wrong);
+        // The latch of a socket says that an init listens, and nothing of a run.
+        if !is_socket_name(&names.run_id) {
+            survey.unsaid.push(names.run_id);
+        }
+    }
+    order::sort_by(&mut survey.unsaid, Ord::cmp);
     survey.living = in_order(survey.living);
     survey.beside = in_order(survey.beside);
     order::sort_by(&mut odd, |a, b| a.name.cmp(&b.name));
@@ -119,11 +165,25 @@ pub fn in_order(mut records: Vec<Record>) -> Vec<Record> {
 const RECORD: u64 = 0;
 const LATCH: u64 = 1;
 
-/// What is seen of a run.
+/// What is read of a run.
 enum Seen {
-    Claim(Box<Record>, Part),
-    Unsaid,
+    /// Its record, and whose that is.
+    Record(Box<Record>, u32),
+    /// It has none.
+    Nothing,
+    /// It has one no more.
+    Gone,
     LeftOut,
+}
+
+/// A latch that is held.
+struct Latch {
+    part: Part,
+    uid: u32,
+    /// Device and inode.
+    identity: (u64, u64),
+    /// Whether it has a second name.
+    is_linked: bool,
 }
 
 impl Survey {
@@ -182,9 +242,7 @@ fn foreign(dir: &OwnedFd, name: String) -> Option<Odd> {
     Some(Odd { name, why })
 }
 
-/// The record first and its latch afterwards: an owner that is alive now was alive when we read.
-/// `None`: its owner is dead, or it has gone.
-fn read(dir: &OwnedFd, names: &Names, room: &mut usize) -> Result<Option<Seen>, Odd> {
+fn read(dir: &OwnedFd, names: &Names, room: &mut usize) -> Result<Seen, Odd> {
     let wrong = |why: String| {
         let name = names.record.clone();
         Err(Odd { name, why })
@@ -192,7 +250,7 @@ fn read(dir: &OwnedFd, names: &Names, room: &mut usize) -> Result<Option<Seen>, 
     // Before it is opened: to open a device may have it do something.
     match fstatat(dir, names.record.as_str(), NO_FOLLOW) {
         Ok(stat) if !is_file(&stat) => return wrong(kind(&stat).to_owned()),
-        Err(Errno::ENOENT) => return Ok(None),
+        Err(Errno::ENOENT) => return Ok(Seen::Gone),
         _ => {}
     }
     let opened = openat(
@@ -203,7 +261,7 @@ fn read(dir: &OwnedFd, names: &Names, room: &mut usize) -> Result<Option<Seen>, 
     );
     let file = match opened.map(File::from) {
         Ok(file) => file,
-        Err(Errno::ENOENT) => return Ok(None),
+        Err(Errno::ENOENT) => return Ok(Seen::Gone),
         Err(errno) => return wrong(format!("it cannot be opened: {}", errno.desc())),
     };
     let Ok(meta) = file.metadata() else {
@@ -219,7 +277,7 @@ fn read(dir: &OwnedFd, names: &Names, room: &mut usize) -> Result<Option<Seen>, 
         ));
     }
     let Some(left) = room.checked_sub(size) else {
-        return Ok(Some(Seen::LeftOut));
+        return Ok(Seen::LeftOut);
     };
     *room = left;
     let mut text = Vec::with_capacity(size + 1);
@@ -237,12 +295,11 @@ fn read(dir: &OwnedFd, names: &Names, room: &mut usize) -> Result<Option<Seen>, 
     if record.run_id != names.run_id {
         return wrong(format!("the record of another run, {:?}", record.run_id));
     }
-    let part = lives(dir, names, Some(meta.uid()))?;
-    Ok(part.map(|part| Seen::Claim(Box::new(record), part)))
+    Ok(Seen::Record(Box::new(record), meta.uid()))
 }
 
-/// How much of the latch of a run is held; `owner` is the user whose record lies beside it.
-fn lives(dir: &OwnedFd, names: &Names, owner: Option<u32>) -> Result<Option<Part>, Odd> {
+/// The latch of a run, if it is held.
+fn lives(dir: &OwnedFd, names: &Names) -> Result<Option<Latch>, Odd> {
     let name = names.latch.as_str();
     let wrong = |why: String| {
         let name = names.latch.clone();
@@ -250,34 +307,32 @@ fn lives(dir: &OwnedFd, names: &Names, owner: Option<u32>) -> Result<Option<Part
     };
     match fstatat(dir, name, NO_FOLLOW) {
         Ok(stat) if !is_file(&stat) => return wrong(kind(&stat).to_owned()),
-        Ok(stat) if owner.is_none() && stat.st_nlink > 1 => {
-            return wrong("a latch with a second name (a hard link), and no record".to_owned());
-        }
-        Ok(stat) if owner.is_some_and(|owner| owner != stat.st_uid) => {
-            let record = owner.unwrap_or_default();
-            return wrong(format!(
-                "the latch of user {}, with a record of user {record} beside it",
-                stat.st_uid
-            ));
-        }
         Err(Errno::ENOENT) => return Ok(None),
         _ => {}
     }
-    // A socket is claimed by its own name; its latch says nothing of a run.
-    if owner.is_none() && is_socket_name(&names.run_id) {
-        return Ok(None);
-    }
-    let asked = openat(dir, name, FLAGS | OFlag::O_RDONLY, Mode::empty());
-    let asked = asked.and_then(|latch| match latch::is_held(&latch)? {
-        true if latch::is_held_whole(&latch)? => Ok(Some(Part::Whole)),
-        true => Ok(Some(Part::Rest)),
-        false => Ok(None),
-    });
-    match asked {
+    let opened = openat(dir, name, FLAGS | OFlag::O_RDONLY, Mode::empty());
+    match opened.and_then(|latch| ask(&latch)) {
         Ok(held) => Ok(held),
         Err(Errno::ENOENT) => Ok(None),
         Err(errno) => wrong(format!("a latch that cannot be asked: {}", errno.desc())),
     }
+}
+
+fn ask(latch: &OwnedFd) -> Result<Option<Latch>, Errno> {
+    if !latch::is_held(latch)? {
+        return Ok(None);
+    }
+    let stat = fstat(latch)?;
+    Ok(Some(Latch {
+        part: if latch::is_held_whole(latch)? {
+            Part::Whole
+        } else {
+            Part::Rest
+        },
+        uid: stat.st_uid,
+        identity: identity(&stat),
+        is_linked: stat.st_nlink > 1,
+    }))
 }
 
 /// Of an init's control socket.

@@ -52,6 +52,35 @@ fn garbage_is_counted_and_neither_believed_nor_waited_for() {
 }
 
 #[test]
+fn a_record_of_another_user_says_nothing_of_a_run_and_takes_none_of_its_life() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let dir = Scratch::new();
+    // The run has its latch and not yet its record, and somebody else was faster.
+    let _claim = Claim::open(&dir, "r1", Part::Rest).unwrap();
+    let text = serde_json::to_string(&record("r1")).unwrap();
+    fs::write(dir.join("r1.json"), text).unwrap();
+    assert!(lookup(&dir, "r1").is_some());
+    std::os::unix::fs::lchown(dir.join("r1.json"), Some(4711), None).unwrap();
+    assert_eq!((lookup(&dir, "r1"), list(&dir).ignored), (None, 1));
+    assert_eq!(has_other_user(&dir, "us"), Some(true));
+}
+
+#[test]
+fn who_has_another_lock_is_alive_and_neither_holds_this_one_nor_waits_for_it() {
+    let dir = Scratch::new();
+    let other = Claim::open(&dir, "other", Part::Rest).unwrap();
+    let mut says = record("other");
+    says.state = State::Running;
+    other.update(&says).unwrap();
+    let _waits = Claim::create(&dir, "waits", &record("waits")).unwrap();
+    let alive = |listing: Listing| listing.claims.iter().map(|(_, alive)| *alive).collect();
+    let (all, queue): (Vec<bool>, Vec<bool>) = (alive(list(&dir)), alive(queue(&dir)));
+    assert_eq!((all, queue), (vec![true, true], vec![false, true]));
+}
+
+#[test]
 fn a_flood_of_entries_is_cut_off_and_said() {
     let dir = Scratch::new();
     for number in 0..=MAX_ENTRIES {

@@ -3,6 +3,7 @@
 use lockkeeper::lock::listing::survey::{Odd, Survey};
 use lockkeeper::lock::pause::Pause;
 use lockkeeper::lock::record::Record;
+use lockkeeper::lock::unclaimed::Holder;
 use lockkeeper::view::model::{Dir, Facts, LockFacts};
 use serde_json::{Value, json};
 
@@ -171,7 +172,11 @@ fn locks(hand: &Value) -> Vec<LockFacts> {
         LockFacts {
             path: format!("/mnt/{}/session.lock", "deep/".repeat(20)).into(),
             exists: true,
-            unclaimed: vec![4711],
+            unclaimed: vec![Holder {
+                pid: 4711,
+                name: Some("fl\u{1b}ock".to_owned()),
+                has_left: false,
+            }],
             ..LockFacts::default()
         },
         LockFacts {

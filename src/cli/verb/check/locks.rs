@@ -13,12 +13,13 @@ use super::{folder_of, quoted};
 use crate::config::plan::{ClassPlan, LockPlan, SharedMount};
 use crate::core::shell::Command;
 use crate::lock::folders::claims_folder;
-use crate::lock::listing::list;
+use crate::lock::listing::queue;
 use crate::lock::pause;
 use crate::lock::placement::{self, Severity};
 use crate::lock::probe::{Exclusion, probe_exclusion};
 use crate::lock::record::{Named, Record, State, holder_text};
 use crate::lock::shared::{Fault, OpenError, SharedLock};
+use crate::lock::unclaimed::{self, Effort};
 
 /// Checks each lock that a class names. A folder among `told` is missing, and that has been said.
 pub(super) fn check(classes: &[ClassPlan], told: &[PathBuf], report: &mut Report) {
@@ -100,7 +101,7 @@ fn one(lock: &LockPlan, classes: Vec<String>, is_told: bool, report: &mut Report
     } else if state.placed {
         state.excludes = excludes(path, &mut say);
     }
-    let listing = list(&claims_folder(path));
+    let listing = queue(&claims_folder(path));
     let living = listing.claims.into_iter().filter(|(_, alive)| *alive);
     let living = living.map(|(record, _)| record);
     let batch = living.filter(|record| record.holds() || record.state == State::Waiting);
@@ -215,7 +216,7 @@ fn excludes(path: &Path, say: &mut impl FnMut(Level, String)) -> Option<bool> {
     }
 }
 
-/// Who holds it and who waits, as far as claims say: a plain flock(1) leaves none.
+/// Who holds it and who waits, as far as claims and the kernel's table say: a plain flock(1) leaves no claim.
 fn users(path: &Path, state: &LockState) -> String {
     let lock = format!("the lock {}", quoted(path));
     let claims = |records: &[Record]| -> Vec<(Record, bool)> {
@@ -229,7 +230,15 @@ fn users(path: &Path, state: &LockState) -> String {
         .iter()
         .map(|record| Named(record).to_string())
         .collect();
-    let mut text = match (holder_text(&claims(&state.holders), None), state.exists) {
+    let unclaimed = || {
+        let living: Vec<&Record> = state.holders.iter().chain(&state.waiting).collect();
+        let holder = unclaimed::look(path, &living, Effort::Table)
+            .into_iter()
+            .next()?;
+        Some(holder.in_full())
+    };
+    let holder = holder_text(&claims(&state.holders), None, unclaimed);
+    let mut text = match (holder, state.exists) {
         (Some(holder), _) => format!("{lock} is held by {holder}"),
         (None, _) if !waiting.is_empty() => {
             format!(

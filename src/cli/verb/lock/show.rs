@@ -14,12 +14,12 @@ use crate::lock::dir::conflict::Owner;
 use crate::lock::dir::in_use::{self, InUse, Reach};
 use crate::lock::fault::Quoted;
 use crate::lock::folders::claims_folder;
-use crate::lock::kernel_table;
 use crate::lock::listing;
 use crate::lock::pause;
 use crate::lock::placement;
 use crate::lock::record::{Kind, Named, Record, State};
 use crate::lock::scan::look::{Judge, look_at};
+use crate::lock::unclaimed::{self, Effort};
 use crate::run::start::Refused;
 
 pub(super) fn show(args: &LockArgs, report: Option<OwnedFd>) -> Result<u8, Refused> {
@@ -90,15 +90,15 @@ fn workers(in_use: &InUse) -> Value {
 
 fn shared(args: &LockArgs, path: &Path, report: Option<OwnedFd>) -> Result<u8, Refused> {
     let listing = listing::list(&claims_folder(path));
-    let living = || {
-        let claims = listing.claims.iter();
-        claims.filter(|(_, alive)| *alive).map(|(record, _)| record)
-    };
+    let queue = listing::queue(&claims_folder(path));
+    let alive = |(_, alive): &&(Record, bool)| *alive;
+    let living = || queue.claims.iter().filter(alive).map(|(record, _)| record);
+    let all = listing.claims.iter().filter(alive);
     let waits = |record: &&Record| record.state == State::Waiting;
     let passes = |record: &&Record| record.kind == Kind::Interactive;
     let holders: Vec<&Record> = living().filter(|it| it.holds()).collect();
     let waiting: Vec<&Record> = living().filter(waits).collect();
-    let interactive: Vec<&Record> = living().filter(passes).collect();
+    let interactive: Vec<&Record> = all.map(|(record, _)| record).filter(passes).collect();
     let array = |records: &[&Record]| {
         let value = |record: &&Record| {
             let text = serde_json::to_vec(record).unwrap_or_default();
@@ -106,10 +106,7 @@ fn shared(args: &LockArgs, path: &Path, report: Option<OwnedFd>) -> Result<u8, R
         };
         Value::Array(records.iter().map(value).collect())
     };
-    // Who has just got it from the queue, and has not said so yet.
-    let waits = |pid: &i32| waiting.iter().any(|it| it.monitor == Some(*pid));
-    let mut unclaimed = kernel_table::holders(path);
-    unclaimed.retain(|pid| holders.is_empty() && !waits(pid));
+    let unclaimed = unclaimed::look(path, &living().collect::<Vec<_>>(), Effort::All);
     let (placed, place) = match placement::check(path, SharedMount::Auto) {
         Ok(verdict) => {
             let texts = verdict.remarks.into_iter().map(|remark| remark.text);
@@ -122,7 +119,11 @@ fn shared(args: &LockArgs, path: &Path, report: Option<OwnedFd>) -> Result<u8, R
     whole.extend(json::object(&mut [
         ("path", json::path(path)),
         ("holders", array(&holders)),
-        ("unclaimed", unclaimed.clone().into()),
+        ("unclaimed", unclaimed.iter().map(|it| it.pid).collect()),
+        (
+            "unclaimed_names",
+            unclaimed.iter().map(|it| it.name.as_deref()).collect(),
+        ),
         ("waiting", array(&waiting)),
         ("interactive", array(&interactive)),
         (
@@ -137,11 +138,18 @@ fn shared(args: &LockArgs, path: &Path, report: Option<OwnedFd>) -> Result<u8, R
     tell(args, report, &whole.into(), &mut || {
         let mut text = format!("{}: a shared lock\n", Quoted(path));
         let mut say = |line: String| wrap(&mut text, &format!("    {line}"), "      ");
-        for pid in &unclaimed {
-            say(format!("held by process {pid}, which leaves no claim"));
+        for holder in &unclaimed {
+            say(format!("held by {}", holder.in_full()));
         }
         if holders.is_empty() && unclaimed.is_empty() {
-            say("nobody says that he holds it (flock(1) leaves no claim)".to_owned());
+            let elsewhere = if in_use::reach() == Reach::Machine {
+                ""
+            } else {
+                ", and in another container nobody who does so can be seen from here"
+            };
+            say(format!(
+                "nobody says that he holds it (flock(1) leaves no claim{elsewhere})"
+            ));
         }
         for record in &holders {
             say(format!("held by {}", Named(record)));

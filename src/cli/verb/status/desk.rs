@@ -25,9 +25,10 @@ use crate::lock::dir::conflict::Owner;
 use crate::lock::fault::Quoted;
 use crate::lock::folders::claims_folder;
 use crate::lock::listing::survey::{Odd, in_order, survey};
+use crate::lock::pause;
 use crate::lock::record::{Origin, Record};
 use crate::lock::scan::look;
-use crate::lock::{kernel_table, pause};
+use crate::lock::unclaimed::{self, Effort};
 use crate::run::start::Refused;
 use crate::sys::clock;
 use crate::view::model::{Dir, Facts, LockFacts, View};
@@ -277,18 +278,11 @@ fn one(path: PathBuf) -> LockFacts {
         name: format!("pauses/{}", name.to_string_lossy()),
         why: why.to_owned(),
     });
-    // Who has just got it from the queue, and has not said so yet.
-    let waits = |pid: &i32| survey.living.iter().any(|it| it.monitor == Some(*pid));
-    let unclaimed = if survey.living.iter().any(Record::holds) {
-        Vec::new()
-    } else {
-        let mut pids = kernel_table::holders(&path);
-        pids.retain(|pid| !waits(pid));
-        pids
-    };
+    let living: Vec<&Record> = survey.living.iter().collect();
     LockFacts {
         exists: path.symlink_metadata().is_ok(),
-        unclaimed,
+        // All processes at each look of a watch would be much.
+        unclaimed: unclaimed::look(&path, &living, Effort::Table),
         pauses: pauses.active,
         odd_pauses: odd_pauses.collect(),
         survey,

@@ -103,17 +103,46 @@ fn a_second_name_of_a_latch_takes_nobodys_life_and_gives_none_to_another_user() 
     assert_eq!((found.living, found.unsaid), (vec![record("good")], vec![]));
     let named = (
         "fake.latch",
-        "a latch with a second name (a hard link), and no record",
+        "a second name (a hard link) of the latch of a claim",
     );
     assert_eq!((odd(&dir)[0].0.as_str(), odd(&dir)[0].1.as_str()), named);
     if nix::unistd::geteuid().is_root() {
         let text = serde_json::to_string(&record("fake")).unwrap();
         fs::write(dir.join("fake.json"), text).unwrap();
         lchown(dir.join("fake.json"), Some(4711), None).unwrap();
-        assert_eq!(survey(&dir).living, [record("good")]);
-        let (name, why) = &odd(&dir)[0];
-        assert_eq!(name, "fake.latch");
-        assert!(why.contains("a record of user 4711 beside it"), "{why}");
+        let found = survey(&dir);
+        assert_eq!((found.living, found.unsaid), (vec![record("good")], vec![]));
+        assert_eq!((odd(&dir)[0].0.as_str(), odd(&dir)[0].1.as_str()), named);
+    }
+}
+
+#[test]
+fn whatever_lies_in_place_of_a_record_its_run_is_shown_while_its_latch_is_held() {
+    let dir = Scratch::new();
+    for name in ["a", "b", "c", "init-1-1.sock"] {
+        std::mem::forget(Claim::open(&dir, name, Part::Whole).unwrap());
+    }
+    // Whoever may write here may have been faster.
+    fs::write(dir.join("a.json"), "{").unwrap();
+    fs::create_dir(dir.join("b.json")).unwrap();
+    fs::hard_link(dir.join("c.latch"), dir.join("d.latch")).unwrap();
+    fs::write(dir.join("init-1-1.sock.json"), "").unwrap();
+    let found = survey(&dir);
+    // Which of two names is the run's, nobody knows.
+    assert_eq!(found.unsaid, ["a", "b", "c", "d"]);
+    let named: Vec<String> = odd(&dir).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(named, ["a.json", "b.json", "init-1-1.sock.json"]);
+    if nix::unistd::geteuid().is_root() {
+        let text = serde_json::to_string(&record("c")).unwrap();
+        fs::write(dir.join("c.json"), text).unwrap();
+        lchown(dir.join("c.json"), Some(4711), None).unwrap();
+        let found = survey(&dir);
+        assert_eq!((found.living, found.unsaid.len()), (vec![], 4));
+        let why = &odd(&dir)[2].1;
+        assert!(
+            why.contains("a record of user 4711, with the latch of user 0"),
+            "{why}"
+        );
     }
 }
 

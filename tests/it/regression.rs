@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
 use lockkeeper::config::load;
@@ -16,7 +17,7 @@ use lockkeeper::lock::claim::Claim;
 use lockkeeper::lock::folders::claims_folder;
 use lockkeeper::lock::record::{self, Origin, Record, State};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::sys::signal::Signal::{SIGKILL, SIGTERM, SIGWINCH};
+use nix::sys::signal::Signal::{SIGKILL, SIGTERM, SIGUSR1, SIGWINCH};
 
 use super::support::bin::lockkeeper;
 use super::support::child::{self, signal, text};
@@ -301,4 +302,61 @@ fn a_batch_command_stopped_behind_our_back_does_not_stop_us_with_it() {
     hand(by_terminal);
     assert_eq!(hand(Event::CommandStopped), [Action::StopSelf]);
     assert_eq!(hand(Event::CommandStopped), []);
+}
+
+#[test]
+fn a_write_of_ours_that_hits_the_limit_of_file_sizes_does_not_end_the_command() {
+    need!("bash");
+    let scene = Scene::new();
+    let script = "block XFSZ,USR1 , out ready , signals 1 , exit 7";
+    let line = format!(
+        "ulimit -f 0; exec LK run --lock session.lock -- {} {script} 2>&1",
+        scene.puppet().display()
+    );
+    let mut run = child::start(&mut bash(&scene, &line));
+    // The command's word and our note, in either order.
+    let said: Vec<_> = (0..2).filter_map(|_| run.line()).collect();
+    assert!(said.iter().any(|line| line == "ready"), "{said:?}");
+    assert!(
+        said.iter().any(|line| line.contains("file too large")),
+        "{said:?}"
+    );
+    signal(run.pid(), SIGUSR1);
+    let heard = run.line().unwrap_or_default();
+    assert!(heard.starts_with("USR1"), "{heard}");
+    assert_eq!(run.wait().code(), Some(7));
+}
+
+#[test]
+fn an_alarm_that_was_set_before_the_program_was_started_strikes_the_command() {
+    let scene = Scene::new();
+    let lock = scene.lock().display().to_string();
+    let ways = [
+        vec!["--"],
+        vec!["run", "--"],
+        vec!["run", "--lock", &lock, "--"],
+    ];
+    let runs = ways.map(|args| {
+        let mut command = Command::new(lockkeeper());
+        child::bare(&mut command)
+            .args(args)
+            .arg(scene.puppet())
+            .arg("hang");
+        #[expect(
+            unsafe_code,
+            reason = "it is kept over an exec (alarm(2)), and the child's own"
+        )]
+        // SAFETY: one system call, allowed after fork.
+        unsafe {
+            child::tie(&mut command).pre_exec(|| {
+                libc::alarm(1);
+                Ok(())
+            })
+        };
+        child::spawn(&mut command)
+    });
+    for mut run in runs {
+        assert_eq!(run.wait().code(), Some(128 + libc::SIGALRM));
+    }
+    assert_eq!(claims(&scene), 0);
 }

@@ -39,7 +39,7 @@ fn main() -> ExitCode {
                 return printed(concat!("lockkeeper ", env!("CARGO_PKG_VERSION"), "\n"));
             }
             Err(error) => {
-                print::complain(&error.to_string());
+                print::last_words(&error.to_string());
                 Ok(UsageError::CODE)
             }
         }

@@ -1,7 +1,7 @@
 //! Faults that a reader with fresh eyes found, each shown to be gone: the name is what was broken.
 
 use std::fs;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt as _;
@@ -359,4 +359,80 @@ fn an_alarm_that_was_set_before_the_program_was_started_strikes_the_command() {
         assert_eq!(run.wait().code(), Some(128 + libc::SIGALRM));
     }
     assert_eq!(claims(&scene), 0);
+}
+
+/// A pipe that takes nothing any more.
+fn full() -> (io::PipeReader, io::PipeWriter) {
+    let (reader, writer) = io::pipe().unwrap();
+    let set = |flags| fcntl(writer.as_fd(), FcntlArg::F_SETFL(flags)).unwrap();
+    set(OFlag::O_NONBLOCK);
+    while (&writer).write(&[b'.'; 4096]).is_ok() {}
+    set(OFlag::empty());
+    (reader, writer)
+}
+
+#[test]
+fn a_report_that_nobody_takes_is_given_up_at_a_stop_and_else_waits_for_its_reader() {
+    let reported = |pipe: io::PipeWriter| {
+        let mut command = Command::new(lockkeeper());
+        child::bare(&mut command)
+            .args(["run", "--report", "1", "--", "sh", "-c", "exit 7"])
+            .stdout(pipe);
+        child::tie(&mut command).spawn().unwrap()
+    };
+    let (reader, pipe) = full();
+    let mut run = reported(pipe);
+    let status = until_some("it ends", || {
+        signal(run.id().cast_signed(), SIGTERM);
+        run.try_wait().unwrap()
+    });
+    // By our signal, where that came first of all.
+    assert!(matches!(status.code(), Some(7 | 143)), "{status}");
+    drop(reader);
+    let (mut reader, pipe) = full();
+    let mut run = reported(pipe);
+    let guard = run.id().cast_signed();
+    until_some("the monitor", || children(guard).first().copied());
+    until("the run is over", || children(guard).is_empty());
+    let mut all = String::new();
+    reader.read_to_string(&mut all).unwrap();
+    assert!(all.contains(r#""reason":"ended""#));
+    assert_eq!(run.wait().unwrap().code(), Some(7));
+}
+
+#[test]
+fn a_refusal_that_nobody_reads_ends_the_process_all_the_same() {
+    let scene = Scene::new();
+    for (args, code) in [
+        (vec!["run", "--lock", "/", "--", "true"], 78),
+        (vec!["--never"], 64),
+        (vec!["-c", "/nowhere"], 78),
+    ] {
+        let (_reader, pipe) = full();
+        let mut command = Command::new(lockkeeper());
+        child::bare(&mut command).args(&args).stderr(pipe);
+        let mut refused = child::tie(&mut command)
+            .current_dir(scene.folder())
+            .spawn()
+            .unwrap();
+        let status = until_some("it ends", || refused.try_wait().unwrap());
+        assert_eq!(status.code(), Some(code), "{args:?}");
+    }
+}
+
+#[test]
+fn a_run_whose_lock_becomes_none_while_it_waits_gives_back_what_it_has() {
+    let scene = Scene::new();
+    let held = scene.hold();
+    fs::create_dir(scene.path("copy")).unwrap();
+    let record = scene.path("copy/.runtime/agent.lock");
+    let mut run = scene.run("--dir-lock DIR/copy", "exit");
+    until("it waits, with the directory in hand", || {
+        scene.waiting() == 1 && record.exists()
+    });
+    fs::rename(scene.lock(), scene.path("old")).unwrap();
+    fs::create_dir(scene.lock()).unwrap();
+    drop(held);
+    assert_eq!(run.wait().code(), Some(78));
+    assert_eq!((claims(&scene), record.exists()), (0, false));
 }

@@ -83,7 +83,39 @@ impl Refused {
 /// Runs `plan` in the foreground, under a guard; says the exit code. What it says instead shows no secret
 /// of the run.
 pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
-    live_guarded(plan, caller).map_err(|refused| refused.without(&caller.context.secrets))
+    let refused = match live_guarded(plan, caller) {
+        Err(refused) => refused.without(&caller.context.secrets),
+        ended => return ended,
+    };
+    match &caller.init {
+        Some(init) => Ok(noted(caller, init, refused)),
+        None => Err(refused),
+    }
+}
+
+/// Behind init there is nobody whom it could be said to: it is a note as any other, and init is told that
+/// nothing was started.
+fn noted(caller: &Caller, init: &Wire, refused: Refused) -> u8 {
+    let Refused { code, text } = refused;
+    let journal = caller.journal();
+    journal.note(Note::LockFailed { text });
+    journal
+        .events()
+        .into_iter()
+        .for_each(|event| send_event(init, event));
+    journal.finish(FLUSH);
+    let reason = if code == exit::FAILED {
+        Reason::Failed
+    } else {
+        Reason::StartRefused
+    };
+    let outcome = Outcome {
+        code,
+        reason,
+        ..lost()
+    };
+    send(init, &Progress::Ended(outcome));
+    code
 }
 
 fn live_guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {

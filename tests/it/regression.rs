@@ -356,7 +356,8 @@ fn an_alarm_that_was_set_before_the_program_was_started_strikes_the_command() {
         child::spawn(&mut command)
     });
     for mut run in runs {
-        assert_eq!(run.wait().code(), Some(128 + libc::SIGALRM));
+        let status = until_some("it strikes", || run.try_wait());
+        assert_eq!(status.code(), Some(128 + libc::SIGALRM));
     }
     assert_eq!(claims(&scene), 0);
 }
@@ -373,27 +374,36 @@ fn full() -> (io::PipeReader, io::PipeWriter) {
 
 #[test]
 fn a_report_that_nobody_takes_is_given_up_at_a_stop_and_else_waits_for_its_reader() {
+    // The run is over, and its guard has the report in hand.
     let reported = |pipe: io::PipeWriter| {
         let mut command = Command::new(lockkeeper());
         child::bare(&mut command)
-            .args(["run", "--report", "1", "--", "sh", "-c", "exit 7"])
+            .args([
+                "run",
+                "--report",
+                "1",
+                "--",
+                "sh",
+                "-c",
+                "read line; exit 7",
+            ])
+            .stdin(Stdio::piped())
             .stdout(pipe);
-        child::tie(&mut command).spawn().unwrap()
+        let mut run = child::tie(&mut command).spawn().unwrap();
+        let guard = run.id().cast_signed();
+        let monitor = until_some("the monitor", || children(guard).first().copied());
+        until("the command", || !children(monitor).is_empty());
+        drop(run.stdin.take());
+        until("the run is over", || children(guard).is_empty());
+        run
     };
-    let (reader, pipe) = full();
+    let (_reader, pipe) = full();
     let mut run = reported(pipe);
-    let status = until_some("it ends", || {
-        signal(run.id().cast_signed(), SIGTERM);
-        run.try_wait().unwrap()
-    });
-    // By our signal, where that came first of all.
-    assert!(matches!(status.code(), Some(7 | 143)), "{status}");
-    drop(reader);
+    signal(run.id().cast_signed(), SIGTERM);
+    let status = until_some("it ends", || run.try_wait().unwrap());
+    assert_eq!(status.code(), Some(7));
     let (mut reader, pipe) = full();
     let mut run = reported(pipe);
-    let guard = run.id().cast_signed();
-    until_some("the monitor", || children(guard).first().copied());
-    until("the run is over", || children(guard).is_empty());
     let mut all = String::new();
     reader.read_to_string(&mut all).unwrap();
     assert!(all.contains(r#""reason":"ended""#));
@@ -435,4 +445,20 @@ fn a_run_whose_lock_becomes_none_while_it_waits_gives_back_what_it_has() {
     drop(held);
     assert_eq!(run.wait().code(), Some(78));
     assert_eq!((claims(&scene), record.exists()), (0, false));
+}
+
+#[test]
+fn why_a_run_of_init_is_refused_is_a_note_of_its_job() {
+    let scene = Scene::new();
+    let config = scene.config(
+        "[locks.none]\npath = \"DIR\"\n[classes.batch]\nlock = \"none\"\n\
+         [jobs.a]\nclass = \"batch\"\nscript = exit\n",
+    );
+    let mut init = Command::new(lockkeeper());
+    let output = child::output(child::bare(&mut init).arg("-c").arg(config));
+    let said = text(&output.stderr);
+    assert!(said.contains("job a: cannot open the lock"), "{said}");
+    // Else init would say that nobody could say why.
+    assert!(!said.contains("over, exit"), "{said}");
+    assert_eq!(output.status.code(), Some(78));
 }

@@ -318,7 +318,7 @@ fn a_write_of_ours_that_hits_the_limit_of_file_sizes_does_not_end_the_command() 
     let said: Vec<_> = (0..2).filter_map(|_| run.line()).collect();
     assert!(said.iter().any(|line| line == "ready"), "{said:?}");
     assert!(
-        said.iter().any(|line| line.contains("file too large")),
+        said.iter().any(|line| line.contains("(ulimit -f)")),
         "{said:?}"
     );
     signal(run.pid(), SIGUSR1);

@@ -12,10 +12,12 @@ use lockkeeper::cli::verb::{ask, check, init, lock, logs, pause, run, start, sta
 use lockkeeper::cli::{Command, UsageError, help, parse, print};
 use lockkeeper::exit;
 use lockkeeper::init::{guards, reload};
-use lockkeeper::sys::process;
+use lockkeeper::sys::{process, signals};
 use lockkeeper::trouble;
 
 fn main() -> ExitCode {
+    // Again: what the runtime has done meanwhile lets two of them through.
+    signals::hold_back();
     let args: Vec<_> = env::args_os().skip(1).collect();
     let result = if args.first().is_some_and(|word| word == guards::WORD) {
         guards::be_one(args.get(1..).unwrap_or_default())
@@ -37,7 +39,7 @@ fn main() -> ExitCode {
                 return printed(concat!("lockkeeper ", env!("CARGO_PKG_VERSION"), "\n"));
             }
             Err(error) => {
-                print::complain(&error.to_string());
+                print::last_words(&error.to_string());
                 Ok(UsageError::CODE)
             }
         }

@@ -109,6 +109,7 @@ const fn remedy(errno: Errno) -> Option<&'static str> {
     match errno {
         Errno::EMFILE => Some("raise the limit of open files (ulimit -n)"),
         Errno::ENFILE => Some("raise the machine's limit of open files (sysctl fs.file-max)"),
+        Errno::EFBIG => Some("raise the limit of file sizes (ulimit -f)"),
         Errno::EAGAIN => {
             Some("raise the limit of processes (ulimit -u, --pids-limit), or find who has so many")
         }

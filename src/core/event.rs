@@ -159,7 +159,7 @@ pub enum Event {
     Signal {
         /// Its number.
         signo: i32,
-        /// Whether the kernel sent it (a terminal did), and not a process.
+        /// Whether a terminal sent it, to a whole process group.
         kernel: bool,
     },
     /// init orders the stop, to be over within this time.

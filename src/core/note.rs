@@ -137,7 +137,7 @@ pub enum Note {
         /// The error number.
         errno: i32,
     },
-    /// The lock could not be taken at all.
+    /// The lock could not be taken at all, or what else the run needs before it queues.
     LockFailed {
         /// What failed, and why.
         text: String,

@@ -427,6 +427,7 @@ fn remedy(errno: Errno) -> &'static str {
         Errno::ENOENT => "create the folder above it",
         Errno::ENOTDIR | Errno::ELOOP => "remove what lies in its place",
         Errno::EMFILE | Errno::ENFILE => "raise the limit of open files (ulimit -n)",
+        Errno::EFBIG => "raise the limit of file sizes (ulimit -f)",
         _ => "choose a local file system to see who holds the lock",
     }
 }

@@ -1,6 +1,7 @@
 //! The beginning of a run: what is checked before anything is held, then guard and monitor, or the
 //! monitor alone where there is nothing to guard.
 
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +13,8 @@ use super::dirs::Dirs;
 use super::guard::{self, Watched};
 use super::message::{Progress, send, send_event};
 use super::monitor::{self, End, Setup, Telling};
-use super::{nested, report, secrets};
+use super::report::{self, Report};
+use super::{nested, secrets};
 use crate::config::plan::{Kind, LockPlan, RunPlan};
 use crate::core::mask::Secrets;
 use crate::core::note::Note;
@@ -81,7 +83,39 @@ impl Refused {
 /// Runs `plan` in the foreground, under a guard; says the exit code. What it says instead shows no secret
 /// of the run.
 pub fn guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
-    live_guarded(plan, caller).map_err(|refused| refused.without(&caller.context.secrets))
+    let refused = match live_guarded(plan, caller) {
+        Err(refused) => refused.without(&caller.context.secrets),
+        ended => return ended,
+    };
+    match &caller.init {
+        Some(init) => Ok(noted(caller, init, refused)),
+        None => Err(refused),
+    }
+}
+
+/// Behind init there is nobody whom it could be said to: it is a note as any other, and init is told that
+/// nothing was started.
+fn noted(caller: &Caller, init: &Wire, refused: Refused) -> u8 {
+    let Refused { code, text } = refused;
+    let journal = caller.journal();
+    journal.note(Note::LockFailed { text });
+    journal
+        .events()
+        .into_iter()
+        .for_each(|event| send_event(init, event));
+    journal.finish(FLUSH);
+    let reason = if code == exit::FAILED {
+        Reason::Failed
+    } else {
+        Reason::StartRefused
+    };
+    let outcome = Outcome {
+        code,
+        reason,
+        ..lost()
+    };
+    send(init, &Progress::Ended(outcome));
+    code
 }
 
 fn live_guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
@@ -115,11 +149,15 @@ fn live_guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                 if let Some(former) = former {
                     former.release();
                 }
-                Arc::new(open_dirs(owner, caller, &mut notes)?)
+                let opened = open_dirs(owner, caller, &mut notes);
+                let clear = |_: &Refused| claims::clear(owner, caller.runtime.as_deref());
+                Arc::new(opened.inspect_err(clear)?)
             }
         };
         opened = Some(Arc::clone(&dirs));
-        let lock = needed.map(open).transpose()?.map(Arc::new);
+        let lock = needed.map(open).transpose();
+        let lock = lock.inspect_err(|_| give_up(owner, caller, &dirs))?;
+        let lock = lock.map(Arc::new);
         let claims = Claims::open(owner, caller.runtime.as_deref(), &dirs, &mut notes);
         let held = lock.clone();
         let first_notes = std::mem::take(&mut notes);
@@ -172,14 +210,10 @@ fn live_guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                 return Ok(ended(plan, caller, lost()));
             }
             Err(error) => {
-                return Err(Refused {
-                    code: exit::FAILED,
-                    text: format!(
-                        "starting the monitor of job \"{}\": {}",
-                        plan.job,
-                        trouble::text_of(&error)
-                    ),
-                });
+                if let Some(dirs) = &opened {
+                    give_up(owner, caller, dirs);
+                }
+                return Err(not_started("starting the monitor of job", plan, &error));
             }
         }
     }
@@ -229,14 +263,7 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         Ok(End::Ended(outcome)) => Ok(ended(plan, caller, outcome)),
         Ok(End::StartOver) => Ok(exit::FAILED),
         Err(error) => {
-            let refused = Refused {
-                code: exit::FAILED,
-                text: format!(
-                    "starting job \"{}\": {}",
-                    plan.job,
-                    trouble::text_of(&error)
-                ),
-            };
+            let refused = not_started("starting job", plan, &error);
             Err(refused.without(&caller.context.secrets))
         }
     }
@@ -350,7 +377,7 @@ fn session(plan: &RunPlan, caller: &Caller) -> Session {
     if !behind_init && process::own_pid() != 1 {
         return Session::Shared;
     }
-    if !caller.terminal || !tty::is_terminal(std::io::stdin().as_fd()) {
+    if !caller.terminal || !tty::is_terminal(io::stdin().as_fd()) {
         return Session::Own;
     }
     if !behind_init && !tty::give_up_terminal() && tty::has_controlling_terminal() {
@@ -371,11 +398,25 @@ fn telling(caller: &Caller) -> Telling {
     }
     let is_smart = || std::env::var_os("TERM").is_none_or(|term| term != "dumb");
     let is_text = caller.context.format == Format::Text;
-    if is_text && tty::is_terminal(std::io::stderr().as_fd()) && is_smart() {
+    if is_text && tty::is_terminal(io::stderr().as_fd()) && is_smart() {
         Telling::Line
     } else {
         Telling::Notes
     }
+}
+
+fn not_started(what: &str, plan: &RunPlan, error: &io::Error) -> Refused {
+    Refused {
+        code: exit::FAILED,
+        text: format!("{what} \"{}\": {}", plan.job, trouble::text_of(error)),
+    }
+}
+
+/// Takes back what was claimed for a run that cannot go on: it holds nothing, but an earlier monitor, which
+/// has asked to start over, has taken `dirs` and said that it waits.
+fn give_up(owner: Owner<'_>, caller: &Caller, dirs: &Arc<Dirs>) {
+    let _ = Arc::clone(dirs).release_in_time();
+    claims::clear(owner, caller.runtime.as_deref());
 }
 
 /// Removes what a monitor that died has left beside its locks.
@@ -413,6 +454,11 @@ fn ended(plan: &RunPlan, caller: &Caller, outcome: Outcome) -> u8 {
         send(init, &Progress::Ended(outcome));
     }
     if let Some(report) = caller.report.as_ref().and_then(|fd| fd.try_clone().ok()) {
+        let report = Report {
+            to: report,
+            init: caller.init.as_ref(),
+            map: &plan.signals,
+        };
         report::write(report, &caller.run_id, &plan.job, &outcome);
     }
     outcome.code

@@ -16,8 +16,8 @@ use std::panic::PanicHookInfo;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::time::Duration;
 
-use super::clock;
 use super::process::{exit_now, kill, own_pid};
+use super::{clock, signals};
 
 /// Seconds that the runs have for their end; zero: not armed.
 static WITHIN: AtomicU32 = AtomicU32::new(0);
@@ -43,6 +43,7 @@ pub fn arm(within: Duration, ask: Option<i32>) {
     let seconds = u32::try_from(within.as_secs()).unwrap_or(u32::MAX);
     WITHIN.store(seconds.max(1), Ordering::Relaxed);
     ASK.store(ask.unwrap_or_default(), Ordering::Relaxed);
+    let mask = signals::mask();
     for signo in FAULTS {
         // SAFETY: all zeros is a valid sigaction; the handler calls only the kernel and statics, and
         // runs on the alternate stack that the runtime made for stack overflows, where there is one.
@@ -53,6 +54,8 @@ pub fn arm(within: Duration, ask: Option<i32>) {
             libc::sigaction(signo, &raw const action, std::ptr::null_mut());
         }
     }
+    // Where the runtime has installed none, these were the first handlers.
+    signals::set_mask(mask);
     std::panic::set_hook(Box::new(|info| {
         say(info, "ending in order");
         end_in_order();

@@ -70,7 +70,25 @@ fn soon(until: Option<Time>) -> Time {
 
 /// Rests until `fd` can be written or has failed: for a thread that may block.
 pub fn wait_for_room(fd: BorrowedFd<'_>) {
-    let mut polled = [PollFd::new(fd, PollFlags::POLLOUT)];
     // What woke us is told by the next write.
-    let _ = ppoll(&mut polled, None, None);
+    let _ = wait_for_room_or(fd, [], None);
+}
+
+/// As [`wait`], and until `to` can be written or has failed; that is told first. Also where it cannot be
+/// waited for: the next write tells.
+pub fn wait_for_room_or<const N: usize>(
+    to: BorrowedFd<'_>,
+    fds: [Option<BorrowedFd<'_>>; N],
+    until: Option<Time>,
+) -> (bool, [bool; N]) {
+    let mut polled = vec![PollFd::new(to, PollFlags::POLLOUT)];
+    let others = fds.iter().flatten();
+    polled.extend(others.map(|fd| PollFd::new(*fd, PollFlags::POLLIN)));
+    if rest(&mut polled, until).is_err() {
+        return (true, [false; N]);
+    }
+    let mut answers = polled.iter().map(|fd| fd.any().unwrap_or(true));
+    let room = answers.next().unwrap_or(true);
+    let others = fds.map(|fd| fd.is_some() && answers.next().unwrap_or(false));
+    (room, others)
 }

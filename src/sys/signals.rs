@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use nix::errno::Errno;
 
 use super::kernel;
+use super::process::own_pid;
 
 #[cfg(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64"))]
 compile_error!("the signal numbers in core::run are those of all other architectures (signal(7))");
@@ -50,6 +51,19 @@ const CHANGED: [i32; 7] = [
 
 /// The stop signals, which nohup(1) and a shell's background ignore.
 const STOPS: [i32; 3] = [libc::SIGHUP, libc::SIGINT, libc::SIGTERM];
+
+/// What a terminal sends to a process group (termios(3), `ioctl_tty(2)`), and the kernel to an orphaned one
+/// that has stopped (setpgid(2)).
+const OF_TERMINALS: [i32; 8] = [
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGTSTP,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+    libc::SIGCONT,
+    libc::SIGWINCH,
+];
 
 static STARTED_MASK: AtomicU64 = AtomicU64::new(0);
 static STARTED_IGNORED: AtomicU64 = AtomicU64::new(0);
@@ -140,7 +154,10 @@ pub fn let_through() {
     set_mask(STARTED_MASK.load(Ordering::Relaxed));
 }
 
-/// Keeps signals from striking again, as they were kept before `main`.
+/// Keeps signals from striking again, as they were kept before `main`. To be called also at the beginning
+/// of it: musl lets two through with the first handler that is installed, which is that of the Rust runtime
+/// for stack overflows: 33 and 34 (`sigaction` in its source). The second is the first real-time signal of
+/// every program that is built with another library.
 pub fn hold_back() {
     set_mask(!SYNCHRONOUS);
 }
@@ -233,7 +250,9 @@ pub(super) fn take_pending(signo: i32) -> bool {
 pub struct Signal {
     /// Its number.
     pub signo: i32,
-    /// Whether the kernel sent it (a terminal did), and not a process (`si_code`, sigaction(2)).
+    /// Whether a terminal sent it, and so to a whole process group: the kernel did, and not a process
+    /// (`si_code`, sigaction(2)), and it is one that terminals send. An alarm(2) that was set before we
+    /// became what we are, or a limit, strikes us alone.
     pub kernel: bool,
 }
 
@@ -262,8 +281,22 @@ impl Signals {
         Ok(Self { fd })
     }
 
-    /// The next signal that is pending; `None`: none is.
+    /// The next signal that is pending; `None`: none is. Not one that we have earned by a write of our
+    /// own, which has failed then and told us so: SIGXFSZ and SIGPIPE are sent in the writer's own name.
     pub fn next(&self) -> io::Result<Option<Signal>> {
+        loop {
+            let Some(info) = self.read()? else {
+                return Ok(None);
+            };
+            let signo = i32::try_from(info.ssi_signo).unwrap_or(0);
+            if info.ssi_code != libc::SI_USER || i64::from(info.ssi_pid) != i64::from(own_pid()) {
+                let kernel = info.ssi_code > 0 && OF_TERMINALS.contains(&signo);
+                return Ok(Some(Signal { signo, kernel }));
+            }
+        }
+    }
+
+    fn read(&self) -> io::Result<Option<libc::signalfd_siginfo>> {
         let mut info = MaybeUninit::<libc::signalfd_siginfo>::zeroed();
         let size = size_of::<libc::signalfd_siginfo>();
         // SAFETY: `info` is valid for writing `size` bytes, and any bytes are a valid value of it.
@@ -274,10 +307,7 @@ impl Signals {
         match (read, Errno::last()) {
             (-1, Errno::EAGAIN | Errno::EINTR) => Ok(None),
             (-1, errno) => Err(errno.into()),
-            _ => Ok(Some(Signal {
-                signo: i32::try_from(info.ssi_signo).unwrap_or(0),
-                kernel: info.ssi_code > 0,
-            })),
+            _ => Ok(Some(info)),
         }
     }
 }

@@ -190,6 +190,8 @@ fn out_of_descriptors_is_a_clear_error_at_every_number_of_them() {
                 other => panic!("{line}: {other:?}\n{said}"),
             }
             place.assert_clean(&line);
+            let claims = fs::read_dir(place.dir.join("lock.d"));
+            assert_eq!(claims.map_or(0, Iterator::count), 0, "{line}: claims");
         }
         assert!(worked, "{start} works with 40");
     }

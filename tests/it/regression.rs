@@ -1,9 +1,10 @@
 //! Faults that a reader with fresh eyes found, each shown to be gone: the name is what was broken.
 
 use std::fs;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
 use lockkeeper::config::load;
@@ -16,7 +17,7 @@ use lockkeeper::lock::claim::Claim;
 use lockkeeper::lock::folders::claims_folder;
 use lockkeeper::lock::record::{self, Origin, Record, State};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::sys::signal::Signal::{SIGKILL, SIGTERM, SIGWINCH};
+use nix::sys::signal::Signal::{SIGKILL, SIGTERM, SIGUSR1, SIGWINCH};
 
 use super::support::bin::lockkeeper;
 use super::support::child::{self, signal, text};
@@ -301,4 +302,163 @@ fn a_batch_command_stopped_behind_our_back_does_not_stop_us_with_it() {
     hand(by_terminal);
     assert_eq!(hand(Event::CommandStopped), [Action::StopSelf]);
     assert_eq!(hand(Event::CommandStopped), []);
+}
+
+#[test]
+fn a_write_of_ours_that_hits_the_limit_of_file_sizes_does_not_end_the_command() {
+    need!("bash");
+    let scene = Scene::new();
+    let script = "block XFSZ,USR1 , out ready , signals 1 , exit 7";
+    let line = format!(
+        "ulimit -f 0; exec LK run --lock session.lock -- {} {script} 2>&1",
+        scene.puppet().display()
+    );
+    let mut run = child::start(&mut bash(&scene, &line));
+    // The command's word and our note, in either order.
+    let said: Vec<_> = (0..2).filter_map(|_| run.line()).collect();
+    assert!(said.iter().any(|line| line == "ready"), "{said:?}");
+    assert!(
+        said.iter().any(|line| line.contains("(ulimit -f)")),
+        "{said:?}"
+    );
+    signal(run.pid(), SIGUSR1);
+    let heard = run.line().unwrap_or_default();
+    assert!(heard.starts_with("USR1"), "{heard}");
+    assert_eq!(run.wait().code(), Some(7));
+}
+
+#[test]
+fn an_alarm_that_was_set_before_the_program_was_started_strikes_the_command() {
+    let scene = Scene::new();
+    let lock = scene.lock().display().to_string();
+    let ways = [
+        vec!["--"],
+        vec!["run", "--"],
+        vec!["run", "--lock", &lock, "--"],
+    ];
+    let runs = ways.map(|args| {
+        let mut command = Command::new(lockkeeper());
+        child::bare(&mut command)
+            .args(args)
+            .arg(scene.puppet())
+            .arg("hang");
+        #[expect(
+            unsafe_code,
+            reason = "it is kept over an exec (alarm(2)), and the child's own"
+        )]
+        // SAFETY: one system call, allowed after fork.
+        unsafe {
+            child::tie(&mut command).pre_exec(|| {
+                libc::alarm(1);
+                Ok(())
+            })
+        };
+        child::spawn(&mut command)
+    });
+    for mut run in runs {
+        let status = until_some("it strikes", || run.try_wait());
+        assert_eq!(status.code(), Some(128 + libc::SIGALRM));
+    }
+    assert_eq!(claims(&scene), 0);
+}
+
+/// A pipe that takes nothing any more.
+fn full() -> (io::PipeReader, io::PipeWriter) {
+    let (reader, writer) = io::pipe().unwrap();
+    let set = |flags| fcntl(writer.as_fd(), FcntlArg::F_SETFL(flags)).unwrap();
+    set(OFlag::O_NONBLOCK);
+    while (&writer).write(&[b'.'; 4096]).is_ok() {}
+    set(OFlag::empty());
+    (reader, writer)
+}
+
+#[test]
+fn a_report_that_nobody_takes_is_given_up_at_a_stop_and_else_waits_for_its_reader() {
+    // The run is over, and its guard has the report in hand.
+    let reported = |pipe: io::PipeWriter| {
+        let mut command = Command::new(lockkeeper());
+        child::bare(&mut command)
+            .args([
+                "run",
+                "--report",
+                "1",
+                "--",
+                "sh",
+                "-c",
+                "read line; exit 7",
+            ])
+            .stdin(Stdio::piped())
+            .stdout(pipe);
+        let mut run = child::tie(&mut command).spawn().unwrap();
+        let guard = run.id().cast_signed();
+        let monitor = until_some("the monitor", || children(guard).first().copied());
+        until("the command", || !children(monitor).is_empty());
+        drop(run.stdin.take());
+        until("the run is over", || children(guard).is_empty());
+        run
+    };
+    let (_reader, pipe) = full();
+    let mut run = reported(pipe);
+    signal(run.id().cast_signed(), SIGTERM);
+    let status = until_some("it ends", || run.try_wait().unwrap());
+    assert_eq!(status.code(), Some(7));
+    let (mut reader, pipe) = full();
+    let mut run = reported(pipe);
+    let mut all = String::new();
+    reader.read_to_string(&mut all).unwrap();
+    assert!(all.contains(r#""reason":"ended""#));
+    assert_eq!(run.wait().unwrap().code(), Some(7));
+}
+
+#[test]
+fn a_refusal_that_nobody_reads_ends_the_process_all_the_same() {
+    let scene = Scene::new();
+    for (args, code) in [
+        (vec!["run", "--lock", "/", "--", "true"], 78),
+        (vec!["--never"], 64),
+        (vec!["-c", "/nowhere"], 78),
+    ] {
+        let (_reader, pipe) = full();
+        let mut command = Command::new(lockkeeper());
+        child::bare(&mut command).args(&args).stderr(pipe);
+        let mut refused = child::tie(&mut command)
+            .current_dir(scene.folder())
+            .spawn()
+            .unwrap();
+        let status = until_some("it ends", || refused.try_wait().unwrap());
+        assert_eq!(status.code(), Some(code), "{args:?}");
+    }
+}
+
+#[test]
+fn a_run_whose_lock_becomes_none_while_it_waits_gives_back_what_it_has() {
+    let scene = Scene::new();
+    let held = scene.hold();
+    fs::create_dir(scene.path("copy")).unwrap();
+    let record = scene.path("copy/.runtime/agent.lock");
+    let mut run = scene.run("--dir-lock DIR/copy", "exit");
+    until("it waits, with the directory in hand", || {
+        scene.waiting() == 1 && record.exists()
+    });
+    fs::rename(scene.lock(), scene.path("old")).unwrap();
+    fs::create_dir(scene.lock()).unwrap();
+    drop(held);
+    assert_eq!(run.wait().code(), Some(78));
+    assert_eq!((claims(&scene), record.exists()), (0, false));
+}
+
+#[test]
+fn why_a_run_of_init_is_refused_is_a_note_of_its_job() {
+    let scene = Scene::new();
+    let config = scene.config(
+        "[locks.none]\npath = \"DIR\"\n[classes.batch]\nlock = \"none\"\n\
+         [jobs.a]\nclass = \"batch\"\nscript = exit\n",
+    );
+    let mut init = Command::new(lockkeeper());
+    let output = child::output(child::bare(&mut init).arg("-c").arg(config));
+    let said = text(&output.stderr);
+    assert!(said.contains("job a: cannot open the lock"), "{said}");
+    // Else init would say that nobody could say why.
+    assert!(!said.contains("over, exit"), "{said}");
+    assert_eq!(output.status.code(), Some(78));
 }

@@ -282,6 +282,25 @@ fn a_stop_signal_that_was_ignored_at_the_start_stays_ignored() {
     }
 }
 
+/// musl keeps the first two to itself as other libraries do, and the third one, which is everybody else's
+/// first real-time signal; and lets them through with the first handler, which the runtime installs.
+#[test]
+fn the_static_program_passes_also_the_signals_that_its_library_keeps_to_itself() {
+    need!("static");
+    let place = Place::new();
+    for args in place.runs() {
+        for signo in [32, 33, 34] {
+            let mut command = Command::new(bin::static_build("lockkeeper"));
+            let script = ["out", "ready", ",", "hang"];
+            bare(&mut command).args(&args).arg(bin::puppet());
+            let mut run = Inherited::default().start(command.args(script));
+            assert_eq!(run.line().as_deref(), Some("ready"));
+            assert!(send(run.pid(), signo));
+            assert_eq!(run.wait().code(), Some(128 + signo), "{signo} {args:?}");
+        }
+    }
+}
+
 #[test]
 fn a_second_term_within_a_second_does_not_count() {
     let place = Place::new();

@@ -149,7 +149,7 @@ pub fn adopt_report(number: RawFd) -> Result<OwnedFd, Refused> {
 
 /// Says why nothing was started, and gives the exit code.
 pub fn tell(refused: &Refused) -> u8 {
-    print::complain(&refused.text);
+    print::last_words(&refused.text);
     refused.code
 }
 

@@ -5,7 +5,7 @@ use crate::config::plan::SignalMap;
 use crate::core::event::Event;
 use crate::run::message::{Incoming, Order, Progress, receive, send};
 use crate::sys::fd::Wire;
-use crate::sys::signals;
+use crate::sys::signals::{self, Signals};
 use crate::sys::spawn::Session;
 use crate::sys::{tty, wait};
 
@@ -69,14 +69,6 @@ impl Monitor<'_> {
         })
     }
 
-    /// Whether a request to stop is among the signals that have come; the others have no addressee
-    /// any more.
-    pub(super) fn stop_is_pending(&self) -> bool {
-        let map = &self.setup.plan.signals;
-        let mut pending = std::iter::from_fn(|| self.signals.next().ok().flatten());
-        pending.any(|signal| asks(signal.signo, map))
-    }
-
     /// Whose orders count: the guard's, and when it has died those of the init above it.
     pub(super) fn above(&self) -> Option<&Wire> {
         self.setup.guard.as_ref().or(self.setup.init)
@@ -89,8 +81,14 @@ impl Monitor<'_> {
     }
 }
 
+/// Whether a request to stop is among the signals that have come; the others have no addressee any more.
+pub(in crate::run) fn stop_is_pending(signals: &Signals, map: &SignalMap) -> bool {
+    let mut pending = std::iter::from_fn(|| signals.next().ok().flatten());
+    pending.any(|signal| asks(signal.signo, map))
+}
+
 /// Whether `above` has gone, or one of the orders that have come is to stop.
-pub(super) fn stop_is_ordered(above: &Wire, map: &SignalMap) -> bool {
+pub(in crate::run) fn stop_is_ordered(above: &Wire, map: &SignalMap) -> bool {
     loop {
         match receive(above) {
             Incoming::Message(Order::Signal(signo)) if !asks(signo, map) => {}

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use super::Monitor;
-use super::orders::stop_is_ordered;
+use super::orders::{stop_is_ordered, stop_is_pending};
 use crate::core::event::Event;
 use crate::core::note::Note;
 use crate::core::time::Time;
@@ -15,7 +15,7 @@ use crate::sys::{clock, poll};
 /// How long a journal or a file that takes nothing is waited for when the tree is empty.
 const STALLED: Duration = Duration::from_secs(1);
 /// The same of any reader, where somebody wants the run over: twice that is less than init has left.
-pub(super) const BRIEF: Duration = Duration::from_millis(250);
+pub(in crate::run) const BRIEF: Duration = Duration::from_millis(250);
 
 impl Monitor<'_> {
     /// Hears what the threads of the output have to say.
@@ -79,7 +79,7 @@ impl Monitor<'_> {
                 ],
                 until,
             );
-            if (signal && self.stop_is_pending())
+            if (signal && stop_is_pending(&self.signals, map))
                 || (order && above.is_some_and(|above| stop_is_ordered(above, map)))
             {
                 return false;

@@ -63,15 +63,12 @@ pub(crate) fn panic_aside() {
 }
 
 fn panic_in_log() {
-    drop(
-        thread::Builder::new()
-            .name(sys::thread::LOG.into())
-            .spawn(|| {
-                let none: [u8; 0] = [];
-                let beyond = std::hint::black_box(1);
-                out(&none[beyond].to_string());
-            }),
-    );
+    let started = sys::thread::start(sys::thread::LOG, 64 * 1024, || {
+        let none: [u8; 0] = [];
+        let beyond = std::hint::black_box(1);
+        out(&none[beyond].to_string());
+    });
+    drop(started);
 }
 
 /// The log thread of a monitor panics, and stands still if that ends neither it nor the monitor.
@@ -81,7 +78,11 @@ pub(crate) fn panic_monitor() {
         panic_in_log();
         let rests = |task: fs::DirEntry| {
             let told = |file| fs::read_to_string(task.path().join(file)).unwrap_or_default();
-            told("comm").trim_end() == sys::thread::LOG && told("wchan").contains("futex")
+            // pause(2) is ppoll(2) where the kernel has no such call.
+            let waits = ["pause", "poll"];
+            let place = told("wchan");
+            told("comm").trim_end() == sys::thread::LOG
+                && waits.iter().any(|call| place.contains(call))
         };
         let tasks = || {
             fs::read_dir("/proc/self/task")

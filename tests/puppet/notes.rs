@@ -62,6 +62,21 @@ pub(crate) fn panic_aside() {
     panic_in_log();
 }
 
+pub(crate) fn overflow_aside() {
+    fn deeper(depth: u64) -> u64 {
+        if depth == u64::MAX {
+            return 0;
+        }
+        let here = std::hint::black_box([depth; 100]);
+        deeper(depth + 1) + std::hint::black_box(here)[0]
+    }
+    crash::arm(LONG, None);
+    drop(sys::thread::start("deep", 64 * 1024, || {
+        out(&deeper(0).to_string());
+    }));
+    nix::unistd::pause();
+}
+
 fn panic_in_log() {
     let started = sys::thread::start(sys::thread::LOG, 64 * 1024, || {
         let none: [u8; 0] = [];

@@ -40,6 +40,7 @@
 //! | `touch FILE`, `write FILE TEXT…` | files |
 //! | `append FILE TEXT…` | one line, in one write |
 //! | `notes [-v] FILE`, `notes FILE SIG` | writes the notes of FILE, JSON a line, to the journal and says `noted`; waits for all to be taken once SIG has come, else not for long |
+//! | `overflow-aside` | a thread fills its stack, in a process that is prepared for a crash as init is |
 //! | `panic-aside` | the log thread panics, in a process that is prepared for a crash as init is |
 //! | `panic-monitor` | the same in a monitor, which then writes `goes on` |
 //! | `mkdir DIR`, `rmdir DIR` | folders |
@@ -286,6 +287,7 @@ fn perform(command: &[&str]) -> Done {
         ["env", name] => out(&std::env::var(name).unwrap_or_default()),
         ["notify", text @ ..] => notify(&text.join(" "))?,
         ["notes", words @ ..] => notes::write(words)?,
+        ["overflow-aside"] => notes::overflow_aside(),
         ["panic-aside"] => notes::panic_aside(),
         ["panic-monitor"] => notes::panic_monitor(),
         ["touch", file] => told(fs::write(file, ""), file)?,

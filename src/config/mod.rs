@@ -21,8 +21,6 @@ mod findings;
 pub mod load;
 pub mod names;
 pub(crate) mod nearest;
-mod pause;
-mod process;
 mod repair;
 mod resolve;
 mod rules;

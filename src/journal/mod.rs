@@ -22,6 +22,7 @@ pub mod queue;
 pub mod render;
 pub mod route;
 mod sink;
+mod spanless;
 mod words;
 
 pub use queue::Journal;

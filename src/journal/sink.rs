@@ -20,6 +20,7 @@ use super::kind::Level;
 use super::line::{Out, line};
 use super::render::{Record, render};
 use super::route::{Context, Route, SOCKET, Speaker, Surroundings, Verbosity, takes};
+use super::spanless::Spanless;
 use crate::core::note::Note;
 use crate::trouble;
 
@@ -155,7 +156,7 @@ fn journald() -> io::Result<Dispatch> {
     let layer = tracing_journald::layer()?
         .with_field_prefix(None)
         .with_syslog_identifier("lockkeeper".into());
-    Ok(Dispatch::new(tracing_subscriber::registry().with(layer)))
+    Ok(Dispatch::new(Spanless.with(layer)))
 }
 
 /// One tracing event with every field of the record; `None` is not recorded.
@@ -221,7 +222,7 @@ mod tests {
 
     fn events_of(note: &Note, context: &Context) -> Seen {
         let capture = Capture::default();
-        let dispatch = Dispatch::new(tracing_subscriber::registry().with(capture.clone()));
+        let dispatch = Dispatch::new(Spanless.with(capture.clone()));
         dispatcher::with_default(&dispatch, || emit(&render(note, context)));
         capture.0.lock().unwrap().clone()
     }

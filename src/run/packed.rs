@@ -19,40 +19,37 @@ use std::fmt::{self, Display};
 use serde::de::{self, DeserializeSeed, IntoDeserializer as _, Visitor};
 use serde::{Deserialize, Serialize, forward_to_deserialize_any, ser};
 
-/// What was to be told has no form here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoForm;
+/// An error that is one text, whatever serde has to say of it.
+macro_rules! error {
+    ($(#[$doc:meta])* $name:ident of $side:ident: $text:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name;
 
-impl Display for NoForm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a path in it is not UTF-8; give the folder another name")
-    }
+        impl Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str($text)
+            }
+        }
+
+        impl std::error::Error for $name {}
+
+        impl $side::Error for $name {
+            fn custom<T: Display>(_: T) -> Self {
+                Self
+            }
+        }
+    };
 }
 
-impl std::error::Error for NoForm {}
-
-impl ser::Error for NoForm {
-    fn custom<T: Display>(_: T) -> Self {
-        Self
-    }
+error! {
+    /// What was to be told has no form here.
+    NoForm of ser: "a path in it is not UTF-8; give the folder another name"
 }
 
-/// What came has not the form of what was expected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unfit;
-
-impl Display for Unfit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("it is not what this version of lockkeeper says to itself")
-    }
-}
-
-impl std::error::Error for Unfit {}
-
-impl de::Error for Unfit {
-    fn custom<T: Display>(_: T) -> Self {
-        Self
-    }
+error! {
+    /// What came has not the form of what was expected.
+    Unfit of de: "it is not what this version of lockkeeper says to itself"
 }
 
 /// The bytes for `value`. Fails for a path that is no text, and for what has no form here.

@@ -37,6 +37,30 @@ const FAULTS: [libc::c_int; 5] = [
     libc::SIGABRT,
 ];
 
+/// Bytes of stack for the handler of a fault: more than any processor's registers take (`AT_MINSIGSTKSZ`,
+/// getauxval(3)).
+pub const SPARE: usize = 16 * 1024;
+
+/// Does `work` with a stack in reserve, on which a fault is handled whose reason is that the other one is
+/// full (sigaltstack(2)). It is the caller's own frame, behind which the full one begins; memory that nothing
+/// is written to is none.
+pub fn with_spare_stack(work: impl FnOnce()) {
+    let mut spare = [MaybeUninit::<u8>::uninit(); SPARE];
+    set_spare_stack(spare.as_mut_ptr().cast(), 0);
+    work();
+    set_spare_stack(std::ptr::null_mut(), libc::SS_DISABLE);
+}
+
+fn set_spare_stack(at: *mut libc::c_void, flags: libc::c_int) {
+    let stack = libc::stack_t {
+        ss_sp: at,
+        ss_flags: flags,
+        ss_size: SPARE,
+    };
+    // SAFETY: the memory is used by nothing else until the next call.
+    unsafe { libc::sigaltstack(&raw const stack, std::ptr::null_mut()) };
+}
+
 /// Arms the handlers and the panic hook: from here on a crash ends in order, in `within`. `ask` is the
 /// signal by which a PID 1 that is itself the monitor of its run asks all processes to go.
 pub fn arm(within: Duration, ask: Option<i32>) {
@@ -46,7 +70,7 @@ pub fn arm(within: Duration, ask: Option<i32>) {
     let mask = signals::mask();
     for signo in FAULTS {
         // SAFETY: all zeros is a valid sigaction; the handler calls only the kernel and statics, and
-        // runs on the alternate stack that the runtime made for stack overflows, where there is one.
+        // runs on the spare stack where there is one.
         unsafe {
             let mut action: libc::sigaction = MaybeUninit::zeroed().assume_init();
             action.sa_sigaction = fault as *const () as libc::sighandler_t;
@@ -64,7 +88,7 @@ pub fn arm(within: Duration, ask: Option<i32>) {
 
 /// Says where; a log thread stays here.
 fn say(info: &PanicHookInfo<'_>, then: &str) {
-    let is_log = std::thread::current().name() == Some(super::thread::LOG);
+    let is_log = super::thread::is_log();
     let then = if is_log {
         "going on without notes"
     } else {
@@ -77,7 +101,8 @@ fn say(info: &PanicHookInfo<'_>, then: &str) {
     write_stderr(text.as_bytes());
     if is_log {
         loop {
-            std::thread::park();
+            // SAFETY: waits, and touches no memory.
+            unsafe { libc::pause() };
         }
     }
 }

@@ -62,16 +62,28 @@ pub(crate) fn panic_aside() {
     panic_in_log();
 }
 
+pub(crate) fn overflow_aside() {
+    fn deeper(depth: u64) -> u64 {
+        if depth == u64::MAX {
+            return 0;
+        }
+        let here = std::hint::black_box([depth; 100]);
+        deeper(depth + 1) + std::hint::black_box(here)[0]
+    }
+    crash::arm(LONG, None);
+    drop(sys::thread::start("deep", 64 * 1024, || {
+        out(&deeper(0).to_string());
+    }));
+    nix::unistd::pause();
+}
+
 fn panic_in_log() {
-    drop(
-        thread::Builder::new()
-            .name(sys::thread::LOG.into())
-            .spawn(|| {
-                let none: [u8; 0] = [];
-                let beyond = std::hint::black_box(1);
-                out(&none[beyond].to_string());
-            }),
-    );
+    let started = sys::thread::start(sys::thread::LOG, 64 * 1024, || {
+        let none: [u8; 0] = [];
+        let beyond = std::hint::black_box(1);
+        out(&none[beyond].to_string());
+    });
+    drop(started);
 }
 
 /// The log thread of a monitor panics, and stands still if that ends neither it nor the monitor.
@@ -81,7 +93,11 @@ pub(crate) fn panic_monitor() {
         panic_in_log();
         let rests = |task: fs::DirEntry| {
             let told = |file| fs::read_to_string(task.path().join(file)).unwrap_or_default();
-            told("comm").trim_end() == sys::thread::LOG && told("wchan").contains("futex")
+            // pause(2) is ppoll(2) where the kernel has no such call.
+            let waits = ["pause", "poll"];
+            let place = told("wchan");
+            told("comm").trim_end() == sys::thread::LOG
+                && waits.iter().any(|call| place.contains(call))
         };
         let tasks = || {
             fs::read_dir("/proc/self/task")

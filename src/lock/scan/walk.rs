@@ -21,7 +21,6 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
@@ -31,6 +30,7 @@ use nix::unistd::{SysconfVar, sysconf};
 use super::depth::{Depth, Level, Step};
 use super::skip::{Skip, is_place};
 use crate::sys::dents::{Buffer, Entry, Kind};
+use crate::sys::thread;
 
 /// The folder in a directory that holds its lock.
 pub const RUNTIME: &CStr = c".runtime";
@@ -97,15 +97,8 @@ fn walk_by(
         idle: AtomicUsize::new(0),
         seen: Mutex::default(),
     };
-    thread::scope(|scope| {
-        for _ in 1..threads {
-            // Where no further thread is allowed, fewer do it.
-            let _ = thread::Builder::new()
-                .stack_size(256 * 1024)
-                .spawn_scoped(scope, || shared.work());
-        }
-        shared.work();
-    });
+    // Where no further thread is allowed, fewer do it.
+    thread::together(threads, 256 * 1024, &|| shared.work());
     Ok(shared
         .seen
         .into_inner()

@@ -254,6 +254,13 @@ fn a_log_thread_that_panics_ends_nobody_else() {
 }
 
 #[test]
+fn a_thread_whose_stack_is_full_ends_its_process_in_order() {
+    let mut command = std::process::Command::new(bin::puppet());
+    let mut puppet = child::start(command.arg("overflow-aside"));
+    assert_eq!(ended(&mut puppet).code(), Some(125));
+}
+
+#[test]
 fn a_monitor_whose_log_thread_panics_goes_on() {
     let mut puppet = child::start(&mut std::process::Command::new(bin::puppet()));
     assert_eq!(puppet.ask("panic-monitor"), "goes on");

@@ -29,6 +29,24 @@ fn at_work(_: &str) -> Answer {
     Answer::After(Duration::from_secs(1))
 }
 
+/// A host with containers, a real agent and a journal, whose API answers like that; and what else is needed.
+macro_rules! host {
+    ($answers:expr $(, $more:literal)*) => {{
+        need!(
+            "root",
+            "podman",
+            "crun",
+            "buildah",
+            "static",
+            "agent",
+            "debian.tar",
+            "journald"
+            $(, $more)*
+        );
+        Host::new($answers).with_docker()
+    }};
+}
+
 impl Host {
     /// Waits until so many agents of the login have had their answer; no two were at work at once.
     #[track_caller]
@@ -76,17 +94,7 @@ impl Host {
 
 #[test]
 fn a_container_with_lockkeeper_in_place_of_tini_keeps_the_status_reaps_orphans_and_stops_at_once() {
-    need!(
-        "root",
-        "podman",
-        "crun",
-        "buildah",
-        "static",
-        "agent",
-        "debian.tar",
-        "journald"
-    );
-    let mut host = Host::new(at_work).with_docker();
+    let mut host = host!(at_work);
     host.follow("To begin with");
     host.follow("In place of tini");
     // Where nobody reaps, the orphan stays as a zombie, and the wait does not end.
@@ -99,17 +107,7 @@ fn a_container_with_lockkeeper_in_place_of_tini_keeps_the_status_reaps_orphans_a
 #[test]
 fn real_agents_in_batch_containers_take_turns_and_what_one_leaves_that_is_killed_in_its_refresh_goes()
  {
-    need!(
-        "root",
-        "podman",
-        "crun",
-        "buildah",
-        "static",
-        "agent",
-        "debian.tar",
-        "journald"
-    );
-    let mut host = Host::new(at_work).with_docker();
+    let mut host = host!(at_work);
     host.follow(BATCH);
     // One in the foreground, two in the background.
     host.took_turns(3);
@@ -165,17 +163,7 @@ fn real_agents_in_batch_containers_take_turns_and_what_one_leaves_that_is_killed
 
 #[test]
 fn a_chat_in_a_container_starts_at_once_beside_real_agents_that_take_turns() {
-    need!(
-        "root",
-        "podman",
-        "crun",
-        "buildah",
-        "static",
-        "agent",
-        "debian.tar",
-        "journald"
-    );
-    let mut host = Host::new(busy).with_docker();
+    let mut host = host!(busy);
     host.start_batch_containers();
     // Else it asks for a theme, whether the key may be used, and whether the folder is to be trusted.
     let chat = host.path("srv/claude-chat");
@@ -207,18 +195,7 @@ fn a_chat_in_a_container_starts_at_once_beside_real_agents_that_take_turns() {
 
 #[test]
 fn another_agent_is_looked_at_and_then_takes_turns_in_containers() {
-    need!(
-        "root",
-        "podman",
-        "crun",
-        "buildah",
-        "static",
-        "agent",
-        "debian.tar",
-        "journald",
-        "strace"
-    );
-    let mut host = Host::new(at_work).with_docker();
+    let mut host = host!(at_work, "strace");
     // What is to be seen is a refresh.
     agent::expire(&host.path("home/.claude"));
     host.follow("Codex, or any other agent");
@@ -235,17 +212,7 @@ fn another_agent_is_looked_at_and_then_takes_turns_in_containers() {
 
 #[test]
 fn the_roles_of_a_factory_have_their_turns_in_one_container() {
-    need!(
-        "root",
-        "podman",
-        "crun",
-        "buildah",
-        "static",
-        "agent",
-        "debian.tar",
-        "journald"
-    );
-    let mut host = Host::new(at_work).with_docker();
+    let mut host = host!(at_work);
     host.build_my_agent();
     let roles = ["review", "dev", "architect"];
     for role in roles {
@@ -268,17 +235,7 @@ fn the_roles_of_a_factory_have_their_turns_in_one_container() {
 
 #[test]
 fn the_journal_tells_of_runs_in_containers_and_beside_them() {
-    need!(
-        "root",
-        "podman",
-        "crun",
-        "buildah",
-        "static",
-        "agent",
-        "debian.tar",
-        "journald"
-    );
-    let mut host = Host::new(busy).with_docker();
+    let mut host = host!(busy);
     host.start_batch_containers();
     host.follow("Reading the journal");
     let picture = fs::read_to_string(host.path("home/work/day.svg")).unwrap();
@@ -287,17 +244,7 @@ fn the_journal_tells_of_runs_in_containers_and_beside_them() {
 
 #[test]
 fn whoever_finds_the_lock_held_by_a_container_sees_who_has_it_stops_it_and_keeps_others_out() {
-    need!(
-        "root",
-        "podman",
-        "crun",
-        "buildah",
-        "static",
-        "agent",
-        "debian.tar",
-        "journald"
-    );
-    let mut host = Host::new(busy).with_docker();
+    let mut host = host!(busy);
     host.start_batch_containers();
     host.follow("When the lock is held");
     until("the next one has it, and the stopped one waits", || {

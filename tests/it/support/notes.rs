@@ -30,6 +30,11 @@ pub(crate) fn outcome(code: u8, reason: Reason, status: Option<Status>) -> Note 
     Note::Ended(outcome, AgentResult::default())
 }
 
+fn lock_dir(fate: Fate) -> Note {
+    let path = lock();
+    Note::LockDir { path, fate }
+}
+
 fn with_result(note: Note) -> Note {
     let Note::Ended(outcome, _) = note else {
         return note;
@@ -390,119 +395,71 @@ pub(crate) fn table() -> Vec<(Note, &'static str)> {
             "killed, but still there: 7 8; the lock stays held until they go",
         ),
         (
-            Note::LockDir {
-                path: lock(),
-                fate: Fate::Removed(Dead::Stale(secs(90))),
-            },
+            lock_dir(Fate::Removed(Dead::Stale(secs(90)))),
             r#"lock directory "/x" removed: not refreshed for 1m 30s"#,
         ),
         (
-            Note::LockDir {
-                path: lock(),
-                fate: Fate::Removed(Dead::Ahead(secs(14_400))),
-            },
+            lock_dir(Fate::Removed(Dead::Ahead(secs(14_400)))),
             r#"lock directory "/x" removed: its time lies 4h in the future"#,
         ),
         (
-            Note::LockDir {
-                path: lock(),
-                fate: Fate::Removed(Dead::Alone),
-            },
+            lock_dir(Fate::Removed(Dead::Alone)),
             r#"lock directory "/x" removed: nobody else uses the login"#,
         ),
         (
-            Note::LockDir {
-                path: lock(),
-                fate: Fate::Removed(Dead::Silent(secs(6))),
-            },
+            lock_dir(Fate::Removed(Dead::Silent(secs(6)))),
             r#"lock directory "/x" removed: the run left it, no sign of life for 6s"#,
         ),
         (
-            Note::LockDir {
-                path: lock(),
-                fate: Fate::Remains,
-            },
+            lock_dir(Fate::Remains),
             r#"lock directory "/x" removed for good: a sweep that was killed had put it aside"#,
         ),
         (
-            Note::LockDir {
-                path: lock(),
-                fate: Fate::BroughtBack,
-            },
+            lock_dir(Fate::BroughtBack),
             r#"lock directory "/x" is back in its place: a sweep that was killed had put it aside"#,
         ),
         (
-            Note::LockDir {
-                path: lock(),
-                fate: Fate::Owned,
-            },
+            lock_dir(Fate::Owned),
             r#"lock directory "/x" left alone: it was there before the run"#,
         ),
         (
-            Note::LockDir {
-                path: lock(),
-                fate: Fate::Refreshed,
-            },
+            lock_dir(Fate::Refreshed),
             r#"lock directory "/x" left alone: its owner lives"#,
         ),
         (
-            Note::LockDir {
-                path: lock(),
-                fate: Fate::CutShort,
-            },
+            lock_dir(Fate::CutShort),
             r#"lock directory "/x" left alone: no time to watch it; the start of a run removes it when it is stale"#,
         ),
         (
-            Note::LockDir {
-                path: lock(),
-                fate: Fate::Late,
-            },
+            lock_dir(Fate::Late),
             r#"lock directory "/x" left alone: we were not running all the time, and its owner perhaps was not either; the start of a run removes it when it is stale"#,
         ),
         (
-            Note::LockDir {
-                path: lock(),
-                fate: Fate::NotEmpty,
-            },
+            lock_dir(Fate::NotEmpty),
             r#"lock directory "/x" left alone: it is not empty, and no lock; remove it by hand, or take it out of lock_dirs"#,
         ),
         (
-            Note::LockDir {
-                path: lock(),
-                fate: Fate::NotAFolder,
-            },
+            lock_dir(Fate::NotAFolder),
             r#"lock directory "/x" left alone: it is no directory; remove it by hand, or take it out of lock_dirs"#,
         ),
         (
-            Note::LockDir {
-                path: lock(),
-                fate: Fate::Denied {
-                    errno: libc::EACCES,
-                },
-            },
+            lock_dir(Fate::Denied {
+                errno: libc::EACCES,
+            }),
             r#"lock directory "/x" left alone, it can be neither judged nor moved: permission denied"#,
         ),
         (
-            Note::LockDir {
-                path: lock(),
-                fate: Fate::Unwatched {
-                    errno: libc::EMFILE,
-                },
-            },
+            lock_dir(Fate::Unwatched {
+                errno: libc::EMFILE,
+            }),
             r#"lock directory "/x" cannot be watched (Too many open files): compared once, at the end"#,
         ),
         (
-            Note::LockDir {
-                path: lock(),
-                fate: Fate::Disturbed { back: true },
-            },
+            lock_dir(Fate::Disturbed { back: true }),
             r#"lock directory "/x" was refreshed in the instant in which it was moved, and is back: its owner may have missed it, and have to log in again"#,
         ),
         (
-            Note::LockDir {
-                path: lock(),
-                fate: Fate::Disturbed { back: false },
-            },
+            lock_dir(Fate::Disturbed { back: false }),
             r#"lock directory "/x" was refreshed in the instant in which it was moved, and somebody has made another: two may have used the login at once; see whether both are still logged in"#,
         ),
         (

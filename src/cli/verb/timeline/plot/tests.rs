@@ -4,6 +4,8 @@ use std::io::{Seek as _, Write as _};
 use proptest::prelude::*;
 
 use super::super::{sign, source, svg, text};
+use super::bar::Part;
+use super::words::Area;
 use super::*;
 use crate::core::timeline::{Builder, Fact, Question, Sign};
 use crate::sys::memfd;

@@ -3,9 +3,9 @@
 //! A pause lies beside a lock, where all containers see it. So only who has a lock can say `pause`: a
 //! batch class with a folder for its identity, or with a lock of its own.
 
-use super::findings::Findings;
-use super::plan::{DEFAULT_PAUSE, Kind, LONGEST_PAUSE, PausePlan};
-use super::sheet::Sheet;
+use crate::config::findings::Findings;
+use crate::config::plan::{DEFAULT_PAUSE, Kind, LONGEST_PAUSE, PausePlan};
+use crate::config::sheet::Sheet;
 
 /// What `sheet` says of a pause, in place of what its class says, key by key.
 pub(super) fn apply(sheet: &Sheet, kind: &mut Kind, findings: &mut Findings) {

@@ -3,11 +3,11 @@
 //!
 //! A job's lists replace its class's; `env`, `rlimits` and `cgroup` are merged, name by name.
 
-use super::plan::{ClassPlan, ProcessPlan, Rlimit};
-use super::sheet::Sheet;
-use super::value::Variable;
+use crate::config::plan::{ClassPlan, ProcessPlan, Rlimit};
+use crate::config::sheet::Sheet;
+use crate::config::value::Variable;
 
-pub(crate) fn conditions(sheet: &Sheet, plan: &mut ClassPlan) {
+pub(super) fn conditions(sheet: &Sheet, plan: &mut ClassPlan) {
     let conditions = &mut plan.conditions;
     if let Some(paths) = sheet.paths("require_path") {
         conditions.paths = paths.to_vec();
@@ -23,7 +23,7 @@ pub(crate) fn conditions(sheet: &Sheet, plan: &mut ClassPlan) {
 }
 
 /// Of two values of one variable the job's counts, wherever each comes from.
-pub(crate) fn environment(sheet: &Sheet, plan: &mut ClassPlan) {
+pub(super) fn environment(sheet: &Sheet, plan: &mut ClassPlan) {
     let process = &mut plan.process;
     if let Some(files) = sheet.path_or_paths("env_file") {
         process.env_files = files.to_vec();
@@ -38,7 +38,7 @@ pub(crate) fn environment(sheet: &Sheet, plan: &mut ClassPlan) {
     }
 }
 
-pub(crate) fn attributes(sheet: &Sheet, process: &mut ProcessPlan) {
+pub(super) fn attributes(sheet: &Sheet, process: &mut ProcessPlan) {
     let limits = sheet.sheet("rlimits").into_iter().flat_map(Sheet::limits);
     for (name, soft, hard) in limits {
         process.rlimits.retain(|earlier| earlier.name != name);

@@ -111,12 +111,11 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::lock::scratch::Scratch;
 
     #[test]
     fn every_entry_is_listed_once_with_its_type_in_as_many_calls_as_it_takes() {
-        let dir = std::env::temp_dir().join(format!("lockkeeper-dents-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&dir);
-        fs::create_dir(&dir).unwrap();
+        let dir = Scratch::new();
         for number in 0..300 {
             fs::write(dir.join(format!("{number:0200}")), "").unwrap();
         }
@@ -124,7 +123,7 @@ mod tests {
         symlink("folder", dir.join("link")).unwrap();
         let odd = std::ffi::OsStr::from_bytes(b"\xff\n");
         fs::write(dir.join(odd), "").unwrap();
-        let open = File::open(&dir).unwrap();
+        let open = File::open(&*dir).unwrap();
         let (mut buffer, mut seen, mut calls) = (Buffer::new(0), BTreeMap::new(), 0);
         while buffer.fill(open.as_fd()).unwrap() {
             calls += 1;
@@ -137,7 +136,6 @@ mod tests {
         assert_eq!(seen[c"folder"], Kind::Directory);
         assert_eq!(seen[c"link"], Kind::Link);
         assert_eq!(seen[c"\xff\n"], Kind::Other);
-        fs::remove_dir_all(&dir).unwrap();
     }
 
     #[test]

@@ -18,6 +18,8 @@ use lockkeeper::config::source::{LARGEST, SMALLEST};
 use lockkeeper::config::{Loaded, Surroundings, parse, read};
 use proptest::prelude::*;
 
+use super::support::dir::Dir;
+
 fn env(name: &str) -> Option<OsString> {
     use std::os::unix::ffi::OsStringExt;
     match name {
@@ -157,45 +159,23 @@ fn no_report_repeats_what_a_variable_stands_for() {
     }
 }
 
-/// A folder of our own that goes with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("lk-config-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.0.join(name);
-        fs::write(&path, content).unwrap();
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).unwrap();
-    }
-}
-
 #[test]
 fn a_file_that_is_no_configuration_is_refused_without_reading_on_or_hanging() {
-    let folder = Folder::new("files");
-    let at = |name: &str| folder.0.join(name);
+    let folder = Dir::new();
+    let at = |name: &str| folder.join(name);
     nix::unistd::mkfifo(&at("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     let _listener = UnixListener::bind(at("socket")).unwrap();
     symlink("loop", at("loop")).unwrap();
     let big = fs::File::create(at("big.toml")).unwrap();
     big.set_len(10_000_000).unwrap();
     let limit = usize::try_from(LARGEST).unwrap();
-    folder.file("latin1.toml", b"[init]\nname = \"caf\xe9\"\n");
-    folder.file("binary.toml", b"[init]\nn\0me = 1\n");
-    folder.file("utf16.toml", b"\xff\xfe[\0i\0");
-    folder.file("empty.toml", b"");
-    folder.file("comments.toml", b"\xef\xbb\xbf# nothing\n\n  \t\n# here\n");
-    folder.file("over.toml", vec![b'#'; limit + 1]);
+    let file = |name: &str, content: &[u8]| fs::write(at(name), content).unwrap();
+    file("latin1.toml", b"[init]\nname = \"caf\xe9\"\n");
+    file("binary.toml", b"[init]\nn\0me = 1\n");
+    file("utf16.toml", b"\xff\xfe[\0i\0");
+    file("empty.toml", b"");
+    file("comments.toml", b"\xef\xbb\xbf# nothing\n\n  \t\n# here\n");
+    file("over.toml", &vec![b'#'; limit + 1]);
 
     let cannot = "cannot read the configuration: ";
     for (name, first) in [
@@ -259,8 +239,9 @@ fn a_file_that_is_no_configuration_is_refused_without_reading_on_or_hanging() {
 
 #[test]
 fn a_file_that_may_not_or_cannot_be_read_is_refused() {
-    let folder = Folder::new("permission");
-    let path = folder.file("closed.toml", SMALLEST);
+    let folder = Dir::new();
+    let path = folder.join("closed.toml");
+    fs::write(&path, SMALLEST).unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o000)).unwrap();
     let reader = std::thread::spawn(move || {
         // Root's right to read everything goes with its file system uid, of this thread alone

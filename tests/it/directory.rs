@@ -304,6 +304,10 @@ fn what_a_killed_run_leaves_is_taken_over_and_told() {
     }
     ended(&mut run);
     until("its command is gone", || copy.scene.living().is_empty());
+    // The monitor, which nobody here can wait for, ends when it likes.
+    until("nobody holds its latch", || {
+        Place::existing(&copy.dir()).unwrap().latch_held() == Some(false)
+    });
     let left = record(&copy.dir()).unwrap();
     let told = output(&mut copy.command("-v", "mark PAGE 2"));
     assert!(told.status.success(), "{}", text(&told.stderr));

@@ -232,7 +232,8 @@ fn a_stop_asks_with_term_alone_and_the_command_ends_as_it_likes() {
 fn what_the_command_leaves_on_it_hears_the_hang_up_and_then_term() {
     let scene = Scene::new();
     let script = "child { block TERM,HUP , signals 2 , out both } , out begun";
-    let mut run = begun(&scene, "", script);
+    // Time enough for it to come to its word, also on a busy machine.
+    let mut run = begun(&scene, "stop = { leftover_grace = \"25s\" }", script);
     let mut said: Vec<String> = Vec::new();
     while let Some(line) = run.line() {
         said.push(line.split(' ').next().unwrap().to_owned());

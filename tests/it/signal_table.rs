@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
+use lockkeeper::config::plan::DEFAULT_GRACE;
+
 use super::support::bin;
 use super::support::child::{self, Tied};
 use super::support::dir::Dir;
@@ -463,7 +465,7 @@ fn see_the_second(place: &Place, role: Role, signo: i32) {
         begin.elapsed() >= Duration::from_secs(1),
         "{signo} to {role:?}"
     );
-    assert!(begin.elapsed() < Duration::from_secs(7), "by the grace");
+    assert!(begin.elapsed() < DEFAULT_GRACE, "by the grace");
     let code = code(role, 128 + SIGKILL);
     assert_eq!(status.unwrap().code(), Some(code), "{signo} to {role:?}");
 }

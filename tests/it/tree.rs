@@ -132,6 +132,7 @@ fn patient(scene: &Scene, script: &str) -> Tied {
         path = \"LOCK\"
         [jobs.dev]
         class = \"batch\"
+        stdin = \"inherit\"
         script = {script}"
     ));
     let mut command = Command::new(bin::lockkeeper());
@@ -171,7 +172,8 @@ fn a_stopped_descendant_hears_term() {
     let scene = Scene::new();
     let script = "child { mark PAGE 1 daemon closefds , block TERM , stop-self , cleanup 1 DIR/cleaned } \
         , out begun , cat";
-    let mut run = scene.begun("", script);
+    let mut run = patient(&scene, script);
+    assert_eq!(run.line().as_deref(), Some("begun"));
     let monitor = child_of(run.pid());
     let stopped = || {
         children(monitor)
@@ -202,7 +204,7 @@ fn a_stopped_command_hears_term() {
 fn init(scene: &Scene, ns: Ns) -> Inside {
     let config = scene.config(
         "[init]
-        stop_within = \"3s\"
+        stop_within = \"20s\"
         stay = true
         [classes.batch]
         lock = \"it\"

@@ -130,21 +130,12 @@ mod tests {
     use std::fs::{create_dir_all, write};
 
     use super::*;
-
-    /// A folder that is gone with the test.
-    struct Scratch(PathBuf);
-
-    impl Drop for Scratch {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
+    use crate::lock::scratch::Scratch;
 
     #[test]
     fn gits_lock_is_found_in_a_repository_and_in_a_working_tree_beside_it() {
-        let name = format!("lockkeeper-git-{}", std::process::id());
-        let dir = Scratch(std::env::temp_dir().join(name));
-        let (whole, tree) = (dir.0.join("whole"), dir.0.join("tree"));
+        let dir = Scratch::new();
+        let (whole, tree) = (dir.join("whole"), dir.join("tree"));
         let theirs = whole.join(".git/worktrees/tree");
         create_dir_all(&theirs).unwrap();
         create_dir_all(&tree).unwrap();
@@ -163,7 +154,7 @@ mod tests {
         // Neither hangs on nor believes what is no such file.
         write(tree.join(".git"), "what\n").unwrap();
         assert_eq!(git_lock(&tree), None);
-        assert_eq!(git_lock(&dir.0), None);
+        assert_eq!(git_lock(&dir), None);
         std::fs::remove_file(tree.join(".git")).unwrap();
         nix::unistd::mkfifo(&tree.join(".git"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         assert_eq!(git_lock(&tree), None);

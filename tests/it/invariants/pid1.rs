@@ -21,7 +21,7 @@ use crate::support::wait::{until, until_some};
 
 /// One batch job and one interactive one, neither of which ever ends.
 const CONFIG: &str = "[init]
-    stop_within = \"3s\"
+    stop_within = \"20s\"
     [classes.batch]
     lock = \"it\"
     stop = { grace = \"200ms\", leftover_grace = \"100ms\" }
@@ -39,7 +39,11 @@ const CONFIG: &str = "[init]
 
 /// PID 1 with the two jobs.
 fn init(scene: &Scene, ns: Ns) -> Inside {
-    let config = scene.config(CONFIG).display().to_string();
+    of(scene, ns, CONFIG)
+}
+
+fn of(scene: &Scene, ns: Ns, config: &str) -> Inside {
+    let config = scene.config(config).display().to_string();
     ns.start(bin::lockkeeper(), &["init", "-c", &config])
 }
 
@@ -163,7 +167,7 @@ fn pid1_never_blocks_on_a_stopped_job() {
 fn pid1_never_blocks_on_its_own_processes() {
     need!("root");
     let scene = Scene::new();
-    let inside = init(&scene, own_run());
+    let inside = of(&scene, own_run(), &CONFIG.replace("20s", "3s"));
     until("both jobs run", || scene.page.alive().len() == 2);
     // One run without its guard's help, the other without its monitor's.
     let guards = children(inside.pid1());

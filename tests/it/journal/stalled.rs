@@ -84,7 +84,7 @@ fn full_pipe(path: &Path) -> File {
 /// `run` with deadlines and orphans, its way out being stuck: all of it happens.
 fn goes_its_way(scene: &Scene, start: &dyn Fn(&Command) -> Tied) {
     // A deadline: the command, deaf to TERM, and an orphan that left everything.
-    let options = "--timeout 300ms --grace 200ms -vv";
+    let options = "--timeout 1s --grace 200ms -vv";
     let script =
         "child { HERMIT mark PAGE 1 , hang } , ignore TERM , mark PAGE 1 , out begun , hang";
     let mut run = start(&scene.run_command(

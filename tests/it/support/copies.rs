@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use lockkeeper::lock::dir::judge::Here;
+use lockkeeper::lock::dir::place::Place;
 use lockkeeper::lock::dir::record::{DirRecord, now};
 use nix::sys::signal::Signal::{SIGKILL, SIGSTOP};
 use serde_json::Value;
@@ -111,6 +112,10 @@ impl Copies {
                 let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
                 stat.is_err() || stat.is_ok_and(|stat| stat.contains(") Z "))
             })
+        });
+        // A zombie's other threads may still be on their way out, and have its files.
+        until("nobody holds its latch", || {
+            Place::existing(&self.root.join(name)).unwrap().latch_held() == Some(false)
         });
     }
 

@@ -1,5 +1,6 @@
 //! A folder of a test's own, gone with it.
 
+use std::io::ErrorKind;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -11,19 +12,18 @@ pub(crate) struct Dir(PathBuf);
 impl Dir {
     pub(crate) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "lockkeeper-{}-{}",
-            process::id(),
-            NEXT.fetch_add(1, Relaxed)
-        );
-        let path = env::temp_dir()
-            .canonicalize()
-            .expect("a temporary folder")
-            .join(name);
-        // Of an earlier process with our number that was killed.
-        drop(fs::remove_dir_all(&path));
-        fs::create_dir(&path).expect("room for a temporary folder");
-        Self(path)
+        let above = env::temp_dir().canonicalize().expect("a temporary folder");
+        loop {
+            let number = NEXT.fetch_add(1, Relaxed);
+            let path = above.join(format!("lockkeeper-{}-{number}", process::id()));
+            match fs::create_dir(&path) {
+                Ok(()) => return Self(path),
+                // Of a process with our number: of one that was killed, or of one that lives in another
+                // PID namespace.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => panic!("no room at {}: {error}", path.display()),
+            }
+        }
     }
 }
 

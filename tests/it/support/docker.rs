@@ -69,6 +69,7 @@ impl Docker {
             home,
             _alone: alone,
         };
+        podman::forget_if_moved(&docker.home, &mut docker.call(&[]));
         docker.remove_containers();
         // What crun noted of those that ended with their scene.
         drop(fs::remove_dir_all(docker.home.join("crun")));

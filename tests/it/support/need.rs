@@ -10,8 +10,8 @@ use super::child::output;
 use super::{agent, bin, clean, debian, judges, peer};
 
 /// `need!("root", "podman")`: returns from the test if one of them is not to be had. Besides names
-/// of programs: `root`, `static` (the static builds), `agent`, `peer` (proper-lockfile), `fuse`,
-/// `journald`, `userns`, `jsonschema`, `judges` (of deployment files), `quadlet` (podman's generator),
+/// of programs: `root`, `two processors`, `static` (the static builds), `agent`, `peer`
+/// (proper-lockfile), `fuse`, `journald`, `userns`, `jsonschema`, `judges` (of deployment files), `quadlet` (podman's generator),
 /// `cargo-deb`, `bash-completion`, `binfmt`, `debs`, `npm`, `debian.tar`, `debian-rust.tar` (roots of
 /// it), `clean-root` (both, on a disk).
 macro_rules! need {
@@ -27,6 +27,8 @@ pub(crate) use need;
 pub(crate) fn have(what: &str) -> bool {
     match what {
         "root" => nix::unistd::geteuid().is_root(),
+        // That may be used: a cpuset or taskset(1) may leave one.
+        "two processors" => std::thread::available_parallelism().is_ok_and(|all| all.get() > 1),
         "static" => {
             bin::static_build("lockkeeper").exists()
                 && bin::static_build("examples/puppet").exists()

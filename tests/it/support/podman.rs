@@ -106,6 +106,7 @@ impl Podman {
             notify: None,
             pods: false,
         };
+        forget_if_moved(&podman.home, &mut podman.call());
         podman.sweep();
         podman.build();
         podman
@@ -277,6 +278,17 @@ impl Podman {
     #[track_caller]
     pub(crate) fn run(&self, run: &Run) -> Output {
         output(&mut self.run_call(run, &["--rm", "--name", &new_name()]))
+    }
+}
+
+/// Removes all that podman keeps below `home` if it was made elsewhere and came here with the target
+/// folder: its database knows where that was, and podman refuses it. `call` is one without a verb.
+pub(crate) fn forget_if_moved(home: &Path, call: &mut Command) {
+    let asked = output(call.args(["ps", "--quiet"]));
+    if text(&asked.stderr).contains("database configuration mismatch") {
+        for folder in ["root", "run", "tmp"] {
+            drop(fs::remove_dir_all(home.join(folder)));
+        }
     }
 }
 

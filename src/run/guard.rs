@@ -71,6 +71,8 @@ pub fn watch(
     } else {
         Vec::new()
     };
+    // Before the fork: while we have not run again since, the command may already.
+    crash::arm(crashed_within, None);
     match process::fork()? {
         Forked::Child => {
             drop((own_end, signals));
@@ -79,7 +81,6 @@ pub fn watch(
         }
         Forked::Parent(pid) => {
             drop(its_end);
-            crash::arm(crashed_within, None);
             let keeps_inherited = fd::has_inherited();
             if !keeps_inherited {
                 fd::close_inherited();

@@ -325,3 +325,33 @@ fn pid1_that_faults_beside_its_only_command_lets_it_end_in_order() {
         scene.assert_empty();
     }
 }
+
+/// The command may run while who has forked its monitor does not, on a busy machine.
+#[test]
+fn pid1_that_faults_is_armed_before_it_forks() {
+    need!("strace");
+    let scene = Scene::new();
+    let log = scene.path("strace");
+    let mut command = Command::new("strace");
+    child::bare(&mut command)
+        .args([
+            "-f",
+            "-qq",
+            "-e",
+            "trace=rt_sigaction,clone,clone3,fork,vfork",
+        ])
+        .arg("-o")
+        .arg(&log)
+        .arg(bin::lockkeeper())
+        .args(["run", "--lock"])
+        .arg(scene.lock())
+        .args(["--", "true"]);
+    assert!(output(&mut command).status.success());
+    let log = fs::read_to_string(log).unwrap();
+    let first = |is: fn(&str) -> bool| log.lines().position(is).unwrap();
+    let forks = first(|call| call.contains("clone") || call.contains("fork("));
+    let arms = first(|call| {
+        call.contains("rt_sigaction(SIGILL, {sa_handler=") && !call.contains("SIG_DFL")
+    });
+    assert!(arms < forks, "{log}");
+}

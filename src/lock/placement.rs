@@ -252,8 +252,7 @@ fn judge_mounts(
             (false, false) => Ok(private_to_this_machine(lock, "the root file system")),
         };
     }
-    let is_whole_tmpfs = is_tmpfs(place) && place.root == Path::new("/") && !place.is_slave;
-    if is_whole_tmpfs {
+    if is_whole_tmpfs(place) {
         return match (in_container, strict) {
             (true, _) => Err(Reason::ContainerTmpfs(place.point.clone())),
             (false, true) => Err(Reason::WholeTmpfs(place.point.clone())),
@@ -356,6 +355,11 @@ fn is_tmpfs(mount: &Mount) -> bool {
     matches!(mount.kind.as_str(), "tmpfs" | "ramfs")
 }
 
+/// Not a part of the host's, nor one that comes from there (see above).
+fn is_whole_tmpfs(mount: &Mount) -> bool {
+    is_tmpfs(mount) && mount.root == Path::new("/") && !mount.is_slave
+}
+
 /// Whether `/` is what an engine makes for one container: an overlay, or a layer of the drivers
 /// vfs, btrfs and zfs, which engines name by 64 hexadecimal digits.
 pub fn is_container_root(root: &Mount) -> bool {
@@ -391,7 +395,7 @@ fn remedy(lock: &Path, table: &[u8]) -> Remedy {
     const FILE: &str = "session.lock";
     let beside = lock.with_extension("");
     let is_beside = lock.extension().is_some_and(|suffix| suffix == "lock");
-    let mounted = |mount: Mount| mount.point == beside && !is_tmpfs(&mount);
+    let mounted = |mount: Mount| mount.point == beside && !is_whole_tmpfs(&mount);
     if is_beside && mountinfo::mounts(table).any(mounted) {
         return Remedy::MoveInto(beside.join(FILE));
     }

@@ -87,6 +87,21 @@ fn a_lock_beside_the_mounted_folder_is_refused_and_sent_inside_it() {
 }
 
 #[test]
+fn a_folder_of_the_hosts_tmpfs_is_a_mounted_folder_and_a_tmpfs_of_the_containers_is_none() {
+    for (name, inside) in [
+        ("part", true),
+        ("slave", true),
+        ("whole", false),
+        ("made", false),
+    ] {
+        let text = refusal(PODMAN, &format!("/home/agent/{name}.lock"));
+        let remedy =
+            format!("put it inside the mounted folder, \"/home/agent/{name}/session.lock\"");
+        assert_eq!(text.ends_with(&remedy), inside, "{text}");
+    }
+}
+
+#[test]
 fn where_nothing_is_mounted_the_mount_to_add_is_named() {
     for (lock, expected) in [
         (

@@ -14,7 +14,7 @@ impl Scratch {
         loop {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
             let name = format!("lockkeeper-lock-{}-{number}", std::process::id());
-            let folder = std::env::temp_dir().join(name);
+            let folder = folder_of_the_machine().join(name);
             match fs::create_dir(&folder) {
                 Ok(()) => return Self(folder),
                 // Of a process with our number: of one that was killed, or of one that lives in another
@@ -24,6 +24,15 @@ impl Scratch {
             }
         }
     }
+}
+
+/// Not a longer one than leaves room for the name of a socket, which has 108 bytes (unix(7)).
+fn folder_of_the_machine() -> PathBuf {
+    let folder = std::env::temp_dir();
+    if folder.as_os_str().len() > 64 {
+        return PathBuf::from("/tmp");
+    }
+    folder
 }
 
 impl Deref for Scratch {

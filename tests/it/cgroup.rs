@@ -316,6 +316,10 @@ fn who_is_in_the_way_of_a_limit_makes_room_at_the_top_and_nowhere_else() {
     let given = given.contains("hugetlb");
     group::enable(&top, true, &["hugetlb"]).unwrap();
     let folder = top.join(format!("lockkeeper-test-{}", std::process::id()));
+    // Of an earlier process with our number that was killed.
+    for left in [&folder.join("lockkeeper.self"), &folder] {
+        drop(fs::remove_dir(left));
+    }
     fs::create_dir(&folder).unwrap();
     let delegated = Delegated { top, folder, given };
     let base: &Path = &delegated.folder;

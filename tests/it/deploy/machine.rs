@@ -20,7 +20,7 @@ use crate::support::wait::until;
 const BEFORE: &[&str] = &[
     "umount -R /sys/fs/cgroup",
     "mount -t cgroup2 none /sys/fs/cgroup",
-    "mkdir /sys/fs/cgroup/GROUP",
+    "mkdir -p /sys/fs/cgroup/GROUP",
     "echo 0 > /sys/fs/cgroup/GROUP/cgroup.procs",
     // Settings of the whole machine are not systemd's to make.
     "mount --bind /proc/sys /proc/sys",

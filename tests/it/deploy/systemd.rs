@@ -118,7 +118,7 @@ fn systemd_starts_the_unit_reloads_it_tells_errors_of_the_file_and_stops_it_in_o
 fn systemd_starts_an_init_anew_that_was_killed_or_hangs_and_nobody_is_left_of_the_old_one() {
     need!("root", "systemd");
     let scene = &Scene::new();
-    let machine = machine(scene, "RestartSec=100ms\nWatchdogSec=1s\n");
+    let machine = machine(scene, "RestartSec=100ms\nWatchdogSec=3s\n");
     read(&mut machine.systemctl("start"));
     let restarts = |n: &str, old: &[i32]| {
         until("it is started anew", || {

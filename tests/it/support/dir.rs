@@ -6,13 +6,26 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::{env, fs, process};
 
+use nix::sys::stat::{Mode, umask};
+
+/// The name of a socket has 108 bytes (unix(7)), and a line of what is told 80 columns: a longer path of
+/// the machine's own folder for such things leaves too little of them.
+const LONGEST: usize = 40;
+
 /// A fresh empty folder that anybody may enter; removed when dropped. Reads as a `Path`.
 pub(crate) struct Dir(PathBuf);
 
 impl Dir {
     pub(crate) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
+        // What a test makes is read by other users, too, whatever the mask of who starts the tests.
+        umask(Mode::from_bits_truncate(0o022));
         let above = env::temp_dir().canonicalize().expect("a temporary folder");
+        let above = if above.as_os_str().len() > LONGEST {
+            PathBuf::from("/tmp")
+        } else {
+            above
+        };
         loop {
             let number = NEXT.fetch_add(1, Relaxed);
             let path = above.join(format!("lockkeeper-{}-{number}", process::id()));

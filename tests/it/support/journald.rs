@@ -67,7 +67,7 @@ impl Journald {
     /// A command for which this journal is the machine's.
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new("nsenter");
-        command
+        child::bare(&mut command)
             .args([
                 "--target",
                 &self.journald.pid().to_string(),
@@ -106,7 +106,7 @@ impl Journald {
     pub(crate) fn outliving(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let script = "mount --bind \"$0\" /run && exec \"$@\"";
         let mut command = Command::new("unshare");
-        command
+        child::bare(&mut command)
             .args(["--mount", "sh", "-c", script])
             .arg(&*self.run)
             .arg(program);

@@ -153,7 +153,7 @@ impl Inside {
     /// there, its parent is nobody.
     pub(crate) fn enter(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new("nsenter");
-        command
+        child::bare(&mut command)
             .args(["--target", &self.pid1.to_string(), "--pid", "--mount", "--"])
             .arg(program);
         command

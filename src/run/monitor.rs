@@ -174,6 +174,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
         log,
         signals,
         asking: None,
+        at_git: None,
         from_files: None,
         group: None,
         waiter: None,
@@ -230,6 +231,8 @@ struct Monitor<'a> {
     signals: Signals,
     /// The conditions of the start, while they are asked.
     asking: Option<Asking>,
+    /// The thread that looks for git's lock file in the folder of the run, if it has not come back.
+    at_git: Option<Waiter>,
     /// Variables that lie in files.
     from_files: Option<Arc<FromFiles>>,
     /// The control group of the command, where its plan asks for one.
@@ -464,7 +467,7 @@ impl Monitor<'_> {
 
     /// Whether a thread may hang in the kernel, and put off the end of this process.
     const fn hangs(&self) -> bool {
-        self.claiming.hangs || self.asking.is_some()
+        self.claiming.hangs || self.asking.is_some() || self.at_git.is_some()
     }
 
     fn owner(&self) -> Owner<'_> {

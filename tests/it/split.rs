@@ -86,6 +86,28 @@ impl Twice {
         latches.collect()
     }
 
+    /// A run with its lock elsewhere, whose command has begun in a working copy that the first mount shows.
+    #[track_caller]
+    fn run_in_one(&self) -> Tied {
+        fs::create_dir_all(self.dir.join("folder/w/.git")).expect("room for a folder");
+        let at = |name: &str| self.dir.join(name).display().to_string();
+        let file = format!(
+            "[locks.l]\npath = {:?}\nshared_mount = \"off\"\n[classes.batch]\nlock = \"l\"\n\
+             [jobs.dev]\nclass = \"batch\"\ndir = {:?}\n\
+             command = [\"sh\", \"-c\", \"echo begun; exec sleep 600\"]\n",
+            at("lock"),
+            at("one/w"),
+        );
+        fs::write(self.dir.join("file"), file).expect("room for a file");
+        let mut run = self.inside.enter(bin::lockkeeper());
+        run.args(["run", "-c"])
+            .arg(self.dir.join("file"))
+            .arg("dev");
+        let mut run = child::start(&mut run);
+        assert_eq!(run.line().as_deref(), Some("begun"));
+        run
+    }
+
     /// Waits until so many touches were seen of each of the claims, dead ones but for those in `dead`.
     #[track_caller]
     fn await_touches(&self, count: usize, dead: &[String]) {
@@ -205,28 +227,38 @@ fn a_program_on_a_file_system_that_hangs_holds_up_its_own_process_alone() {
 fn a_working_directory_that_hangs_holds_up_neither_the_lock_nor_the_end() {
     need!("root", "bindfs", "fuse");
     let twice = Twice::new();
-    fs::create_dir_all(twice.dir.join("folder/w/.git")).expect("room for a folder");
-    let at = |name: &str| twice.dir.join(name).display().to_string();
-    let file = format!(
-        "[locks.l]\npath = {:?}\nshared_mount = \"off\"\n[classes.batch]\nlock = \"l\"\n\
-         [jobs.dev]\nclass = \"batch\"\ndir = {:?}\n\
-         command = [\"sh\", \"-c\", \"echo begun; exec sleep 600\"]\n",
-        at("lock"),
-        at("one/w"),
-    );
-    fs::write(twice.dir.join("file"), file).expect("room for a file");
-    let mut run = twice.inside.enter(bin::lockkeeper());
-    run.args(["run", "-c"])
-        .arg(twice.dir.join("file"))
-        .arg("dev");
-    let mut run = child::start(&mut run);
-    assert_eq!(run.line().as_deref(), Some("begun"));
+    let mut run = twice.run_in_one();
     let server = twice.server("one");
     halt(server);
     signal(child_of(run.pid()), SIGTERM);
     assert_eq!(ended(&mut run).code(), Some(143));
     assert_eq!(state(server), Some('T'));
     signal(server, SIGCONT);
+}
+
+/// Who asks is beyond any KILL as long as the server has the question and does not answer.
+#[test]
+fn a_working_directory_whose_server_never_answers_holds_up_neither_the_lock_nor_the_end() {
+    need!("root", "bindfs", "fuse", "strace");
+    let twice = Twice::new();
+    let mut run = twice.run_in_one();
+    let server = twice.server("one");
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=writev"]);
+    strace.args([
+        "-e",
+        "inject=writev:delay_enter=1000s",
+        "-p",
+        &server.to_string(),
+    ]);
+    let strace = child::start(&mut strace);
+    until("it is traced", || {
+        let status = fs::read_to_string(format!("/proc/{server}/status"));
+        status.is_ok_and(|status| !status.contains("TracerPid:\t0\n"))
+    });
+    signal(child_of(run.pid()), SIGTERM);
+    assert_eq!(ended(&mut run).code(), Some(143));
+    drop(strace);
 }
 
 #[test]

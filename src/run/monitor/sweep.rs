@@ -74,7 +74,7 @@ impl Monitor<'_> {
 
     /// A git that was killed leaves `index.lock`, and each later one refuses to work. Looked for in a
     /// thread: what has just been ended may have hung with the file system of its folder.
-    pub(super) fn name_git_lock(&self) {
+    pub(super) fn name_git_lock(&mut self) {
         let Some(dir) = self.setup.plan.dir.clone() else {
             return;
         };
@@ -87,7 +87,8 @@ impl Monitor<'_> {
         let Ok(look) = Waiter::start(Box::new(look)) else {
             return;
         };
-        poll::wait([Some(look.as_fd())], Some(clock::now() + PATIENCE));
+        let [looked] = poll::wait([Some(look.as_fd())], Some(clock::now() + PATIENCE));
+        self.at_git = (!looked).then_some(look);
         if let Some(Some(path)) = found.get() {
             let path = path.clone();
             self.setup.journal.note(Note::GitLockLeft { path });

@@ -49,7 +49,7 @@ pub struct Report<'a> {
 
 /// Writes the line; a descriptor that cannot be written is the caller's loss. Whoever takes nothing is
 /// waited for, as a reader of the command's output is: until somebody wants the end, and no longer than
-/// [`BRIEF`] where somebody has wanted it already.
+/// `BRIEF` where somebody has wanted it already.
 pub fn write(report: Report<'_>, run_id: &str, job: &str, outcome: &Outcome) {
     let (exit, signal) = match outcome.status {
         Some(Status::Exited(code)) => (Some(code), None),

@@ -141,8 +141,9 @@ pub enum Telling {
 /// How the life of a run ended, for the process that it happened in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// It is over.
-    Ended(Outcome),
+    /// It is over; and whether somebody wanted that, be it that nothing was left but to pass on what was
+    /// said.
+    Ended(Outcome, bool),
     /// The lock file was replaced: begin anew.
     StartOver,
 }
@@ -210,7 +211,7 @@ pub fn live(setup: Setup<'_>) -> io::Result<End> {
     let end = monitor.end.unwrap_or(End::StartOver);
     if let Some(above) = monitor.above() {
         let message = match end {
-            End::Ended(outcome) => Progress::Ended(outcome),
+            End::Ended(outcome, _) => Progress::Ended(outcome),
             End::StartOver => Progress::StartOver,
         };
         send(above, &message);
@@ -459,10 +460,10 @@ impl Monitor<'_> {
         self.setup.claims.release();
         // Nobody waits for us any more, and the last line may be the one with the result.
         // A request to stop that came meanwhile was heard there.
-        self.drain_output((!goes_on).then_some(output::BRIEF));
+        let goes_on = self.drain_output((!goes_on).then_some(output::BRIEF)) && goes_on;
         let result = std::mem::take(&mut self.result);
         self.setup.journal.note(Note::Ended(outcome, result));
-        self.end = Some(End::Ended(outcome));
+        self.end = Some(End::Ended(outcome, !goes_on || self.run.is_unwanted()));
     }
 
     /// Whether a thread may hang in the kernel, and put off the end of this process.

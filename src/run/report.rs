@@ -45,6 +45,8 @@ pub struct Report<'a> {
     pub init: Option<&'a Wire>,
     /// What becomes of our signals.
     pub map: &'a SignalMap,
+    /// Whether somebody has wanted the end, and was heard, however the run has ended.
+    pub unwanted: bool,
 }
 
 /// Writes the line; a descriptor that cannot be written is the caller's loss. Whoever takes nothing is
@@ -80,11 +82,11 @@ pub fn write(report: Report<'_>, run_id: &str, job: &str, outcome: &Outcome) {
         return;
     };
     text.push(b'\n');
-    let unwanted = matches!(
+    let stopped = matches!(
         outcome.reason,
         Reason::Signal(_) | Reason::InitStop | Reason::GuardLost
     );
-    let until = unwanted.then(|| clock::now() + BRIEF);
+    let until = (report.unwanted || stopped).then(|| clock::now() + BRIEF);
     if report.is_taken(until) {
         // It is shorter than what a pipe with any room takes at once (pipe(7)).
         let _ = File::from(report.to).write_all(&text);

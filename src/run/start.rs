@@ -11,7 +11,8 @@ use super::cgroup::group;
 use super::claims::{self, Claims, Owner};
 use super::dirs::Dirs;
 use super::guard::{self, Watched};
-use super::message::{Progress, send, send_event};
+use super::message::{Order, Progress, send, send_event};
+use super::monitor::orders::is_stop;
 use super::monitor::{self, End, Setup, Telling};
 use super::report::{self, Report};
 use super::{nested, secrets};
@@ -188,16 +189,18 @@ fn live_guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                 first_notes,
             };
             match monitor::live(setup) {
-                Ok(End::Ended(outcome)) => outcome.code,
+                Ok(End::Ended(outcome, _)) => outcome.code,
                 Ok(End::StartOver) => exit::OK,
                 Err(_) => exit::FAILED,
             }
         });
+        let is_stop = |order: &Order| is_stop(*order, &plan.signals);
+        let unwanted = orders.iter().any(is_stop);
         match watched {
             Ok(Watched::StartOver) => {}
             Ok(Watched::Ended(outcome)) => {
                 std::mem::forget(held);
-                return Ok(ended(plan, caller, outcome));
+                return Ok(ended(plan, caller, outcome, unwanted));
             }
             Ok(Watched::Died { reaped }) => {
                 if let Some(lock) = held {
@@ -207,7 +210,7 @@ fn live_guarded(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
                     let _ = dirs.release_in_time();
                 }
                 clean(owner, caller, reaped);
-                return Ok(ended(plan, caller, lost()));
+                return Ok(ended(plan, caller, lost(), unwanted));
             }
             Err(error) => {
                 if let Some(dirs) = &opened {
@@ -260,7 +263,7 @@ pub fn alone(plan: &RunPlan, caller: &Caller) -> Result<u8, Refused> {
         first_notes,
     };
     match monitor::live(setup) {
-        Ok(End::Ended(outcome)) => Ok(ended(plan, caller, outcome)),
+        Ok(End::Ended(outcome, unwanted)) => Ok(ended(plan, caller, outcome, unwanted)),
         Ok(End::StartOver) => Ok(exit::FAILED),
         Err(error) => {
             let refused = not_started("starting job", plan, &error);
@@ -449,7 +452,7 @@ const fn lost() -> Outcome {
     }
 }
 
-fn ended(plan: &RunPlan, caller: &Caller, outcome: Outcome) -> u8 {
+fn ended(plan: &RunPlan, caller: &Caller, outcome: Outcome, unwanted: bool) -> u8 {
     if let Some(init) = &caller.init {
         send(init, &Progress::Ended(outcome));
     }
@@ -458,6 +461,7 @@ fn ended(plan: &RunPlan, caller: &Caller, outcome: Outcome) -> u8 {
             to: report,
             init: caller.init.as_ref(),
             map: &plan.signals,
+            unwanted,
         };
         report::write(report, &caller.run_id, &plan.job, &outcome);
     }

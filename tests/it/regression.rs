@@ -411,6 +411,39 @@ fn a_report_that_nobody_takes_is_given_up_at_a_stop_and_else_waits_for_its_reade
 }
 
 #[test]
+fn a_stop_that_was_heard_when_the_command_had_ended_is_one_for_the_report_too() {
+    // The guard hears it while nobody takes the output; a run without one while it ends what was left.
+    for (begin, script) in [
+        (
+            &["run", "--idle-timeout", "1h"][..],
+            "echo said; read line; exit 7",
+        ),
+        (&[], "trap '' TERM; sleep 1000 & read line; exit 7"),
+    ] {
+        let (_reader, pipe) = full();
+        let mut command = Command::new(lockkeeper());
+        child::bare(&mut command).args(begin).stdout(pipe);
+        command.args(["--report", "1", "--", "sh", "-c"]);
+        command.arg(script);
+        let mut run = child::tie(&mut command)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let first = run.id().cast_signed();
+        let below = until_some("a child", || children(first).first().copied());
+        let monitor = if begin.is_empty() { first } else { below };
+        let shell = until_some("the command", || children(monitor).first().copied());
+        drop(run.stdin.take());
+        until("the command has ended", || {
+            !children(monitor).contains(&shell)
+        });
+        signal(first, SIGTERM);
+        let status = until_some("it ends", || run.try_wait().unwrap());
+        assert_eq!(status.code(), Some(7), "{begin:?}");
+    }
+}
+
+#[test]
 fn a_refusal_that_nobody_reads_ends_the_process_all_the_same() {
     let scene = Scene::new();
     for (args, code) in [

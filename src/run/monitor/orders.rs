@@ -91,10 +91,18 @@ pub(in crate::run) fn stop_is_pending(signals: &Signals, map: &SignalMap) -> boo
 pub(in crate::run) fn stop_is_ordered(above: &Wire, map: &SignalMap) -> bool {
     loop {
         match receive(above) {
-            Incoming::Message(Order::Signal(signo)) if !asks(signo, map) => {}
+            Incoming::Message(order) if !is_stop(order, map) => {}
             Incoming::Nothing => return false,
             Incoming::Message(_) | Incoming::Gone => return true,
         }
+    }
+}
+
+/// Whether that is a request to stop.
+pub(in crate::run) fn is_stop(order: Order, map: &SignalMap) -> bool {
+    match order {
+        Order::Signal(signo) => asks(signo, map),
+        Order::Stop(_) => true,
     }
 }
 

@@ -175,6 +175,16 @@ pub fn adopt(fd: RawFd) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(own) })
 }
 
+/// [`adopt`], to write to. `EBADF` too where it is open for reading alone, as a write would fail with it
+/// (write(2)): such a pipe never says that it has room, and whoever waits for that waits for ever.
+pub fn adopt_to_write(fd: RawFd) -> Result<OwnedFd, Errno> {
+    let flags = fcntl(fd, libc::F_GETFL)?;
+    if flags & libc::O_ACCMODE == libc::O_RDONLY {
+        return Err(Errno::EBADF);
+    }
+    adopt(fd)
+}
+
 fn fcntl(fd: RawFd, command: libc::c_int) -> Result<libc::c_int, Errno> {
     // SAFETY: a command without an argument takes numbers only.
     Errno::result(unsafe { libc::fcntl(fd, command) })

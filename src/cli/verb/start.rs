@@ -135,7 +135,7 @@ pub fn host_name() -> Option<String> {
 
 /// Makes the descriptor of `--report` ours, and no longer one of those that the job gets.
 pub fn adopt_report(number: RawFd) -> Result<OwnedFd, Refused> {
-    fd::adopt(number).map_err(|errno| {
+    fd::adopt_to_write(number).map_err(|errno| {
         let open = "open it for us, as in \"--report 3 3>report.json\"";
         refused(
             exit::USAGE,

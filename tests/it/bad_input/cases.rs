@@ -338,6 +338,11 @@ pub(super) const STREAMS: &[Case] = &[
         64,
         "writing the report to descriptor 99: bad file number; open it for us",
     ),
+    (
+        "run --report 3 -- true 3< /dev/zero",
+        64,
+        "writing the report to descriptor 3: bad file number; open it for us",
+    ),
     ("run --report 3 -- sh -c 'exit 3' 3> /dev/full", 3, ""),
     ("run --report 1 -- sh -c 'exit 3' > /dev/full", 3, ""),
     ("run --report x -- true", 64, "\"--report"),

@@ -2,8 +2,7 @@
 //! what they have to say they leave in a place that is shared, and tell by a descriptor.
 //!
 //! They are made by `pthread_create(3)` itself. What the standard library puts round it, for a thread that is
-//! joined, has a value and unwinds, is, with what it calls in the C library, 26 kB
-//! of program.
+//! joined, has a value and unwinds, is, with what it calls in the C library, 26 kB of program.
 
 use std::cell::Cell;
 use std::ffi::c_void;

@@ -7,8 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use fs2::FileExt as _;
-use lockkeeper::lock::folders::claims_folder;
-use lockkeeper::lock::listing::list;
 use nix::sys::signal::Signal::SIGTERM;
 
 use crate::support::bin;
@@ -280,10 +278,11 @@ fn who_asks_where_no_init_is_is_told_what_can_be_known_without_it() {
         for verb in [&["stop", "dev-1"][..], &["start", "dev-1"], &["reload"]] {
             let said = refused(&mut place.lockkeeper(verb), 69);
             let holder = place.holder("--lock", &lock);
-            // It says so a moment after its command has begun.
-            until("its claim", || {
-                let listing = list(&claims_folder(&lock));
-                listing.claims.iter().any(|(record, _)| record.holds())
+            // It says so a moment after its command has begun, beside the lock first, and then among the
+            // runs, by which a lock is found that no file names.
+            until("both claims", || {
+                let status = output(&mut place.lockkeeper(&["status"]));
+                text(&status.stdout).contains("held")
             });
             let shown = place.follow(&said, "lockkeeper status", 69);
             has(&shown, &["nobody listens there", "held"]);
